@@ -1,0 +1,1 @@
+"""Wires the two buildings together; nobody imports it."""

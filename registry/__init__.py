@@ -1,0 +1,1 @@
+"""What is known and governed: models, versions, signatures, artifacts, datasets, people, audit."""

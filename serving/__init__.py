@@ -1,0 +1,1 @@
+"""What runs: runtimes, protocols, scoring, batch, schedules."""
