@@ -1,0 +1,190 @@
+"""The contract of a runtime: a loaded model says what it is and answers a RecordBatch.
+
+An ``Answer`` crosses the process boundary as one Arrow IPC stream (columns ``c0``, ``c1``, ... in
+block order) with its layout as JSON in the schema's metadata. Nothing here is ever pickled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, get_args
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from registry.signature.facts import ModelFacts
+
+Kind = Literal["prediction", "probabilities", "decision", "transform"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Label = str | int | float | bool
+
+LAYOUT_KEY = b"modelyard.answer"
+# Wider sparse answers are refused instead of being made dense.
+MAX_DENSE_COLUMNS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One part of an answer; every array has as many values as the batch had rows.
+
+    - ``prediction``: one array; ``output`` is None when the model has a single output, and there
+      is one block per output otherwise. ``labels`` is None.
+    - ``probabilities``: one block per output, ``labels`` in the order of ``classes_``, one array
+      per label.
+    - ``decision``: ``labels`` None and one array, or one array per label.
+    - ``transform``: ``labels`` are the names of the columns, one array each.
+
+    NaN stays NaN here; whoever writes JSON makes it null. A null is a missing value of a transform.
+    """
+
+    kind: Kind
+    output: str | None
+    labels: tuple[Label, ...] | None
+    arrays: tuple[pa.Array, ...]
+
+    def __post_init__(self) -> None:
+        expected = 1 if self.labels is None else len(self.labels)
+        if len(self.arrays) != expected:
+            raise ValueError(
+                f"{self.kind}: the answer has {len(self.arrays)} arrays for {expected} labels"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model answers to a batch of ``n_rows`` rows, row order kept."""
+
+    n_rows: int
+    blocks: tuple[Block, ...]
+
+    def __post_init__(self) -> None:
+        for block in self.blocks:
+            for array in block.arrays:
+                if len(array) != self.n_rows:
+                    raise ValueError(f"{block.kind}: {len(array)} answers for {self.n_rows} rows")
+
+    def of(self, kind: Kind) -> tuple[Block, ...]:
+        """The blocks of one kind, in the order of the outputs; empty when not asked for."""
+        return tuple(block for block in self.blocks if block.kind == kind)
+
+
+class LoadedModel(Protocol):
+    """A model in memory. Not thread-safe; one process scores one request at a time."""
+
+    def facts(self) -> ModelFacts:
+        """What the fitted object says about itself."""
+        ...
+
+    def score(
+        self, batch: pa.RecordBatch, outputs: tuple[str, ...], params: Mapping[str, Any]
+    ) -> Answer:
+        """Answer every row of a batch that was validated against the signature.
+
+        ``outputs`` are kinds out of ``available_outputs``; empty means ``default_outputs``.
+        Raises InvalidField for an output or a parameter that the model lacks, and whatever the
+        model itself raises.
+        """
+        ...
+
+
+class Runtime(Protocol):
+    """What a module named in ``RUNTIMES`` offers."""
+
+    def load(self, artifact: BinaryIO, format: str) -> LoadedModel:
+        """Open the artifact. Raises CheckRefused with a reason and a remedy."""
+        ...
+
+
+def available_outputs(facts: ModelFacts) -> tuple[Kind, ...]:
+    """The kinds that this model can be asked for, in the order of ``KINDS``."""
+    methods = set(facts.methods)
+    offered = {
+        "prediction": bool(methods & {"predict", "transform"}),
+        "probabilities": "predict_proba" in methods,
+        "decision": bool(methods & {"decision_function", "score_samples"}),
+        "transform": "transform" in methods,
+    }
+    return tuple(kind for kind in KINDS if offered[kind])
+
+
+def default_outputs(facts: ModelFacts) -> tuple[Kind, ...]:
+    """What is answered when the caller names no outputs: prediction, and probabilities if any."""
+    return tuple(k for k in available_outputs(facts) if k in ("prediction", "probabilities"))
+
+
+def python_label(value: Any) -> Label:
+    """A class label as a plain Python value (numpy scalars unwrapped, ``str_`` made ``str``)."""
+    plain = value.item() if hasattr(value, "item") else value
+    if isinstance(plain, bool | int | float | str):
+        return plain
+    raise TypeError(f"a label of type {type(plain).__name__} cannot be answered")
+
+
+def answer_to_ipc(answer: Answer) -> pa.Buffer:
+    """The answer as one Arrow IPC stream."""
+    layout = {
+        "n_rows": answer.n_rows,
+        "blocks": [{"kind": b.kind, "output": b.output, "labels": b.labels} for b in answer.blocks],
+    }
+    arrays = [array for block in answer.blocks for array in block.arrays]
+    schema = pa.schema(
+        [pa.field(f"c{i}", array.type) for i, array in enumerate(arrays)],
+        metadata={LAYOUT_KEY: json.dumps(layout).encode()},
+    )
+    return batch_to_ipc(pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+
+def answer_from_ipc(body: bytes | memoryview | pa.Buffer) -> Answer:
+    """The answer out of an IPC stream, checked: the body comes from a process that runs a model.
+
+    Raises ValueError when the stream or its layout is not well-formed.
+    """
+    try:
+        batch = batch_from_ipc(body)
+        layout = json.loads((batch.schema.metadata or {})[LAYOUT_KEY])
+        arrays = iter(batch.columns)
+        n_rows = layout["n_rows"]
+        if not isinstance(n_rows, int) or (batch.num_columns and n_rows != batch.num_rows):
+            raise ValueError("the answer's row count is not that of its columns")
+        blocks = tuple(_block(entry, arrays) for entry in layout["blocks"])
+        if next(arrays, None) is not None:
+            raise ValueError("the answer has more columns than its layout names")
+    except (pa.ArrowException, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"the answer is not well-formed: {error!r}"[:300]) from error
+    return Answer(n_rows, blocks)
+
+
+def _block(entry: dict[str, Any], arrays: Iterator[pa.Array]) -> Block:
+    kind, output, labels = entry["kind"], entry["output"], entry["labels"]
+    if kind not in KINDS or not (output is None or isinstance(output, str)):
+        raise ValueError(f"the answer has a block of kind {kind!r:.40}")
+    if labels is not None and not all(isinstance(v, bool | int | float | str) for v in labels):
+        raise ValueError("the answer has a label that is no plain value")
+    count = 1 if labels is None else len(labels)
+    taken = tuple(array for _, array in zip(range(count), arrays, strict=False))
+    return Block(kind, output, None if labels is None else tuple(labels), taken)
+
+
+def batch_to_ipc(batch: pa.RecordBatch) -> pa.Buffer:
+    """A batch as one Arrow IPC stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue()
+
+
+def batch_from_ipc(body: bytes | memoryview | pa.Buffer) -> pa.RecordBatch:
+    """The one batch of an IPC stream, every offset and buffer checked.
+
+    Arrow trusts the offsets of a stream until it is told to validate; the full check also looks
+    at UTF-8. Raises ArrowException or ValueError.
+    """
+    with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
+        batches = list(reader)
+    if len(batches) != 1:
+        raise ValueError(f"one batch was expected, {len(batches)} came")
+    batch: pa.RecordBatch = batches[0]
+    batch.validate(full=True)
+    return batch

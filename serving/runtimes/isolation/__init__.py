@@ -1,0 +1,1 @@
+"""The model host: one confined process per loaded version, spoken to over a Unix socket."""
