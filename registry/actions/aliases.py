@@ -1,0 +1,120 @@
+"""Moving aliases; every move leaves an AliasChange, guarded ones wait for an approval."""
+
+from __future__ import annotations
+
+import re
+
+from django.db import transaction
+
+from registry import audit, roles
+from registry.errors import AliasNotFound, InvalidField, StateConflict
+from registry.models import Alias, AliasChange, ApprovalRequest, ModelVersion, RegisteredModel, User
+from registry.models.alias import ALIAS_HELP, ALIAS_PATTERN
+from registry.models.approval_request import ApprovalSubject
+from registry.principals import Principal, require
+
+
+@transaction.atomic
+def move_alias(
+    *, by: Principal, version: ModelVersion, alias: str, reason: str = ""
+) -> Alias | ApprovalRequest:
+    """Point an alias to a version, or ask for the approval where the model needs one.
+
+    Raises InvalidField for a bad name, VersionNotReady, VersionNotServable, NotAllowed.
+    """
+    require(by, roles.PUBLISHER, version.model)
+    check_alias_name(alias)
+    version.require_servable()
+    if version.model.approval_required:
+        return _ask(by, version, alias, reason)
+    return place_alias(by=by, version=version, alias=alias, reason=reason)
+
+
+@transaction.atomic
+def remove_alias(*, by: Principal, model: RegisteredModel, alias: str, reason: str = "") -> None:
+    """Take an alias away. On a guarded model this needs the role manager. Raises AliasNotFound."""
+    require(by, roles.MANAGER if model.approval_required else roles.PUBLISHER, model)
+    row = model.aliases.select_for_update(of=("self",)).filter(name=alias).first()
+    if row is None:
+        raise AliasNotFound(f"“{model.name}” has no alias “{alias}”.")
+    AliasChange.objects.create(
+        model=model, alias=alias, from_version=row.version, by=by.user, reason=reason
+    )
+    audit.record(
+        by,
+        "alias.remove",
+        row,
+        before={"version": row.version.number},
+        after={"version": None},
+        reason=reason,
+    )
+    row.delete()
+
+
+@transaction.atomic
+def place_alias(
+    *,
+    by: Principal,
+    version: ModelVersion,
+    alias: str,
+    reason: str = "",
+    approved_by: User | None = None,
+) -> Alias:
+    """Write the move itself. The caller has seen to roles and approval.
+
+    Moving an alias to where it points already changes nothing.
+    """
+    model = RegisteredModel.objects.select_for_update().get(pk=version.model_id)
+    row = model.aliases.select_related("version").filter(name=alias).first()
+    before = row.version if row else None
+    if row is not None and before == version:
+        return row
+    row = row or Alias(model=model, name=alias)
+    row.version = version
+    row.save()
+    AliasChange.objects.create(
+        model=model,
+        alias=alias,
+        from_version=before,
+        to_version=version,
+        by=by.user,
+        approved_by=approved_by,
+        reason=reason,
+    )
+    audit.record(
+        by,
+        "alias.move",
+        row,
+        before={"version": before.number if before else None},
+        after={"version": version.number},
+        reason=reason,
+    )
+    return row
+
+
+def check_alias_name(alias: object, *, pointer: str = "/alias") -> str:
+    """An alias as it is. Raises InvalidField."""
+    if not isinstance(alias, str) or not re.fullmatch(ALIAS_PATTERN, alias):
+        raise InvalidField(f"Not an alias: {ALIAS_HELP}", pointer=pointer)
+    return alias
+
+
+def _ask(by: Principal, version: ModelVersion, alias: str, reason: str) -> ApprovalRequest:
+    pending = ApprovalRequest.objects.pending().filter(
+        subject=ApprovalSubject.ALIAS, version=version, alias=alias
+    )
+    if pending.exists():
+        raise StateConflict(f"The move of “{alias}” to {version} waits for an approval already.")
+    request = ApprovalRequest.objects.create(
+        subject=ApprovalSubject.ALIAS,
+        model=version.model,
+        version=version,
+        alias=alias,
+        sha256=version.artifact.sha256,
+        requested_by=by.user,
+        request_reason=reason,
+    )
+    audit.record(
+        by, "approval.request", request, after={"alias": alias, "version": version.number}
+    )
+    return request

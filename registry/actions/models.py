@@ -1,0 +1,82 @@
+"""Making and describing registered models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from registry import audit, roles
+from registry.actions import fields
+from registry.errors import InvalidField, NameTaken, NotAllowed
+from registry.models import Grant, RegisteredModel
+from registry.models.registered_model import Classification, Kind
+from registry.principals import Principal, require, require_everywhere
+
+_CHECKS: dict[str, Any] = {
+    "description": lambda v: fields.check_text(v, pointer="/description"),
+    "tags": fields.check_tags,
+    "kind": lambda v: fields.check_choice(v, list(Kind.values), pointer="/kind"),
+    "classification": lambda v: fields.check_choice(
+        v, list(Classification.values), pointer="/classification"
+    ),
+}
+
+
+@transaction.atomic
+def create_model(*, by: Principal, name: str, **values: Any) -> RegisteredModel:
+    """Make a model; its creator becomes its manager.
+
+    ``values``: description, tags, kind, classification, approval_required. Raises InvalidField,
+    NameTaken, and NotAllowed for who holds no group with the role publisher.
+    """
+    require_everywhere(by, roles.PUBLISHER)
+    if by.model_ids is not None:
+        raise NotAllowed("The key is limited to certain models and cannot make another one.")
+    fields.check_name(name)
+    checked = _checked(values)
+    if RegisteredModel.objects.named(name).exists():
+        raise NameTaken(f"There is a model “{name}” already; names ignore case.")
+    try:
+        with transaction.atomic():
+            model = RegisteredModel.objects.create(name=name, owner=by.user, **checked)
+    except IntegrityError:
+        raise NameTaken(f"There is a model “{name}” already; names ignore case.") from None
+    Grant.objects.create(user=by.user, role=roles.MANAGER, model=model)
+    audit.record(by, "model.create", model, after={"name": name, **checked})
+    return model
+
+
+@transaction.atomic
+def update_model(*, by: Principal, model: RegisteredModel, **values: Any) -> RegisteredModel:
+    """Change the description, tags, classification or approval rule of a model.
+
+    The approval rule and the classification need the role manager, the rest publisher.
+    """
+    guarded = {"approval_required", "classification"} & set(values)
+    require(by, roles.MANAGER if guarded else roles.PUBLISHER, model)
+    before, after = fields.changed(model, _checked(values))
+    if not after:
+        return model
+    for field, value in after.items():
+        setattr(model, field, value)
+    model.save(update_fields=[*after, "updated_at"])
+    audit.record(by, "model.update", model, before=before, after=after)
+    return model
+
+
+def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    checked = {}
+    for field, value in values.items():
+        if field == "approval_required":
+            checked[field] = _checked_flag(value)
+        else:
+            checked[field] = _CHECKS[field](value)
+    return checked
+
+
+def _checked_flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidField("true or false was expected.", pointer="/approval_required")
+    return value

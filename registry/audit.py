@@ -1,0 +1,38 @@
+"""Writes the audit trail: one event for each action, in the transaction of the change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from registry.models import AuditEvent
+from registry.models.base import TimeOrdered
+from registry.principals import Principal
+
+# What changes on its own, without a person: checks, ingestion, schedules.
+SYSTEM = "modelyard"
+
+
+def record(
+    by: Principal | None,
+    action: str,
+    subject: TimeOrdered,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> AuditEvent:
+    """Write that ``by`` (None: the service itself) did ``action``, such as ``alias.move``."""
+    return AuditEvent.objects.create(
+        actor=by.name if by else SYSTEM,
+        actor_id=str(by.user.pk) if by else "",
+        key_id=by.api_key.public_id if by and by.api_key else "",
+        action=action,
+        object_kind=subject._meta.model_name or "",
+        object_id=str(subject.pk),
+        object_name=str(subject)[:200],
+        before=dict(before) if before is not None else None,
+        after=dict(after) if after is not None else None,
+        reason=reason,
+        request_id=by.request_id if by else "",
+    )

@@ -1,0 +1,97 @@
+"""Four eyes: what waits for somebody else's decision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from registry.models.base import TimeOrdered, one_of
+from registry.models.model_version import ModelVersion
+from registry.models.registered_model import RegisteredModel
+from registry.models.visibility import visible_models
+
+if TYPE_CHECKING:
+    from registry.principals import Principal
+
+
+class ApprovalSubject(models.TextChoices):
+    """What is to be approved: a move of an alias, or a quarantined version."""
+
+    ALIAS = "alias"
+    VERSION = "version"
+
+
+class ApprovalState(models.TextChoices):
+    """Pending is the only state that anything leads out of."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class ApprovalRequestQuerySet(models.QuerySet["ApprovalRequest"]):
+    """Requests by who may see them."""
+
+    def visible_to(self, principal: Principal) -> ApprovalRequestQuerySet:
+        """Requests about the models that the principal may see."""
+        return self.filter(visible_models(principal, "model__"))
+
+    def pending(self) -> ApprovalRequestQuerySet:
+        """Those that wait for a decision."""
+        return self.filter(state=ApprovalState.PENDING)
+
+    def decide(self, request: ApprovalRequest, **decision: object) -> bool:
+        """Write a decision if none stands yet; False when somebody was quicker."""
+        return bool(self.pending().filter(pk=request.pk).update(**decision))
+
+
+class ApprovalRequest(TimeOrdered):
+    """A question to an approver, bound to the sha256 of the bytes it is about."""
+
+    subject = models.CharField(max_length=16, choices=ApprovalSubject.choices)
+    model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="approval_requests")
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="approval_requests")
+    alias = models.CharField(max_length=63, blank=True)
+    sha256 = models.CharField(max_length=64)
+    state = models.CharField(
+        max_length=16, choices=ApprovalState.choices, default=ApprovalState.PENDING
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="requested_approvals"
+    )
+    request_reason = models.TextField(blank=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    reason = models.TextField(blank=True)
+    evidence = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ApprovalRequestQuerySet.as_manager()
+
+    class Meta(TimeOrdered.Meta):
+        constraints = [
+            one_of("subject", ApprovalSubject.values, "approval_subject_known"),
+            one_of("state", ApprovalState.values, "approval_state_known"),
+            models.UniqueConstraint(
+                fields=["version", "subject", "alias"],
+                condition=Q(state="pending"),
+                name="approval_pending_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(decided_by__isnull=True) | ~Q(decided_by=F("requested_by")),
+                name="approval_by_somebody_else",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="pending", decided_at__isnull=True, decided_by__isnull=True)
+                | (~Q(state="pending") & Q(decided_at__isnull=False, decided_by__isnull=False)),
+                name="approval_decided_whole",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject} of {self.version} is {self.state}"

@@ -1,0 +1,36 @@
+"""Who did what, when, to what: append-only; written in the transaction of the change."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from registry.models.base import TimeOrdered
+
+
+class AuditEvent(TimeOrdered):
+    """One event. Actor and object are text, so that the event outlives both.
+
+    ``before`` and ``after`` hold the changed fields only; null where there is no such side.
+    """
+
+    at = models.DateTimeField(auto_now_add=True)
+    actor = models.CharField(max_length=200)
+    actor_id = models.CharField(max_length=64, blank=True)
+    key_id = models.CharField(max_length=8, blank=True)
+    action = models.CharField(max_length=64)
+    object_kind = models.CharField(max_length=32)
+    object_id = models.CharField(max_length=64)
+    object_name = models.CharField(max_length=200)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    reason = models.TextField(blank=True)
+    request_id = models.CharField(max_length=128, blank=True)
+
+    class Meta(TimeOrdered.Meta):
+        indexes = [
+            models.Index(fields=["object_kind", "object_id", "-id"], name="audit_by_object"),
+            models.Index(fields=["actor_id", "-id"], name="audit_by_actor"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.object_name}"

@@ -1,0 +1,54 @@
+"""One verdict on a version, with its evidence."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from registry.models.base import TimeOrdered, one_of
+from registry.models.model_version import ModelVersion
+
+
+class CheckName(models.TextChoices):
+    """The checks, in the order in which they run."""
+
+    SCAN = "scan"
+    LOAD = "load"
+    SIGNATURE = "signature"
+    GOLDEN = "golden"
+    COMPILE = "compile"
+
+
+# Made for every version when it is registered. `compile` joins when something compiles.
+FIRST_CHECKS = (CheckName.SCAN, CheckName.LOAD, CheckName.SIGNATURE, CheckName.GOLDEN)
+
+
+class Verdict(models.TextChoices):
+    """How a check ended."""
+
+    PENDING = "pending"
+    PASSED = "passed"
+    WARNED = "warned"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Check(TimeOrdered):
+    """A verdict. ``evidence`` is JSON: figures, names, and row and column where cells are meant."""
+
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="checks")
+    name = models.CharField(max_length=16, choices=CheckName.choices)
+    verdict = models.CharField(max_length=16, choices=Verdict.choices, default=Verdict.PENDING)
+    summary = models.TextField(blank=True)
+    evidence = models.JSONField(default=dict, blank=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(TimeOrdered.Meta):
+        ordering = ("id",)
+        constraints = [
+            models.UniqueConstraint(fields=["version", "name"], name="check_once_per_version"),
+            one_of("name", CheckName.values, "check_name_known"),
+            one_of("verdict", Verdict.values, "check_verdict_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.verdict}"

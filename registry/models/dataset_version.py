@@ -1,0 +1,113 @@
+"""One immutable version of a dataset: the original bytes and a typed Parquet form."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from registry.models.base import TimeOrdered, one_of
+from registry.models.dataset import Dataset
+from registry.models.visibility import visible_datasets
+
+if TYPE_CHECKING:
+    from registry.principals import Principal
+
+
+class DatasetStatus(models.TextChoices):
+    """Pending until the bytes were read once, then one of the other two for good."""
+
+    PENDING = "pending"
+    READY = "ready"
+    REJECTED = "rejected"
+
+
+class Tier(models.TextChoices):
+    """How far data has come from its source towards its use."""
+
+    RAW = "raw"
+    CURATED = "curated"
+    PRODUCT = "product"
+
+
+class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
+    """Versions of datasets by who sees them and where they stand."""
+
+    def visible_to(self, principal: Principal) -> DatasetVersionQuerySet:
+        """Versions of the datasets that the principal may see."""
+        return self.filter(visible_datasets(principal, "dataset__"))
+
+    def ready(self) -> DatasetVersionQuerySet:
+        """Those whose rows can be read."""
+        return self.filter(status=DatasetStatus.READY)
+
+    def awaiting_ingest(self) -> DatasetVersionQuerySet:
+        """Pending ones that nobody reads at the moment."""
+        free = Q(reading_until__isnull=True) | Q(reading_until__lt=Now())
+        return self.filter(free, status=DatasetStatus.PENDING)
+
+    def claim_ingest(self, version_id: object, *, lease_s: int) -> bool:
+        """Take one for reading; False when somebody else has it or it is settled."""
+        return bool(
+            self.awaiting_ingest()
+            .filter(pk=version_id)
+            .update(
+                reading_until=Now() + timedelta(seconds=lease_s),
+                read_attempts=models.F("read_attempts") + 1,
+            )
+        )
+
+
+class DatasetVersion(TimeOrdered):
+    """Immutable once ready.
+
+    ``parts`` lists the typed Parquet files in row order as ``{"name", "sha256", "rows"}``, each
+    name a name in the storage; one for an upload, one per chunk for the output of a batch job.
+    ``columns`` are signature columns as JSON, ``profile`` maps a column's name to its figures.
+    """
+
+    dataset = models.ForeignKey(Dataset, models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    status = models.CharField(
+        max_length=16, choices=DatasetStatus.choices, default=DatasetStatus.PENDING
+    )
+    tier = models.CharField(max_length=16, choices=Tier.choices, default=Tier.RAW)
+    format = models.CharField(max_length=16)
+    file_label = models.CharField(max_length=255, blank=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    rows = models.PositiveBigIntegerField(null=True, blank=True)
+    columns = models.JSONField(default=list, blank=True)
+    profile = models.JSONField(default=dict, blank=True)
+    parts = models.JSONField(default=list, blank=True)
+    errors = models.JSONField(default=list, blank=True)
+    error_count = models.PositiveBigIntegerField(default=0)
+    parents = models.ManyToManyField("self", symmetrical=False, related_name="children", blank=True)
+    reading_until = models.DateTimeField(null=True, blank=True)
+    read_attempts = models.PositiveIntegerField(default=0)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="uploaded_dataset_versions"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    objects = DatasetVersionQuerySet.as_manager()
+
+    class Meta(TimeOrdered.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "number"], name="dataset_number_once"),
+            one_of("status", DatasetStatus.values, "dataset_status_known"),
+            one_of("tier", Tier.values, "dataset_tier_known"),
+            models.CheckConstraint(
+                condition=~Q(status="ready") | Q(rows__isnull=False),
+                name="dataset_ready_has_rows",
+            ),
+        ]
+        indexes = [models.Index(fields=["status", "-id"], name="dataset_by_status")]
+
+    def __str__(self) -> str:
+        return f"{self.dataset.name}@{self.number}"

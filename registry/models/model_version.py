@@ -1,0 +1,162 @@
+"""One version of a model: immutable once it is ready."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from registry.errors import VersionNotReady, VersionNotServable
+from registry.formats import FORMATS
+from registry.models.base import TimeOrdered, one_of
+from registry.models.registered_model import RegisteredModel
+from registry.models.visibility import visible_models
+from registry.signature.facts import ModelFacts
+from registry.signature.types import Signature
+
+if TYPE_CHECKING:
+    from registry.principals import Principal
+
+
+class VersionStatus(models.TextChoices):
+    """Where a version stands."""
+
+    PENDING = "pending"
+    CHECKING = "checking"
+    READY = "ready"
+    QUARANTINED = "quarantined"
+    REJECTED = "rejected"
+    ARCHIVED = "archived"
+
+
+_S = VersionStatus
+# The one table of moves. `quarantined -> pending` is the release by an approval, `checking ->
+# pending` the return of a check whose worker died.
+VERSION_MOVES: dict[str, frozenset[str]] = {
+    _S.PENDING: frozenset({_S.CHECKING}),
+    _S.CHECKING: frozenset({_S.PENDING, _S.READY, _S.QUARANTINED, _S.REJECTED}),
+    _S.QUARANTINED: frozenset({_S.PENDING, _S.REJECTED}),
+    _S.READY: frozenset({_S.ARCHIVED}),
+    _S.REJECTED: frozenset({_S.ARCHIVED}),
+    _S.ARCHIVED: frozenset(),
+}
+
+
+class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
+    """Versions by who sees them and where they stand."""
+
+    def visible_to(self, principal: Principal) -> ModelVersionQuerySet:
+        """Versions of the models that the principal may see."""
+        return self.filter(visible_models(principal, "model__"))
+
+    def ready(self) -> ModelVersionQuerySet:
+        """Those that can be scored with."""
+        return self.filter(status=VersionStatus.READY)
+
+    def awaiting_check(self) -> ModelVersionQuerySet:
+        """Pending ones, and those whose checking was left by a worker that died."""
+        abandoned = Q(status=VersionStatus.CHECKING, checking_until__lt=Now())
+        return self.filter(Q(status=VersionStatus.PENDING) | abandoned)
+
+    def claim_check(self, version_id: object, *, lease_s: int) -> bool:
+        """Take one for checking; False when somebody else has it or it needs none."""
+        return bool(
+            self.awaiting_check()
+            .filter(pk=version_id)
+            .update(
+                status=VersionStatus.CHECKING,
+                checking_until=Now() + timedelta(seconds=lease_s),
+                check_attempts=models.F("check_attempts") + 1,
+            )
+        )
+
+    def move(self, version: ModelVersion, to: VersionStatus) -> bool:
+        """One step of the state table, if the version still stands where it was read."""
+        if to not in VERSION_MOVES[version.status]:
+            return False
+        return bool(self.filter(pk=version.pk, status=version.status).update(status=to))
+
+
+class ModelVersion(TimeOrdered):
+    """Artifact, signature, golden rows, checks and provenance under an integer."""
+
+    model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    status = models.CharField(
+        max_length=16, choices=VersionStatus.choices, default=VersionStatus.PENDING
+    )
+    format = models.CharField(max_length=16, choices=[(k, f.title) for k, f in FORMATS.items()])
+    artifact = models.ForeignKey("registry.Artifact", models.PROTECT, related_name="versions")
+    runtime = models.CharField(max_length=32)
+    file_label = models.CharField(max_length=255, blank=True)
+    description = models.TextField(blank=True)
+    tags = models.JSONField(default=dict, blank=True)
+    metrics = models.JSONField(default=dict, blank=True)
+    source = models.TextField(blank=True)
+    training_dataset = models.ForeignKey(
+        "registry.DatasetVersion", models.PROTECT, null=True, blank=True, related_name="trained"
+    )
+    from_version = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="corrections"
+    )
+    # What the uploader sent along, as digests of blobs and as JSON; null when not sent.
+    example_sha256 = models.CharField(max_length=64, blank=True)
+    example_format = models.CharField(max_length=16, blank=True)
+    expected_sha256 = models.CharField(max_length=64, blank=True)
+    declared_signature = models.JSONField(null=True, blank=True)
+    # What the checks found out; null until then.
+    signature = models.JSONField(null=True, blank=True)
+    facts = models.JSONField(null=True, blank=True)
+    golden_sha256 = models.CharField(max_length=64, blank=True)
+    released_sha256 = models.CharField(max_length=64, blank=True)
+    checking_until = models.DateTimeField(null=True, blank=True)
+    check_attempts = models.PositiveIntegerField(default=0)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="registered_versions"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    ready_at = models.DateTimeField(null=True, blank=True)
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ModelVersionQuerySet.as_manager()
+
+    class Meta(TimeOrdered.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["model", "number"], name="version_number_once"),
+            one_of("status", VersionStatus.values, "version_status_known"),
+            models.CheckConstraint(
+                condition=~Q(status="ready") | (Q(signature__isnull=False, facts__isnull=False)),
+                name="version_ready_has_signature",
+            ),
+            models.CheckConstraint(condition=Q(number__gte=1), name="version_number_from_one"),
+        ]
+        indexes = [models.Index(fields=["status", "-id"], name="version_by_status")]
+
+    def __str__(self) -> str:
+        return f"{self.model.name} version {self.number}"
+
+    def may_become(self, status: VersionStatus) -> bool:
+        """Whether the state table has this move."""
+        return status in VERSION_MOVES[self.status]
+
+    def require_servable(self) -> None:
+        """Raise VersionNotReady or VersionNotServable unless the version can be scored with."""
+        if self.status == VersionStatus.READY:
+            return
+        if self.status in (VersionStatus.REJECTED, VersionStatus.ARCHIVED):
+            raise VersionNotServable(f"{self} is {self.status}.")
+        raise VersionNotReady(f"{self} is {self.status}.")
+
+    @property
+    def parsed_signature(self) -> Signature:
+        """The signature as a value. Only for versions whose signature was found."""
+        return Signature.from_json(self.signature)
+
+    @property
+    def parsed_facts(self) -> ModelFacts:
+        """What the runtime said about the fitted object. Only after the load check."""
+        return ModelFacts.from_json(self.facts)

@@ -1,0 +1,86 @@
+"""A governed name under which versions are registered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+
+from registry.models.base import TimeOrdered, name_field, one_of, unique_ignoring_case
+from registry.models.visibility import visible_models
+
+if TYPE_CHECKING:
+    from registry.principals import Principal
+
+
+class Classification(models.TextChoices):
+    """How widely something may be known."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    CONFIDENTIAL = "confidential"
+    RESTRICTED = "restricted"
+
+    @classmethod
+    def hides_cells(cls, value: str) -> bool:
+        """Whether errors must not repeat the cells that were received."""
+        return value in (cls.CONFIDENTIAL, cls.RESTRICTED)
+
+
+class Kind(models.TextChoices):
+    """What a registered operation does; all of them are called alike."""
+
+    MODEL = "model"
+    TRANSFORM = "transform"
+    EXTRACT = "extract"
+    REPORT = "report"
+    PIPELINE = "pipeline"
+
+
+class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
+    """Reads as a sentence: ``RegisteredModel.objects.visible_to(principal).named("churn")``."""
+
+    def visible_to(self, principal: Principal) -> RegisteredModelQuerySet:
+        """Those that the principal has any role on."""
+        return self.filter(visible_models(principal))
+
+    def named(self, name: str) -> RegisteredModelQuerySet:
+        """The one with this name, ignoring case."""
+        return self.filter(name__iexact=name)
+
+
+class RegisteredModel(TimeOrdered):
+    """A governed name: owner, description (the model card), tags, kind, approval rule."""
+
+    name = name_field()
+    description = models.TextField(blank=True)
+    tags = models.JSONField(default=dict, blank=True)
+    kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.MODEL)
+    classification = models.CharField(
+        max_length=16, choices=Classification.choices, default=Classification.INTERNAL
+    )
+    approval_required = models.BooleanField(default=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="owned_models"
+    )
+    next_number = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = RegisteredModelQuerySet.as_manager()
+
+    class Meta(TimeOrdered.Meta):
+        constraints = [
+            unique_ignoring_case("model_name_once"),
+            one_of("kind", Kind.values, "model_kind_known"),
+            one_of("classification", Classification.values, "model_classification_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def hides_cells(self) -> bool:
+        """Whether errors must not repeat the cells that were received."""
+        return Classification.hides_cells(self.classification)

@@ -1,0 +1,132 @@
+"""Who asks: a user, or a key of a user; what they may do, and the two refusals.
+
+A role comes from the user's groups (for everything) or from a grant (on one model or dataset). A
+key narrows that down: to what its scopes allow and to the models it is limited to. What may not be
+seen does not exist (NotFound); what may be seen but not done is NotAllowed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+from django.db.models import Model, QuerySet
+
+from registry import roles
+from registry.errors import DatasetNotFound, ModelNotFound, NotAllowed, NotFound
+from registry.models import ApiKey, Dataset, Grant, GroupRole, RegisteredModel, User
+
+Row = TypeVar("Row", bound=Model)
+Governed = RegisteredModel | Dataset
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A user, and the key that they came with (None in a browser session or a shell).
+
+    ``request_id`` joins the audit events of one request; empty outside of requests.
+    """
+
+    user: User
+    api_key: ApiKey | None = None
+    request_id: str = ""
+
+    @property
+    def name(self) -> str:
+        """What pages and the audit trail call them."""
+        return self.user.get_username()
+
+    @property
+    def id(self) -> str:
+        """Stable and unique: of the key where there is one, else of the user."""
+        return f"key:{self.api_key.public_id}" if self.api_key else f"user:{self.user.pk}"
+
+    @cached_property
+    def global_role(self) -> str | None:
+        """The role on everything: of the user's groups; a superuser is manager. Ignores scopes."""
+        if not self.user.is_active:
+            return None
+        if self.user.is_superuser:
+            return roles.MANAGER
+        held = GroupRole.objects.filter(group__user=self.user).values_list("role", flat=True)
+        return roles.highest(held)
+
+    @cached_property
+    def model_ids(self) -> frozenset[uuid.UUID] | None:
+        """The models that the key is limited to; None where there is no such limit."""
+        if self.api_key is None or self.api_key.all_models:
+            return None
+        return frozenset(self.api_key.limited_to.values_list("pk", flat=True))
+
+    def has_scope_for(self, role: str) -> bool:
+        """Whether the key (if any) carries the scope that stands for the role, or a higher one."""
+        if self.api_key is None:
+            return self.user.is_active
+        held = (roles.SCOPE_ROLES[s] for s in self.api_key.scopes if s in roles.SCOPE_ROLES)
+        return roles.rank(roles.highest(held)) >= roles.rank(role)
+
+    def role_on(self, governed: Governed) -> str | None:
+        """The user's role on one model or dataset, before the key's scopes; None for none."""
+        if isinstance(governed, RegisteredModel) and self.model_ids is not None:
+            if governed.pk not in self.model_ids:
+                return None
+        return roles.highest(r for r in (self.global_role, self._granted(governed)) if r)
+
+    def may(self, role: str, governed: Governed) -> bool:
+        """Whether roles and scopes together allow what the role does."""
+        return self.has_scope_for(role) and roles.rank(self.role_on(governed)) >= roles.rank(role)
+
+    def may_everywhere(self, role: str) -> bool:
+        """The same for what is not about one model or dataset, such as making a new one."""
+        return self.has_scope_for(role) and roles.rank(self.global_role) >= roles.rank(role)
+
+    def _granted(self, governed: Governed) -> str | None:
+        field = "model" if isinstance(governed, RegisteredModel) else "dataset"
+        return (
+            Grant.objects.filter(user=self.user, **{field: governed})
+            .values_list("role", flat=True)
+            .first()
+        )
+
+
+def require(principal: Principal, role: str, governed: Governed) -> None:
+    """Raise NotAllowed unless the principal may do what the role does.
+
+    Call it on what was found by ``visible_to``: it does not hide, it refuses.
+    """
+    if principal.may(role, governed):
+        return
+    if not principal.has_scope_for(role):
+        raise NotAllowed(f"The key needs the scope “{roles.scope_for(role)}”.")
+    raise NotAllowed(f"This needs the role {role} on {governed}.")
+
+
+def require_everywhere(principal: Principal, role: str) -> None:
+    """Raise NotAllowed unless a group gives the principal the role for everything."""
+    if principal.may_everywhere(role):
+        return
+    if not principal.has_scope_for(role):
+        raise NotAllowed(f"The key needs the scope “{roles.scope_for(role)}”.")
+    raise NotAllowed(f"This needs a group with the role {role}.")
+
+
+def get_visible(rows: QuerySet[Row], missing: type[NotFound], what: str, **lookup: object) -> Row:
+    """The one row of an already filtered QuerySet; raises ``missing``, which names ``what``."""
+    row = rows.filter(**lookup).first()
+    if row is None:
+        raise missing(f"There is no {what} that you may see.")
+    return row
+
+
+def find_model(principal: Principal, name: str) -> RegisteredModel:
+    """The model with this name. Raises ModelNotFound, also for one that may not be seen."""
+    rows = RegisteredModel.objects.visible_to(principal)
+    return get_visible(rows, ModelNotFound, f"model “{name}”", name__iexact=name)
+
+
+def find_dataset(principal: Principal, name: str) -> Dataset:
+    """The dataset with this name. Raises DatasetNotFound, also for one that may not be seen."""
+    rows = Dataset.objects.visible_to(principal)
+    return get_visible(rows, DatasetNotFound, f"dataset “{name}”", name__iexact=name)

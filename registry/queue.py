@@ -1,0 +1,30 @@
+"""The third ladder upwards: run a named task, with ids only, once the change is committed.
+
+The broker is a doorbell: where it cannot be rung, the row that waits is found by the next
+reconciling pass, so a failed ring is logged and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from celery import current_app
+from django.db import transaction
+
+log = logging.getLogger(__name__)
+
+INGEST_DATASET = "registry.ingest_dataset"
+CHECK_VERSION = "serving.check_version"
+DRIVE_JOB = "serving.drive"
+
+
+def enqueue(task_name: str, *ids: object) -> None:
+    """Ring for ``task_name`` with the ids as text when the transaction commits."""
+    transaction.on_commit(lambda: _ring(task_name, [str(i) for i in ids]), robust=True)
+
+
+def _ring(task_name: str, ids: list[str]) -> None:
+    try:
+        current_app.signature(task_name, args=ids).apply_async(retry=False)
+    except (OSError, current_app.connection_for_write().connection_errors) as error:
+        log.warning("Could not ring for %s %s: %s", task_name, ids, error)

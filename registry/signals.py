@@ -1,0 +1,14 @@
+"""What the registry says has happened; serving listens. Sent inside the change's transaction."""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+# version: ModelVersion that has just been registered and waits for its checks
+version_registered = Signal()
+# version: ModelVersion whose quarantine was lifted by an approval
+version_released = Signal()
+# version: ModelVersion that became ready, rejected or archived
+version_settled = Signal()
+# version: DatasetVersion that became ready or rejected
+dataset_settled = Signal()

@@ -1,0 +1,29 @@
+"""Lazy settings of serving: read when used, so that tests and `override_settings` work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from django.conf import settings
+
+
+def _of(name: str) -> Any:
+    return settings.MODELYARD[name]
+
+
+class ServingConf:
+    """What serving is told by `config/settings.py`. Sizes in bytes, times in seconds."""
+
+    @property
+    def modelhost_socket(self) -> Path:
+        """Where the model host listens."""
+        return Path(_of("MODELHOST_SOCKET"))
+
+    @property
+    def model_memory_bytes(self) -> int:
+        """How much memory one model may take beyond what its process starts with."""
+        return cast(int, _of("MODEL_MEMORY_BYTES"))
+
+
+conf = ServingConf()
