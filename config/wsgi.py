@@ -1,0 +1,107 @@
+"""The WSGI entry: puts each request right for Django (address, prefix, body), then hands it over.
+
+An express lane for scoring is mounted here, in ``application``, before Django sees the request.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpRequest
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from config.body import Framing
+from config.env import Network
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class Forwarded:
+    """Believes ``X-Forwarded-For`` and ``-Proto`` of named proxies, and removes them otherwise."""
+
+    def __init__(self, app: WsgiApp, trusted: tuple[Network, ...]) -> None:
+        self.app = app
+        self.trusted = trusted
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Set ``REMOTE_ADDR`` and the scheme to the client's own, then go on."""
+        hops = environ.pop("HTTP_X_FORWARDED_FOR", "")
+        scheme = environ.pop("HTTP_X_FORWARDED_PROTO", "")
+        environ.pop("HTTP_X_FORWARDED_HOST", None)
+        if self.trusted and self._is_trusted(environ.get("REMOTE_ADDR", "")):
+            if scheme in ("http", "https"):
+                environ["wsgi.url_scheme"] = scheme
+            environ["REMOTE_ADDR"] = self._client(environ["REMOTE_ADDR"], hops)
+        return self.app(environ, start_response)
+
+    def _client(self, peer: str, hops: str) -> str:
+        """The last hop that is no proxy of ours: what is left of it anybody could have written."""
+        for hop in reversed([hop.strip() for hop in hops.split(",") if hop.strip()]):
+            if not _is_address(hop):
+                break
+            peer = hop
+            if not self._is_trusted(hop):
+                break
+        return peer
+
+    def _is_trusted(self, text: str) -> bool:
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            return False
+        return any(address in network for network in self.trusted)
+
+
+class Prefix:
+    """Takes the path prefix of the public URL off, where the proxy has left it on."""
+
+    def __init__(self, app: WsgiApp, prefix: str) -> None:
+        self.app = app
+        self.prefix = prefix
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Split the path into ``SCRIPT_NAME`` and ``PATH_INFO``, then go on."""
+        path = environ.get("PATH_INFO", "")
+        if path == self.prefix or path.startswith(f"{self.prefix}/"):
+            environ["PATH_INFO"] = path[len(self.prefix) :] or "/"
+        environ["SCRIPT_NAME"] = self.prefix
+        return self.app(environ, start_response)
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The client's address as ``Forwarded`` left it; django-axes asks for it here."""
+    return request.META.get("REMOTE_ADDR") or None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _build() -> WsgiApp:
+    from django.conf import settings
+
+    told = settings.MODELYARD
+    app: WsgiApp = get_wsgi_application()
+    app = Framing(
+        app,
+        max_body_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+        max_form_bytes=max(told["MAX_ARTIFACT_BYTES"], told["MAX_DATASET_BYTES"]),
+        folder=settings.FILE_UPLOAD_TEMP_DIR,
+    )
+    if settings.FORCE_SCRIPT_NAME:
+        app = Prefix(app, settings.FORCE_SCRIPT_NAME)
+    return Forwarded(app, told["TRUSTED_PROXIES"])
+
+
+application = _build()

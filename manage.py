@@ -1,0 +1,38 @@
+#!/usr/bin/env python
+"""Modelyard's command line: `manage.py up` starts everything, `manage.py help` lists the rest."""
+
+import os
+import sys
+
+OLDEST_PYTHON = (3, 11)
+
+
+def main() -> int:
+    """Run a command; a wrong setting is one line on standard error and exit code 2."""
+    if sys.version_info < OLDEST_PYTHON:
+        found = ".".join(str(part) for part in sys.version_info[:3])
+        print(f"Modelyard needs Python 3.11 or newer; this is {found}.", file=sys.stderr)
+        return 2
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    try:
+        from django.core.management import execute_from_command_line
+    except ModuleNotFoundError as error:
+        print(f"{error.name} is not installed: run `make up` first.", file=sys.stderr)
+        return 2
+
+    from django.conf import settings
+
+    from config.env import SettingError
+
+    try:
+        # Before Django's own command line looks: it would hide the reason of a failure.
+        settings.configured or settings.INSTALLED_APPS  # noqa: B018
+    except SettingError as error:
+        print(error, file=sys.stderr)
+        return 2
+    execute_from_command_line(sys.argv)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
