@@ -27,7 +27,8 @@ _DATE = re.compile(DATE_PATTERN, re.ASCII)
 _DATETIME = re.compile(
     rf"({DATE_PATTERN})[Tt ]({TIME_PATTERN})(?:\.(\d+))?({OFFSET_PATTERN})?", re.ASCII
 )
-_SHORT = reprlib.Repr(maxlist=4, maxdict=4, maxlevel=3, maxstring=20, maxother=20)
+_SHORT = reprlib.Repr()  # bounds the work, however large the nested cell is
+_SHORT.maxlist = _SHORT.maxdict = _SHORT.maxtuple = 4
 
 
 class CellRefused(Exception):
@@ -63,9 +64,18 @@ def read_scalar(value: Any, dtype: DType) -> Any:
     return _READERS[dtype.kind](value, dtype)
 
 
+def scalar_json(value: Any, dtype: DType) -> Any:
+    """A plain value of the dtype as JSON: times as RFC 3339 in UTC, float32 in its short form."""
+    if dtype.kind == "datetime":
+        return str(value.isoformat()).replace("+00:00", "Z")
+    if dtype.kind == "date":
+        return value.isoformat()
+    return float(str(np.float32(value))) if dtype.key == "float32" else value
+
+
 def is_null(value: Any) -> bool:
     """None, and NaN: a table format has no other way to say that a number is missing."""
-    return value is None or (isinstance(value, float) and value != value)
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def received(value: Any) -> str:

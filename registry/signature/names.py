@@ -49,6 +49,11 @@ def shown(name: str) -> str:
     return name[: NAME_SHOWN_CHARS - 1] + "…"
 
 
+def pointer_token(name: str) -> str:
+    """A name as one token of a JSON pointer (RFC 6901)."""
+    return shown(name).replace("~", "~0").replace("/", "~1")
+
+
 def _folded(name: str) -> str:
     # Comparing is quadratic in the length, so only the beginning counts.
     short = name[:COMPARED_CHARS].casefold()
