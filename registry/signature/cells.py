@@ -41,12 +41,17 @@ class CellRefused(Exception):
 
 
 class Unreadable:
-    """Stands for a source value that no Python value can hold; ``code`` says why."""
+    """Stands for a source value that no Python value of its type can hold.
 
-    __slots__ = ("code", "text")
+    ``code`` is what to say where a value of ``kind`` was expected; elsewhere it is just of
+    another type.
+    """
 
-    def __init__(self, code: str, text: str) -> None:
+    __slots__ = ("code", "kind", "text")
+
+    def __init__(self, code: str, kind: str, text: str) -> None:
         self.code = code
+        self.kind = kind
         self.text = text
 
     def __str__(self) -> str:
@@ -59,8 +64,6 @@ def read_scalar(value: Any, dtype: DType) -> Any:
     Integers come back as int, floats as float (float32 rounded to its nearest), times as aware
     UTC datetimes. Raises CellRefused.
     """
-    if isinstance(value, Unreadable):
-        raise CellRefused(value.code)
     return _READERS[dtype.kind](value, dtype)
 
 
@@ -171,7 +174,8 @@ def _string(value: Any, dtype: DType) -> str:
 
 
 def _date(value: Any, dtype: DType) -> date:
-    del dtype
+    if isinstance(value, Unreadable) and value.kind == dtype.kind:
+        raise CellRefused(value.code)
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     if isinstance(value, str) and _DATE.fullmatch(value):
@@ -183,7 +187,8 @@ def _date(value: Any, dtype: DType) -> date:
 
 
 def _datetime(value: Any, dtype: DType) -> datetime:
-    del dtype
+    if isinstance(value, Unreadable) and value.kind == dtype.kind:
+        raise CellRefused(value.code)
     if isinstance(value, str):
         value = _parsed(value)
     if not isinstance(value, datetime):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 
 COMPARED_CHARS = 80
@@ -52,6 +52,25 @@ def shown(name: str) -> str:
 def pointer_token(name: str) -> str:
     """A name as one token of a JSON pointer (RFC 6901)."""
     return shown(name).replace("~", "~0").replace("/", "~1")
+
+
+class NearestName:
+    """``nearest`` for many names of one table, each looked up once, with bounded work.
+
+    When the work is used up (thousands of unknown names against a wide table) it answers None.
+    """
+
+    def __init__(self, known: Sequence[str], comparisons: int = 20_000) -> None:
+        self._known = known
+        self._left = comparisons
+        self._found: dict[str, str | None] = {}
+
+    def __call__(self, name: str) -> str | None:
+        """The known name that is most like ``name``."""
+        if name not in self._found and self._left > 0:
+            self._left -= len(self._known)
+            self._found[name] = nearest(name, self._known)
+        return self._found.get(name)
 
 
 def _folded(name: str) -> str:

@@ -43,6 +43,16 @@ class Column:
             arrow = pa.list_(arrow)
         return arrow
 
+    @cached_property
+    def enum_set(self) -> pa.Array | None:
+        """The allowed values as an Arrow array of the scalar type."""
+        return None if self.enum is None else pa.array(self.enum, self.dtype.arrow)
+
+    @cached_property
+    def type_text(self) -> str:
+        """The type as an error message shows it: ``int64``, ``float32[28, 28]``."""
+        return self.type if self.shape is None else f"{self.type}{list(self.shape)}"
+
     def to_json(self) -> dict[str, Any]:
         """The column as a JSON object; what is not set is left out."""
         shown_column: dict[str, Any] = {
@@ -91,6 +101,11 @@ class Signature:
     def input_names(self) -> tuple[str, ...]:
         """Names of the inputs in signature order."""
         return tuple(column.name for column in self.inputs)
+
+    @cached_property
+    def input_set(self) -> frozenset[str]:
+        """Names of the inputs, to look one up."""
+        return frozenset(self.input_names)
 
     @cached_property
     def _input_schema(self) -> pa.Schema:
