@@ -1,0 +1,1 @@
+"""What serving does: scoring, the checks that need a runtime, batch jobs, schedules."""

@@ -1,0 +1,313 @@
+"""The checks on a version that need its bytes opened: scan, load, signature, golden rows.
+
+They run in a worker, which itself opens nothing: a disposable child of the model host looks at
+the bytes, loads them and scores. Each verdict goes to ``record_check``, which alone decides where
+the version stands. One pass:
+
+1. claim the version (another worker that had it and died lost its lease);
+2. scan: look only; formats that execute code wait here for a reviewer;
+3. load: the fitted object says what it is;
+4. signature: declared or inferred, held against the object and every example row;
+5. golden: the object's answers to the example rows are kept, and compared with the trainer's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+
+from registry import storage, strict_json
+from registry.actions.versions import record_check, record_findings, return_to_pending
+from registry.conf import conf as registry_conf
+from registry.errors import (
+    PROBLEMS_SHOWN,
+    CheckRefused,
+    DomainError,
+    InvalidField,
+    ModelFailed,
+    StateConflict,
+    Unavailable,
+)
+from registry.formats import FORMATS
+from registry.models import ModelVersion
+from registry.models.check import CheckName, Verdict
+from registry.signature.facts import ModelFacts
+from registry.signature.infer import check_declared, infer
+from registry.signature.types import Signature
+from registry.signature.validate import Validated, validate_columns
+from registry.tabular import TabularError, read_table
+from serving.actions.host import host
+from serving.expected import SHOWN, compare_expected
+from serving.protocols.native import answer_members
+from serving.runtimes.base import Answer, default_outputs
+from serving.runtimes.golden import Golden
+from serving.runtimes.isolation.client import Inspection, ModelSpec
+
+log = logging.getLogger(__name__)
+
+LEASE_S = 900
+GOLDEN_ROWS = 1_000
+EXAMPLE_MAX_BYTES = 64 << 20
+
+
+def check_version(version_id: object) -> None:
+    """Run the checks of one version, unless somebody else does or it needs none.
+
+    Where the model host or the storage is away, the version goes back to pending and is found
+    again by the next reconciling pass.
+    """
+    if not ModelVersion.objects.claim_check(version_id, lease_s=LEASE_S):
+        return
+    version = ModelVersion.objects.select_related("model", "artifact").get(pk=version_id)
+    try:
+        _Checking(version).run()
+    except Unavailable as error:
+        log.warning("Checks of %s put off: %s", version, error)
+        return_to_pending(version, reason=str(error))
+    except StateConflict as error:
+        log.warning("Checks of %s ended by somebody else: %s", version, error)
+
+
+class _Refused(Exception):
+    """A verdict has rejected or quarantined the version: nothing more to check."""
+
+
+class _Checking:
+    """One pass over one version; ``name`` is the check that runs now."""
+
+    def __init__(self, version: ModelVersion) -> None:
+        self.version = version
+        self.name: str = CheckName.SCAN
+        self.example: pa.Table | None = None
+
+    def run(self) -> None:
+        """All checks in order; the first refusal ends the pass."""
+        try:
+            with self._verdict(CheckName.SCAN):
+                self._check_policy()
+                artifact = self._artifact()
+            with artifact, host().inspect(lambda: artifact, self._spec()) as child:
+                self._scan(child)
+                facts = self._load(child)
+                signature, rows = self._signature(facts)
+                self._golden(child, facts, signature, rows)
+        except _Refused:
+            pass
+
+    def _spec(self) -> ModelSpec:
+        return ModelSpec(
+            key=f"check:{self.version.pk}",
+            format=self.version.format,
+            runtime=self.version.runtime,
+            sha256=self.version.artifact.sha256,
+        )
+
+    def _artifact(self) -> Any:
+        try:
+            return storage.open_verified(self.version.artifact.sha256)
+        except storage.BlobMissing:
+            raise CheckRefused("bytes-missing", "The bytes are no longer in the storage.") from None
+        except storage.BlobDamaged as error:
+            raise CheckRefused("bytes-damaged", str(error)) from None
+
+    def _check_policy(self) -> None:
+        fmt = FORMATS[self.version.format]
+        if fmt.trust == "code" and registry_conf.model_file_policy == "refuse":
+            raise CheckRefused(
+                "refused-by-policy",
+                f"This server takes no {fmt.title} files, because loading one executes code from "
+                "it. Save the model with skops or export it to ONNX.",
+            )
+
+    def _scan(self, child: Inspection) -> None:
+        with self._verdict(CheckName.SCAN):
+            finding = child.scan()
+            evidence = {"reason": finding.reason, **finding.evidence}
+            if finding.verdict == "failed":
+                raise CheckRefused(finding.reason or "refused", finding.summary, **finding.evidence)
+            if finding.verdict != "review":
+                verdict = Verdict.WARNED if finding.verdict == "warned" else Verdict.PASSED
+                self._record(verdict, finding.summary, evidence)
+            elif self.version.released_sha256 == self.version.artifact.sha256:
+                summary = "Released by a reviewer for exactly these bytes. " + finding.summary
+                self._record(Verdict.WARNED, summary, evidence)
+            else:
+                self._record(Verdict.WARNED, finding.summary, evidence, needs_review=True)
+                raise _Refused
+
+    def _load(self, child: Inspection) -> ModelFacts:
+        with self._verdict(CheckName.LOAD):
+            facts = child.load()
+            if not default_outputs(facts):
+                raise CheckRefused(
+                    "no-scoring-method",
+                    f"{facts.estimator} has neither predict nor transform, so it cannot answer "
+                    "for rows that it has not seen. Register an object that can.",
+                )
+            record_findings(self.version, facts=facts.to_json())
+            evidence = {
+                "estimator": facts.estimator,
+                "libraries": dict(facts.libraries),
+                "input_form": facts.input_form,
+                "methods": list(facts.methods),
+            }
+            self._record(Verdict.PASSED, f"Loaded as {facts.estimator}.", evidence)
+        return facts
+
+    def _signature(self, facts: ModelFacts) -> tuple[Signature, Validated | None]:
+        with self._verdict(CheckName.SIGNATURE):
+            self.example = self._read_example()
+            signature, notes = self._signature_of(facts)
+            rows = self._validated_example(signature)
+            record_findings(self.version, signature=signature.to_json())
+            self._record(
+                Verdict.WARNED if any(n.is_warning for n in notes) else Verdict.PASSED,
+                f"{len(signature.inputs)} inputs, {len(signature.outputs)} outputs.",
+                {
+                    "declared": self.version.declared_signature is not None,
+                    "example_rows": rows.n_rows if rows else 0,
+                    "notes": [note.text for note in notes],
+                },
+            )
+        return signature, rows
+
+    def _signature_of(self, facts: ModelFacts) -> tuple[Signature, tuple[Any, ...]]:
+        declared = self.version.declared_signature
+        if declared is not None:
+            checked = check_declared(Signature.from_json(declared), facts, self.example)
+            return checked.signature, checked.notes
+        inferred = infer(facts, self.example, self.version.example_format == "parquet")
+        return inferred.signature, inferred.notes
+
+    def _read_example(self) -> pa.Table | None:
+        if not self.version.example_sha256:
+            return None
+        declared = self.version.declared_signature
+        columns = Signature.from_json(declared).inputs if declared is not None else None
+        with storage.open_verified(self.version.example_sha256) as file:
+            return read_table(
+                file,
+                self.version.example_format,
+                columns=columns,
+                max_bytes=EXAMPLE_MAX_BYTES,
+            )
+
+    def _validated_example(self, signature: Signature) -> Validated | None:
+        if self.example is None:
+            return None
+        names = [column.name for column in signature.inputs]
+        known = set(self.example.column_names)
+        columns = {name: self.example.column(name) for name in names if name in known}
+        validated = validate_columns(signature, columns)
+        if validated.problem_count:
+            raise CheckRefused(
+                "example-does-not-fit",
+                f"{validated.n_rows - validated.batch.num_rows} of {validated.n_rows} example rows "
+                "do not fit the signature.",
+                validated.problems,
+            )
+        if validated.n_rows == 0:
+            raise CheckRefused("example-is-empty", "The example file has no rows.")
+        return validated
+
+    def _golden(
+        self,
+        child: Inspection,
+        facts: ModelFacts,
+        signature: Signature,
+        rows: Validated | None,
+    ) -> None:
+        with self._verdict(CheckName.GOLDEN):
+            if rows is None:
+                text = "No example rows were sent, so there is nothing to compare at each load."
+                self._record(Verdict.SKIPPED, text, {})
+                return
+            inputs = rows.batch.slice(0, GOLDEN_ROWS)
+            answer = child.score(inputs, default_outputs(facts), {p.name: p.default for p in signature.params})
+            evidence: dict[str, Any] = {"rows": inputs.num_rows}
+            evidence |= self._compare_with_trainer(signature, answer, rows.n_rows)
+            stored = storage.put_bytes(Golden(inputs, answer).to_bytes())
+            record_findings(self.version, golden_sha256=stored.sha256)
+            text = f"{inputs.num_rows} example rows were scored and are kept as golden rows."
+            self._record(Verdict.PASSED, text, evidence)
+
+    def _compare_with_trainer(
+        self, signature: Signature, answer: Answer, example_rows: int
+    ) -> dict[str, Any]:
+        if not self.version.expected_sha256:
+            return {"compared_with_trainer": False}
+        expected = self._expected()
+        differing = compare_expected(
+            _head(expected, example_rows, answer.n_rows), answer_members(answer), answer.n_rows
+        )
+        if differing:
+            rows = len({d.row for d in differing})
+            first = differing[0]
+            raise CheckRefused(
+                "differs-from-trainer",
+                f"{rows} of {answer.n_rows} example rows are answered differently here than by "
+                f"the trainer, first row {first.row}, {first.where}: the trainer says "
+                f"{first.expected}, this server {first.received}. The usual cause is another "
+                "library version: see the load check.",
+                differences=[d.to_json() for d in differing[:SHOWN]],
+                rows_that_differ=rows,
+            )
+        return {"compared_with_trainer": True}
+
+    def _expected(self) -> Any:
+        body = storage.read_blob(self.version.expected_sha256)
+        try:
+            return strict_json.loads(body, max_bytes=EXAMPLE_MAX_BYTES)
+        except DomainError as error:
+            raise CheckRefused("expected-unreadable", f"“expected” cannot be read: {error}") from None
+
+    def _record(
+        self,
+        verdict: str,
+        summary: str,
+        evidence: dict[str, Any],
+        *,
+        needs_review: bool = False,
+    ) -> None:
+        record_check(self.version, self.name, verdict, summary, evidence, needs_review=needs_review)
+
+    @contextmanager
+    def _verdict(self, name: str) -> Iterator[None]:
+        """A refusal inside becomes the failed verdict of the check ``name``."""
+        self.name = name
+        try:
+            yield
+        except CheckRefused as refusal:
+            self._fail(refusal.reason, str(refusal), refusal.problems, refusal.evidence)
+        except TabularError as error:
+            self._fail("example-unreadable", str(error), error.problems, {})
+        except InvalidField as error:
+            self._fail("signature-does-not-fit", str(error), (), {"pointer": error.pointer})
+        except ModelFailed as error:
+            self._fail("model-failed", str(error), (), {})
+
+    def _fail(self, reason: str, summary: str, problems: Any, evidence: dict[str, Any]) -> None:
+        shown = [p.to_json(confidential=self.version.model.hides_cells) for p in problems]
+        self._record(
+            Verdict.FAILED,
+            summary,
+            {"reason": reason, **evidence}
+            | ({"errors": shown[:PROBLEMS_SHOWN], "error_count": len(shown)} if shown else {}),
+        )
+        raise _Refused
+
+
+def _head(expected: Any, example_rows: int, golden_rows: int) -> Any:
+    """The trainer answers all example rows; the golden rows are the first thousand of them."""
+    if not isinstance(expected, dict) or example_rows == golden_rows:
+        return expected
+    return {
+        name: value[:golden_rows] if isinstance(value, list) and len(value) == example_rows else value
+        for name, value in expected.items()
+    }
+
+

@@ -1,0 +1,86 @@
+"""``score()``: the only path from validated rows to predictions.
+
+REST, batch, the page's form and the checks all come through here. The rows were validated against
+the signature by ``registry.signature.validate``; this decides what is asked, lets the model host
+answer, and holds the answer to its promise: as many answers as rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import partial
+from typing import Any, Literal
+
+from registry import storage
+from registry.errors import InvalidField, InvalidRows
+from registry.signature.facts import ModelFacts
+from registry.signature.validate import Validated
+from serving.actions.host import host
+from serving.actions.targets import Target
+from serving.runtimes.base import Answer, available_outputs, default_outputs
+from serving.runtimes.golden import Golden
+
+OnRowError = Literal["fail", "skip"]
+DEADLINE_S = 30.0
+
+
+def score(
+    target: Target,
+    validated: Validated,
+    *,
+    outputs: Sequence[str] | None = None,
+    params: Mapping[str, Any] | None = None,
+    on_row_error: OnRowError = "fail",
+    deadline_s: float = DEADLINE_S,
+) -> Answer:
+    """Answers for the good rows of ``validated``, in their order.
+
+    ``outputs`` None means prediction, and probabilities where the model has them. Raises
+    InvalidField for an output that the model lacks, InvalidRows for bad rows unless they are to
+    be skipped, ModelFailed, ModelLoading, and Overloaded while the model host is away.
+    """
+    asked = choose_outputs(target.facts, outputs)
+    if validated.problem_count and on_row_error == "fail":
+        raise_invalid_rows(validated)
+    return host().score(
+        target.spec,
+        partial(storage.open_verified, target.sha256),
+        validated.batch,
+        asked,
+        dict(params or {}),
+        deadline_s,
+        golden=partial(load_golden, target.golden_sha256) if target.golden_sha256 else None,
+    )
+
+
+def choose_outputs(facts: ModelFacts, outputs: Sequence[str] | None) -> tuple[str, ...]:
+    """The kinds to ask for. Raises InvalidField with the pointer of a kind that the model lacks."""
+    if outputs is None:
+        return default_outputs(facts)
+    offered = available_outputs(facts)
+    for index, kind in enumerate(outputs):
+        if kind not in offered:
+            near = get_close_matches(kind, offered, n=1)
+            hint = f" Did you mean “{near[0]}”?" if near else ""
+            raise InvalidField(
+                f"The model has no output “{kind}”; it has {', '.join(offered)}.{hint}",
+                pointer=f"/outputs/{index}",
+            )
+    return tuple(kind for kind in offered if kind in outputs)
+
+
+def raise_invalid_rows(validated: Validated) -> None:
+    """Refuse the whole request, naming its first hundred problems."""
+    raise InvalidRows(
+        validated.problems,
+        count=validated.problem_count,
+        bad_rows=validated.n_rows - validated.batch.num_rows,
+        rows=validated.n_rows,
+    )
+
+
+def load_golden(sha256: str) -> Golden:
+    """The golden rows that were stored under this digest."""
+    with storage.open_verified(sha256) as file:
+        return Golden.from_bytes(file.read())
