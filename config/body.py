@@ -59,7 +59,10 @@ class Framing:
             environ["wsgi.input"] = Form(source, boundary, self.max_form_bytes)
             environ["CONTENT_LENGTH"] = str(self.max_form_bytes + 1)
             return
-        kept: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES, dir=self.folder)
+        # Closed with the request: it holds no name, and goes when nobody refers to it.
+        kept: IO[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115
+            IN_MEMORY_BYTES, dir=self.folder
+        )
         size = 0
         while size <= self.max_body_bytes and (piece := source.read(PIECE_BYTES)):
             kept.write(piece)

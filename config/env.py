@@ -1,4 +1,4 @@
-"""Reads the environment into typed settings; a wrong value stops the start with its name and the fix."""
+"""Typed readers of the environment; a wrong value stops the start with its name and the fix."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Environment:
         return self._variables.get(name, "").strip() or default
 
     def secret(self, name: str) -> str:
-        """The value of ``name``, or the content of the file that ``NAME_FILE`` names; "" if unset."""
+        """The value, or the content of the file that ``NAME_FILE`` names; "" if neither is set."""
         value, path = self.text(name), self.text(f"{name}_FILE")
         if not path:
             return value
@@ -181,9 +181,11 @@ class Environment:
             raise SettingError(name, f"{value!r} has an unusable host or path.", fix)
         return PublicUrl(parts.scheme, host, port, prefix)
 
-    def database(self, name: str, default: str) -> dict[str, Any]:
-        """Django's entry of ``DATABASES`` for a ``postgres://`` or ``sqlite:///`` URL."""
-        url = self.secret(name) or default
+    def database(self, name: str) -> dict[str, Any] | None:
+        """Django's entry of ``DATABASES`` for a ``postgres://`` or ``sqlite:///`` URL, or None."""
+        url = self.secret(name)
+        if not url:
+            return None
         fix = "Write such as postgres://user:password@host:5432/name."
         scheme = url.partition("://")[0]
         if scheme not in ("postgres", "postgresql", "sqlite"):
@@ -208,7 +210,7 @@ class Environment:
         return url
 
     def s3(self, name: str) -> S3Store | None:
-        """``s3://KEY:SECRET@HOST[:PORT]/BUCKET[/PREFIX]?endpoint_url=&region=&style=``; None if unset.
+        """``s3://KEY:SECRET@HOST[:PORT]/BUCKET[/PREFIX]?endpoint_url=&region=&style=``, or None.
 
         The endpoint is ``endpoint_url``, else ``https://HOST:PORT``, else Amazon's own. Key and
         secret are percent-encoded where they hold ``/ + @ :``.

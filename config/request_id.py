@@ -1,4 +1,4 @@
-"""A name for every request: taken from the caller where well formed, on every answer, in every log line."""
+"""A name for every request: the caller's where well formed; on every answer and log line."""
 
 from __future__ import annotations
 

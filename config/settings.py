@@ -10,6 +10,7 @@ import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from config import state
 from config.env import Environment, SettingError
@@ -33,7 +34,7 @@ _is_https = _public is not None and _public.is_secure
 
 DEBUG = env.boolean("DEBUG", default=False)
 SECRET_KEY = env.secret("SECRET_KEY") or state.secret_key(MODELYARD_HOME)
-REDIS_URL = env.redis_url("REDIS_URL") or f"unix://{SOCKET_FOLDER}/valkey.sock"
+REDIS_URL = env.redis_url("REDIS_URL") or f"unix://{quote(str(SOCKET_FOLDER))}/valkey.sock"
 
 # --- What Modelyard's own code reads, through registry/conf.py and serving/conf.py --------------
 
@@ -122,7 +123,10 @@ _POSTGRES_TIMEOUTS = (
     "-c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=120s"
 )
 
-_database = env.database("DATABASE_URL", f"sqlite:///{MODELYARD_HOME}/modelyard.sqlite3")
+_database = env.database("DATABASE_URL") or {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": str(MODELYARD_HOME / "modelyard.sqlite3"),
+}
 _options = _database.setdefault("OPTIONS", {})
 if _database["ENGINE"].endswith("sqlite3"):
     _options |= _SQLITE_OPTIONS | _options

@@ -1,4 +1,4 @@
-"""The state folder: makes it, checks that it can be written, and keeps the generated secret in it."""
+"""The state folder: makes it, checks that it can be written, keeps the generated secret."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def prepare(home: Path) -> None:
 
 
 def socket_folder(home: Path) -> Path:
-    """Where Unix sockets lie: ``run`` in the state folder, unless its path is too long for a socket.
+    """Where Unix sockets lie: ``run`` in the state folder, unless its path is too long for one.
 
     Then it is a private folder beside the system's temporary files, named after the state folder.
     """

@@ -30,7 +30,7 @@ os.environ["MODELYARD_HOME"] = str(_home)
 os.environ["SECRET_KEY"] = "only-for-tests-" + "x" * 50
 
 from config.settings import *  # noqa: E402, F403
-from config.settings import CACHES, DATABASES  # noqa: E402
+from config.settings import DATABASES  # noqa: E402
 
 # On disk, not in memory: threads and transactions then behave as they do in service.
 DATABASES["default"]["TEST"] = {"NAME": str(_home / "test.sqlite3")}

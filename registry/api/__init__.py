@@ -1,0 +1,1 @@
+"""HTTP: resources of the registry, and what all resources share."""

@@ -1,0 +1,110 @@
+"""Probes: `/healthz` (the process lives) and `/readyz` (each part that it needs, by name)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+
+from registry import storage
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 3.0
+METHODS = ("GET", "HEAD")
+
+
+def database() -> None:
+    """A query comes back."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            cursor.fetchone()
+    finally:
+        # This runs in a thread of its own, whose connection nobody else would close.
+        connection.close()
+
+
+def broker() -> None:
+    """Valkey or Redis answers; queue, cache and limits live there."""
+    cache.get("readyz")
+
+
+def blobs() -> None:
+    """A small file can be written where bytes are kept."""
+    storage.is_writable()
+
+
+def model_host() -> None:
+    """Somebody listens on the model host's socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(TIMEOUT_S)
+        probe.connect(settings.MODELYARD["MODELHOST_SOCKET"])
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "database": database,
+    "broker": broker,
+    "storage": blobs,
+    "model-host": model_host,
+}
+
+
+def report() -> dict[str, str]:
+    """What each part says: ``ok``, ``slow`` after 3 s, or ``failed``. The reason is logged only."""
+    pool = ThreadPoolExecutor(len(PARTS), thread_name_prefix="readyz")
+    asked = {name: pool.submit(probe) for name, probe in PARTS.items()}
+    deadline_s = time.monotonic() + TIMEOUT_S
+    verdicts = {name: _verdict(name, future, deadline_s) for name, future in asked.items()}
+    # Not waited for: a part that hangs must not hang the answer that says so.
+    pool.shutdown(wait=False)
+    return verdicts
+
+
+def _verdict(name: str, asked: Future[None], deadline_s: float) -> str:
+    try:
+        asked.result(max(0.0, deadline_s - time.monotonic()))
+    except TimeoutError:
+        return "slow"
+    except Exception as error:
+        log.warning("%s is not ready: %s", name, error)
+        return "failed"
+    return "ok"
+
+
+class ProbeMiddleware:
+    """Answers the probes before hosts, sessions and redirects are looked at.
+
+    Orchestrators call by address and by http, which neither ``ALLOWED_HOSTS`` nor the redirect to
+    https would let through; and the answers name no host and no secret.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer a probe, or go on."""
+        if request.method in METHODS:
+            if request.path_info == "/healthz":
+                return _json({"status": "ok"}, 200)
+            if request.path_info == "/readyz":
+                parts = report()
+                is_ready = all(verdict == "ok" for verdict in parts.values())
+                status = "ready" if is_ready else "not-ready"
+                return _json({"status": status, "parts": parts}, 200 if is_ready else 503)
+        return self.get_response(request)
+
+
+def _json(body: dict[str, Any], status: int) -> HttpResponse:
+    response = HttpResponse(json.dumps(body), status=status, content_type="application/json")
+    response["Cache-Control"] = "no-store"
+    return response
