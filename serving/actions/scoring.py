@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Literal
 
 from registry import storage
-from registry.errors import InvalidField, InvalidRows
+from registry.errors import InvalidField
 from registry.signature.facts import ModelFacts
 from registry.signature.validate import Validated
 from serving.actions.host import host
@@ -41,8 +41,8 @@ def score(
     be skipped, ModelFailed, ModelLoading, and Overloaded while the model host is away.
     """
     asked = choose_outputs(target.facts, outputs)
-    if validated.problem_count and on_row_error == "fail":
-        raise_invalid_rows(validated)
+    if on_row_error == "fail":
+        validated.refuse_bad_rows()
     return host().score(
         target.spec,
         partial(storage.open_verified, target.sha256),
@@ -68,16 +68,6 @@ def choose_outputs(facts: ModelFacts, outputs: Sequence[str] | None) -> tuple[st
                 pointer=f"/outputs/{index}",
             )
     return tuple(kind for kind in offered if kind in outputs)
-
-
-def raise_invalid_rows(validated: Validated) -> None:
-    """Refuse the whole request, naming its first hundred problems."""
-    raise InvalidRows(
-        validated.problems,
-        count=validated.problem_count,
-        bad_rows=validated.n_rows - validated.batch.num_rows,
-        rows=validated.n_rows,
-    )
 
 
 def load_golden(sha256: str) -> Golden:
