@@ -37,23 +37,50 @@ def local_answers(estimator: Any, example: Any) -> dict[str, Any] | None:
     return None
 
 
-def _predicted(estimator: Any, example: Any) -> dict[str, Any] | None:
-    predictions = estimator.predict(example)
-    if getattr(predictions, "ndim", 1) > 1:
-        return None if predictions.shape[1] != 1 else {"predictions": _cells(predictions[:, 0])}
-    answer: dict[str, Any] = {"predictions": _cells(predictions)}
+def _predicted(estimator: Any, example: Any) -> dict[str, Any]:
+    predictions = _dense(estimator.predict(example))
+    outputs = predictions.shape[1] if getattr(predictions, "ndim", 1) > 1 else 1
+    if outputs == 1:
+        cells = predictions.reshape(-1) if hasattr(predictions, "reshape") else predictions
+        answer: dict[str, Any] = {"predictions": _cells(cells)}
+    else:
+        answer = {"predictions": [_by_output(_cells(row)) for row in predictions]}
     if hasattr(estimator, "predict_proba"):
-        probabilities = estimator.predict_proba(example)
-        classes = getattr(estimator, "classes_", None)
-        if classes is None or isinstance(probabilities, list) or len(probabilities.shape) != 2:
-            return answer
-        answer["probabilities"] = _by_label(list(classes), probabilities)
+        probabilities = _probabilities(estimator, estimator.predict_proba(example), outputs)
+        if probabilities is not None:
+            answer["probabilities"] = probabilities
     return answer
 
 
-def _by_label(classes: Sequence[Any], probabilities: Any) -> list[dict[str, Any]]:
-    labels = [label_text(label) for label in classes]
-    return [dict(zip(labels, _cells(row), strict=True)) for row in probabilities]
+def _probabilities(estimator: Any, returned: Any, outputs: int) -> list[dict[str, Any]] | None:
+    """Keyed by label; with several outputs by output, then by label.
+
+    With several outputs a list holds one matrix for each; one matrix alone holds the probability
+    of label 1 of each. None where the shapes say neither.
+    """
+    classes = getattr(estimator, "classes_", None)
+    if isinstance(returned, list):
+        if classes is None or not len(classes) == len(returned) == outputs:
+            return None
+        tables = [_by_label(known, one) for known, one in zip(classes, returned, strict=True)]
+        return [_by_output(row) for row in zip(*tables, strict=True)]
+    matrix = _dense(returned)
+    if outputs > 1:
+        fits = matrix.shape[1] == outputs
+        return [_by_output([{"1": p} for p in _cells(row)]) for row in matrix] if fits else None
+    if classes is None or len(classes) != matrix.shape[1]:
+        return None
+    return _by_label(classes, matrix)
+
+
+def _by_output(values: Sequence[Any]) -> dict[str, Any]:
+    """scikit-learn keeps no names of its outputs: they are y0, y1, ... in the service, too."""
+    return {f"y{i}": value for i, value in enumerate(values)}
+
+
+def _by_label(classes: Iterable[Any], probabilities: Any) -> list[dict[str, Any]]:
+    labels = [label_text(label) for label in _plain_list(classes)]
+    return [dict(zip(labels, _cells(row), strict=True)) for row in _dense(probabilities)]
 
 
 def _transformed(estimator: Any, example: Any) -> dict[str, Any] | None:
@@ -64,8 +91,7 @@ def _transformed(estimator: Any, example: Any) -> dict[str, Any] | None:
     names = _column_names(estimator, table)
     if names is None:
         return None
-    dense = table.toarray() if hasattr(table, "toarray") else table
-    rows = dense.to_numpy() if hasattr(dense, "to_numpy") else dense
+    rows = table.to_numpy() if hasattr(table, "to_numpy") else _dense(table)
     return {"predictions": [dict(zip(names, _cells(row), strict=True)) for row in rows]}
 
 
@@ -78,9 +104,16 @@ def _column_names(estimator: Any, table: Any) -> list[str] | None:
         return None
 
 
+def _dense(matrix: Any) -> Any:
+    return matrix.toarray() if hasattr(matrix, "toarray") else matrix
+
+
+def _plain_list(values: Iterable[Any]) -> list[Any]:
+    return list(values.tolist()) if hasattr(values, "tolist") else list(values)
+
+
 def _cells(values: Iterable[Any]) -> list[Any]:
-    cells = values.tolist() if hasattr(values, "tolist") else list(values)
-    return [_cell(cell) for cell in cells]
+    return [_cell(cell) for cell in _plain_list(values)]
 
 
 def _cell(value: Any) -> Any:

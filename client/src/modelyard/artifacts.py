@@ -16,8 +16,8 @@ from modelyard.optional import have, need
 
 # Roots whose classes the service can know. Anything else is the user's own.
 _LIBRARIES = frozenset(
-    "builtins catboost collections datetime functools lightgbm numpy operator pandas scipy sklearn "
-    "xgboost _loss".split()
+    {"builtins", "catboost", "collections", "datetime", "functools", "lightgbm", "numpy"}
+    | {"operator", "pandas", "scipy", "sklearn", "xgboost", "_loss"}
 )
 _SHOWN = 3
 

@@ -1,0 +1,1 @@
+"""The command ``modelyard``: one module per subcommand, each with ``add`` and ``run``."""

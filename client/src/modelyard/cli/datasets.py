@@ -1,0 +1,98 @@
+"""``modelyard datasets``: list, show, push, download."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from modelyard.cli.printing import say, say_json, say_table
+from modelyard.client import Client
+from modelyard.datasets import DOWNLOAD_FORMATS, DatasetVersion
+from modelyard.files import Outlet
+
+
+def add(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    """The four verbs and their arguments."""
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    shelf = verbs.add_parser("list", parents=[common], help="the datasets that the key may see")
+    shelf.add_argument("--search", help="part of a name or description")
+    shelf.set_defaults(run=run_list)
+
+    show = verbs.add_parser("show", parents=[common], help="rows, columns and profile")
+    show.add_argument("ref", metavar="NAME[@N]")
+    show.set_defaults(run=run_show)
+
+    push = verbs.add_parser("push", parents=[common], help="send a file as the next version")
+    push.add_argument("file", metavar="FILE", help="csv, csv.gz, jsonl or parquet")
+    push.add_argument("--name", help="the dataset; the file's name where not given")
+    push.add_argument("--tier", choices=("raw", "curated", "product"))
+    push.add_argument(
+        "--classification", choices=("public", "internal", "confidential", "restricted")
+    )
+    push.add_argument("--wait", action=argparse.BooleanOptionalAction, default=True)
+    push.set_defaults(run=run_push)
+
+    fetch = verbs.add_parser("download", help="fetch the rows")
+    fetch.add_argument("ref", metavar="NAME[@N]")
+    fetch.add_argument("--format", choices=DOWNLOAD_FORMATS)
+    fetch.add_argument("--out", metavar="FILE", help="standard output where not given")
+    fetch.set_defaults(run=run_download)
+
+
+def run_list(client: Client, args: argparse.Namespace) -> int:
+    """List the datasets, newest first."""
+    found = list(client.datasets(search=args.search))
+    if args.json:
+        say_json([dataset.document for dataset in found])
+    else:
+        rows = ((d.name, d.classification, d.description) for d in found)
+        say_table(("NAME", "CLASSIFICATION", "DESCRIPTION"), rows)
+    return 0
+
+
+def run_show(client: Client, args: argparse.Namespace) -> int:
+    """Show one version."""
+    _show(client.dataset(args.ref), as_json=args.json)
+    return 0
+
+
+def run_push(client: Client, args: argparse.Namespace) -> int:
+    """Send a file; 1 when its rows cannot be read."""
+    version = client.upload_dataset(
+        args.file,
+        args.name,
+        tier=args.tier,
+        classification=args.classification,
+        wait=args.wait,
+    )
+    _show(version.raise_if_rejected(), as_json=args.json)
+    return 0
+
+
+def run_download(client: Client, args: argparse.Namespace) -> int:
+    """Fetch the rows into a file or to standard output."""
+    if args.out:
+        client.download(args.ref, args.out, format=args.format)
+    else:
+        client.stream_dataset(args.ref, Outlet(sys.stdout.buffer), format=args.format or "csv")
+    return 0
+
+
+def _show(version: DatasetVersion, *, as_json: bool) -> None:
+    if as_json:
+        say_json(version.document)
+        return
+    rows = "" if version.rows is None else f", {version.rows} rows"
+    say(f"{version.ref}: {version.status}{rows}")
+    if version.columns:
+        profile = version.document.get("profile") or {}
+        lines = (_column_line(column, profile) for column in version.columns)
+        say_table(("COLUMN", "TYPE", "NULLS", "DISTINCT", "MIN", "MAX"), lines)
+
+
+def _column_line(column: Mapping[str, Any], profile: Mapping[str, Any]) -> tuple[Any, ...]:
+    figures = column.get("profile") or profile.get(str(column["name"])) or {}
+    shown = (figures.get(key) for key in ("nulls", "distinct", "min", "max"))
+    return (column["name"], column.get("type"), *shown)
