@@ -1,4 +1,4 @@
-"""The table of runtimes: what opens which formats. Each is imported on first use, in the model host.
+"""The table of runtimes: what opens which formats. Each is imported on first use, in the host.
 
 A runtime is a module with ``load(artifact: BinaryIO, format: str) -> LoadedModel``
 (the contract stands in ``base.py``).
