@@ -1,12 +1,12 @@
 """The third ladder: what the upper building adds to pages and answers of the lower one.
 
-Two ordered tables, both filled when the application starts and both empty for a registry that
-stands alone: ``links`` (neighbours of an object in an answer) and page panels.
+Ordered tables, filled when the application starts and empty for a registry that stands alone:
+page panels, ``links`` (neighbours of an object in an answer) and steps of lineage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,8 @@ class PanelContent:
 
 
 _PANELS: dict[tuple[str, str], Panel] = {}
+_LINKS: dict[str, dict[str, str]] = {}
+_STEPS: dict[str, list[str]] = {}
 
 
 def add_panel(page: str, key: str, maker: str, *, order: int = 100) -> None:
@@ -54,3 +56,33 @@ def contents_of(page: str, request: Any, subject: Any) -> list[PanelContent]:
     """What the panels of a page have to show of ``subject``, in order; those with nothing are left out."""
     made = (import_string(panel.maker)(request, subject) for panel in panels_of(page))
     return [content for content in made if content is not None]
+
+
+def add_link(kind: str, key: str, maker: str) -> None:
+    """Give every object of a kind (such as ``version``) one more neighbour under ``links``.
+
+    ``maker`` is the dotted path of a function ``(row) -> str | None``: the neighbour's path below
+    the API's root, such as ``/batch-jobs?model=churn``. It must not query. The same key again
+    replaces it.
+    """
+    _LINKS.setdefault(kind, {})[key] = maker
+
+
+def links_of(kind: str) -> dict[str, Callable[[Any], str | None]]:
+    """The makers of a kind's added links, in the order in which they were added."""
+    return {key: import_string(maker) for key, maker in _LINKS.get(kind, {}).items()}
+
+
+def add_steps(kind: str, maker: str) -> None:
+    """Add to the lineage of a kind.
+
+    ``maker`` is the dotted path of a function ``(row, principal) -> Iterable[Step]`` (see
+    ``registry.api.lineage``); it answers with what the principal may see only.
+    """
+    if maker not in _STEPS.setdefault(kind, []):
+        _STEPS[kind].append(maker)
+
+
+def steps_of(kind: str) -> list[Callable[..., Any]]:
+    """The makers of a kind's added lineage, in the order in which they were added."""
+    return [import_string(maker) for maker in _STEPS.get(kind, ())]
