@@ -29,12 +29,17 @@ SOCKET_FOLDER = state.socket_folder(MODELYARD_HOME)
 
 HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, low=1, high=65535)
+_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+WEB_WORKERS = env.integer("WEB_WORKERS", _cores, low=1, high=256)
+WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", _cores, low=1, high=256)
 _public = env.public_url("PUBLIC_URL")
 _is_https = _public is not None and _public.is_secure
 
 DEBUG = env.boolean("DEBUG", default=False)
 SECRET_KEY = env.secret("SECRET_KEY") or state.secret_key(MODELYARD_HOME)
-REDIS_URL = env.redis_url("REDIS_URL") or f"unix://{quote(str(SOCKET_FOLDER))}/valkey.sock"
+_redis_url = env.redis_url("REDIS_URL")
+STARTS_OWN_BROKER = not _redis_url
+REDIS_URL = _redis_url or f"unix://{quote(str(SOCKET_FOLDER))}/valkey.sock"
 
 # --- What Modelyard's own code reads, through registry/conf.py and serving/conf.py --------------
 

@@ -1,0 +1,54 @@
+# Modelyard's commands. `make help` lists them.
+
+# The first that is new enough; make up PYTHON=/path/to/python names another one.
+PYTHON ?= $(or $(shell for name in python3 python3.13 python3.12 python3.11; do \
+  $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; \
+  done),python3)
+BIN := .venv/bin
+# A machine may have it set; every start would then compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
+# A developer's open environment must not leak into ours.
+unexport PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check bench lock install install-dev python clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
+	  while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+up: install ## install what is needed, then start everything; Ctrl-C ends it
+	@exec $(BIN)/python manage.py up
+
+test: install-dev ## install what the tests need, then run all of them (PYTEST_ARGS=...)
+	@$(BIN)/python -m pytest $(if $(PYTEST_ARGS),$(PYTEST_ARGS),-n 2 --dist loadgroup -q)
+
+check: install-dev ## format, lint, types, imports, migrations, deployment settings, known holes
+	@$(BIN)/python config/make_check.py
+
+bench: install-dev ## the benchmarks (BENCH_ARGS=names of parts)
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+lock: install-dev ## write requirements*.txt anew from requirements*.in
+	@for name in requirements requirements-dev; do \
+	  echo "locking $$name.in"; \
+	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; \
+	done
+
+install: python ## make .venv and install the locked requirements
+	@$(PYTHON) -I config/bootstrap.py
+
+install-dev: python ## the same, with what tests and checks need
+	@$(PYTHON) -I config/bootstrap.py --dev
+
+python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "Python 3.11 or newer is needed: apt install python3 python3-venv" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; $$($(PYTHON) --version 2>&1) was found." \
+	    "Name another one: make up PYTHON=/path/to/python3.11" >&2; exit 2; }
+
+clean: ## remove .venv and caches; the state folder stays
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

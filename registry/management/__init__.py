@@ -1,0 +1,1 @@
+"""The shell's door: commands, and what they are wired from."""

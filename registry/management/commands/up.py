@@ -1,0 +1,164 @@
+"""`manage.py up`: prepares the state folder, then starts and watches every part of this machine."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import BaseCommand, call_command, get_commands
+from django.db import connection, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from registry.management import parts, static_set
+from registry.models import Dataset, RegisteredModel
+from registry.supervisor.preflight import CannotStart, check_port, lock
+from registry.supervisor.probes import reachable_host
+from registry.supervisor.supervisor import PartFailed, Supervisor
+
+ADMIN = "admin"
+DEMO_PATH = "/api/v1/models/penguins/predict"
+
+
+class Command(BaseCommand):
+    """Starts everything in the foreground; Ctrl-C or SIGTERM ends it."""
+
+    help = "Start all parts of Modelyard on this machine and keep them running."
+    # Checked below, once, and after the state folder is ours.
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until a signal. Exit code 0 then; 1 when a part cannot be started."""
+        try:
+            self._up()
+        except (CannotStart, PartFailed) as error:
+            print(error, file=sys.stderr)
+            raise SystemExit(1) from None
+        except KeyboardInterrupt:
+            return
+
+    def _up(self) -> None:
+        home = Path(settings.MODELYARD_HOME)
+        run = home / "run"
+        held = lock(run / "up.lock")
+        check_port(settings.HOST, settings.PORT)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        _fresh_folder(run / "metrics")
+        _migrate()
+        static_set.collect_if_changed()
+        Demo.begin_if_empty(home)
+        ensure_admin()
+        connections.close_all()
+        Supervisor(
+            parts.all_parts(run),
+            env=parts.child_env(),
+            log_folder=home / "log",
+            lock=held,
+            steps=[parts.demo_step(Demo.output(home))] if Demo.is_wanted(home) else [],
+            on_ready=lambda: announce(home),
+        ).run()
+
+
+class Demo:
+    """The demo's objects: loaded into an empty registry, once, also over a broken-off start."""
+
+    @staticmethod
+    def output(home: Path) -> Path:
+        """What `load_demo` printed: the JSON body of a request that works."""
+        return home / "demo.json"
+
+    @staticmethod
+    def marker(home: Path) -> Path:
+        """Stands from before the first load until one has succeeded."""
+        return home / "demo.loading"
+
+    @classmethod
+    def begin_if_empty(cls, home: Path) -> None:
+        """Note that the demo is to be loaded."""
+        is_empty = not (RegisteredModel.objects.exists() or Dataset.objects.exists())
+        if is_empty and settings.MODELYARD["DEMO"]:
+            cls.marker(home).touch()
+
+    @classmethod
+    def is_wanted(cls, home: Path) -> bool:
+        """Whether a load was begun and not finished, and is not switched off."""
+        is_known = "load_demo" in get_commands()
+        return is_known and bool(settings.MODELYARD["DEMO"]) and cls.marker(home).exists()
+
+    @classmethod
+    def request_body(cls, home: Path) -> str | None:
+        """The body for the curl line; None without a loaded demo."""
+        if not settings.MODELYARD["DEMO"] or not (home / "demo.key").exists():
+            return None
+        try:
+            return json.dumps(json.loads(cls.output(home).read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return None
+
+
+def ensure_admin() -> None:
+    """Make the first user, without a usable password unless one is set by the environment.
+
+    ``announce`` gives it one when it can be shown, so that a start that is broken off in between
+    does not leave a password that nobody has seen.
+    """
+    users = get_user_model().objects
+    if not users.exists():
+        users.create_superuser(ADMIN, password=settings.MODELYARD["ADMIN_PASSWORD"] or None)
+
+
+def announce(home: Path) -> None:
+    """Everything answers: say where, the admin's password on the first start, and a curl line."""
+    body = Demo.request_body(home)
+    if body is not None:
+        Demo.marker(home).unlink(missing_ok=True)
+    host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
+    print(f"ready http://{host}:{settings.PORT}")
+    for line in _admin_lines():
+        print(line)
+    print(curl_line(home, body), flush=True)
+
+
+def _admin_lines() -> list[str]:
+    user = get_user_model().objects.filter(username=ADMIN, last_login=None, is_active=True).first()
+    if user is None or user.has_usable_password():
+        connections.close_all()
+        return []
+    password = secrets.token_urlsafe(15)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    connections.close_all()
+    return [f"admin user: {ADMIN}", f"admin password: {password}"]
+
+
+def curl_line(home: Path, body: str | None) -> str:
+    """A line that works when pasted: scores the demo's model, or asks whether the server lives."""
+    host = reachable_host(settings.HOST)
+    host = f"[{host}]" if ":" in host else host
+    base = settings.MODELYARD["PUBLIC_URL"] or f"http://{host}:{settings.PORT}"
+    if body is None:
+        return f"curl -s {shlex.quote(f'{base}/healthz')}"
+    key = shlex.quote(str(home / "demo.key"))
+    return (
+        f'curl -s -H "Authorization: Bearer $(cat {key})" -H "Content-Type: application/json" '
+        f"-d {shlex.quote(body)} {shlex.quote(base + DEMO_PATH)}"
+    )
+
+
+def _migrate() -> None:
+    """Migrate, when there is something to migrate: the question is ten times quicker."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        call_command("migrate", interactive=False, verbosity=0)
+
+
+def _fresh_folder(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(mode=0o700)
