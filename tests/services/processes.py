@@ -1,0 +1,29 @@
+"""Which processes belong to a state folder: every part carries its path in its environment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def living_in(home: Path) -> dict[int, str]:
+    """pid -> command line of every living process that was started on the state folder."""
+    marker = f"MODELYARD_HOME={home}".encode()
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker in (entry / "environ").read_bytes().split(b"\0"):
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                found[int(entry.name)] = command
+        except OSError:
+            continue
+    return found
+
+
+def wait_until(is_so: Callable[[], bool], timeout_s: float, what: str) -> None:
+    """Look until it is so; AssertionError with ``what`` after the time."""
+    deadline_s = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {what}"
+        time.sleep(0.02)

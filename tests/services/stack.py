@@ -1,0 +1,136 @@
+"""A whole `manage.py up` for tests: in a folder and on a port of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.services.processes import living_in, wait_until
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+# The first start loads the demo: it trains, uploads, checks and scores.
+READY_LIMIT_S = 150.0
+
+
+@dataclass
+class Stack:
+    """A started `manage.py up`. ``output`` is what stood on its standard output so far."""
+
+    process: subprocess.Popen[str]
+    home: Path
+    url: str
+    output: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def password(self) -> str:
+        """The admin's password, as the first start has shown it."""
+        found = re.search(r"admin password: (\S+)", "".join(self.output))
+        assert found, self.output
+        return found[1]
+
+    @property
+    def curl(self) -> str:
+        """The curl line."""
+        return next(line.strip() for line in self.output if line.startswith("curl "))
+
+    def is_ready(self) -> bool:
+        """Whether the ready line and the curl line have been printed."""
+        return any(line.startswith("curl ") for line in self.output)
+
+    def wait_until_ready(self, timeout_s: float = READY_LIMIT_S) -> None:
+        """AssertionError with the end of its log when it does not become ready."""
+        wait_until(
+            lambda: self.is_ready() or self.process.poll() is not None, timeout_s, self.story()
+        )
+        assert self.is_ready(), self.story()
+
+    def story(self) -> str:
+        """What it said, for a failure message."""
+        return "".join([*self.output, *self.errors[-60:]])
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Signal it and wait at most 10 s; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(10)
+
+
+Start = Callable[..., Stack]
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+def start_stack(home: Path, **variables: str) -> Stack:
+    """Start it; it is not ready yet. ``variables`` are added to a clean environment."""
+    port = variables.setdefault("PORT", str(free_port()))
+    names = ("PATH", "HOME", "LANG", "TMPDIR", "MODELYARD_CORPUS")
+    env = {name: os.environ[name] for name in names if name in os.environ}
+    env |= {"MODELYARD_HOME": str(home), **variables}
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "manage.py"), "up"],
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        process_group=0,
+    )
+    stack = Stack(process, home, f"http://127.0.0.1:{port}")
+    for pipe, lines in ((process.stdout, stack.output), (process.stderr, stack.errors)):
+        threading.Thread(target=_collect, args=(pipe, lines), daemon=True).start()
+    return stack
+
+
+def _collect(pipe: object, lines: list[str]) -> None:
+    lines.extend(pipe)  # type: ignore[call-overload]
+
+
+def end_stack(stack: Stack) -> None:
+    """End it in any case, and everything on its state folder."""
+    try:
+        stack.stop()
+    except subprocess.TimeoutExpired:
+        stack.process.kill()
+        stack.process.wait(10)
+    wait_until(lambda: not living_in(stack.home), 12, f"nothing is left of {stack.home}")
+
+
+@pytest.fixture
+def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Start stacks for one test; they are ended after it. Without the demo, unless asked for."""
+    started: list[Stack] = []
+
+    def start(home: Path | None = None, **variables: str) -> Stack:
+        folder = home or tmp_path_factory.mktemp("stack")
+        started.append(start_stack(folder, **{"DEMO": "0", **variables}))
+        return started[-1]
+
+    yield start
+    for stack in started:
+        end_stack(stack)
+
+
+@pytest.fixture(scope="session")
+def live_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One started stack with the demo, shared by the tests of flows and pages."""
+    stack = start_stack(tmp_path_factory.mktemp("stack"))
+    try:
+        stack.wait_until_ready()
+        yield stack
+    finally:
+        end_stack(stack)
