@@ -1,0 +1,39 @@
+"""Plain: the times of the ledger: leases, heartbeats, budgets and the wait after a failure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# An error is the chunk's own, so three are enough. A lost lease says little about the chunk: a
+# deploy or a machine that goes away takes several; only a chunk that keeps ending its worker
+# comes to so many.
+MAX_FAILURES = 3
+MAX_LOSSES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long things may take, in seconds.
+
+    ``budget_s``: after this no further chunk is claimed in one go. ``chunk_s``: a chunk that needs
+    longer is split; budget and chunk together stay below the time limit of the task.
+    """
+
+    lease_s: float = 30.0
+    budget_s: float = 60.0
+    chunk_s: float = 90.0
+    backoff_s: float = 5.0
+    longest_backoff_s: float = 300.0
+    pause_s: float = 30.0
+
+    @property
+    def heartbeat_s(self) -> float:
+        """Three heartbeats to a lease: two may fail."""
+        return self.lease_s / 3
+
+    def backoff(self, failures: int) -> float:
+        """How long a chunk waits after its nth failure: 5, 20, 80 ... seconds; n from 1."""
+        return min(self.backoff_s * 4 ** max(failures - 1, 0), self.longest_backoff_s)
+
+
+PACE = Pace()

@@ -1,0 +1,193 @@
+"""The scoring of one dataset version by one model version: the head of the ledger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from registry.models.base import TimeOrdered, one_of
+from registry.models.dataset_version import DatasetStatus
+from registry.models.visibility import visible_datasets, visible_models
+from serving.batch.columns import OnRowError
+
+if TYPE_CHECKING:
+    from registry.principals import Principal
+
+
+class JobState(models.TextChoices):
+    """Where a job stands. Queued: no chunk was made yet; running: its chunks can be claimed."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    COMPLETED_WITH_REJECTS = "completed_with_rejects"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+_S = JobState
+# The one table of moves. What leads out of an end is a retry.
+JOB_MOVES: dict[str, frozenset[str]] = {
+    _S.QUEUED: frozenset({_S.RUNNING, _S.FAILED, _S.CANCELLED}),
+    _S.RUNNING: frozenset({_S.COMPLETED, _S.COMPLETED_WITH_REJECTS, _S.FAILED, _S.CANCELLED}),
+    _S.COMPLETED: frozenset(),
+    _S.COMPLETED_WITH_REJECTS: frozenset({_S.RUNNING}),
+    _S.FAILED: frozenset({_S.QUEUED, _S.RUNNING}),
+    _S.CANCELLED: frozenset(),
+}
+ACTIVE_STATES = (JobState.QUEUED, JobState.RUNNING)
+ENDED_STATES = tuple(state for state in JobState if state not in ACTIVE_STATES)
+
+
+class PausedReason(models.TextChoices):
+    """Why a running job makes no progress for now; it goes on by itself.
+
+    Model unavailable: the model host is away or full, or the model is suspended for a while.
+    """
+
+    STORAGE_FULL = "storage-full"
+    MODEL_UNAVAILABLE = "model-unavailable"
+
+
+class BatchJobQuerySet(models.QuerySet["BatchJob"]):
+    """Jobs by who sees them and where they stand."""
+
+    def visible_to(self, principal: Principal) -> BatchJobQuerySet:
+        """Those whose model the principal sees, and whose dataset too unless the job is theirs."""
+        theirs = Q(created_by=principal.user) | visible_datasets(principal, "dataset__")
+        return self.filter(visible_models(principal, "model__") & theirs)
+
+    def active(self) -> BatchJobQuerySet:
+        """Neither ended nor cancelled."""
+        return self.filter(state__in=ACTIVE_STATES)
+
+    def startable(self) -> BatchJobQuerySet:
+        """Queued ones whose rows can be read."""
+        return self.filter(state=JobState.QUEUED, dataset_version__status=DatasetStatus.READY)
+
+    def without_rows(self) -> BatchJobQuerySet:
+        """Queued ones whose dataset version was rejected: nothing will ever come."""
+        return self.filter(state=JobState.QUEUED, dataset_version__status=DatasetStatus.REJECTED)
+
+    def move(self, job: BatchJob, to: JobState, **values: Any) -> bool:
+        """One step of the state table, if the job still stands where it was read.
+
+        ``job`` keeps what it was read with; read it again afterwards.
+        """
+        if to not in JOB_MOVES[job.state]:
+            return False
+        return bool(self.filter(pk=job.pk, state=job.state).update(state=to, **values))
+
+
+class BatchJob(TimeOrdered):
+    """What was asked for, pinned at acceptance, and how far it has come.
+
+    ``version_sha256`` is the digest of the bytes that were accepted. ``outputs`` null means the
+    model's default, ``keep_columns`` null means all. ``rows_total`` is null until the dataset's
+    rows are known; ``rows_done`` counts the rows of chunks that are done, rejected rows included.
+    ``output_columns`` are signature columns as JSON, set by the first chunk that is done: every
+    other chunk must have the same. ``error`` is ``{"code", "detail", ...}`` of a failed job.
+    """
+
+    model = models.ForeignKey("registry.RegisteredModel", models.PROTECT, related_name="batch_jobs")
+    version = models.ForeignKey("registry.ModelVersion", models.PROTECT, related_name="batch_jobs")
+    version_sha256 = models.CharField(max_length=64)
+    model_ref = models.CharField(max_length=200)
+    dataset = models.ForeignKey("registry.Dataset", models.PROTECT, related_name="batch_jobs")
+    dataset_version = models.ForeignKey(
+        "registry.DatasetVersion", models.PROTECT, related_name="batch_jobs"
+    )
+    outputs = models.JSONField(null=True, blank=True)
+    keep_columns = models.JSONField(null=True, blank=True)
+    on_row_error = models.CharField(
+        max_length=8, choices=[(c.value, c.value) for c in OnRowError], default="reject"
+    )
+    chunk_rows = models.PositiveIntegerField()
+    priority = models.SmallIntegerField(default=0)
+    state = models.CharField(max_length=24, choices=JobState.choices, default=JobState.QUEUED)
+    rows_total = models.PositiveBigIntegerField(null=True, blank=True)
+    rows_done = models.PositiveBigIntegerField(default=0)
+    rows_rejected = models.PositiveBigIntegerField(default=0)
+    paused_reason = models.CharField(max_length=24, blank=True)
+    error = models.JSONField(null=True, blank=True)
+    output_columns = models.JSONField(null=True, blank=True)
+    output = models.ForeignKey(
+        "registry.DatasetVersion",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="made_by_jobs",
+    )
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="batch_jobs"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = BatchJobQuerySet.as_manager()
+
+    class Meta(TimeOrdered.Meta):
+        constraints = [
+            one_of("state", JobState.values, "job_state_known"),
+            one_of("on_row_error", [c.value for c in OnRowError], "job_on_row_error_known"),
+            one_of("paused_reason", ["", *PausedReason.values], "job_paused_reason_known"),
+            models.CheckConstraint(condition=Q(chunk_rows__gte=1), name="job_chunk_has_rows"),
+            models.CheckConstraint(
+                condition=Q(rows_total__isnull=True, rows_done=0)
+                | Q(rows_done__lte=models.F("rows_total")),
+                name="job_done_within_total",
+            ),
+            models.CheckConstraint(
+                condition=Q(rows_rejected__lte=models.F("rows_done")),
+                name="job_rejected_within_done",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["completed", "completed_with_rejects"])
+                | Q(output__isnull=False, rows_done=models.F("rows_total")),
+                name="job_completed_has_all_rows",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="failed") | Q(error__isnull=False),
+                name="job_failed_has_error",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["queued", "running"], finished_at__isnull=True)
+                | Q(
+                    state__in=[s.value for s in ENDED_STATES],
+                    finished_at__isnull=False,
+                ),
+                name="job_finished_when_ended",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["state", "-id"], name="job_by_state"),
+            models.Index(fields=["model", "-id"], name="job_by_model"),
+            models.Index(fields=["dataset", "-id"], name="job_by_dataset"),
+            # Claiming asks for the first of each principal.
+            models.Index(
+                fields=["created_by", "state", "-priority", "id"], name="job_by_principal"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"batch job {self.pk}"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it waits or runs."""
+        return self.state in ACTIVE_STATES
+
+    @property
+    def output_name(self) -> str:
+        """What the output dataset is called."""
+        return f"{self.model.name}-job-{self.pk}"
+
+    @property
+    def hides_cells(self) -> bool:
+        """Whether rejects must not repeat cells: the model or the dataset is confidential."""
+        return self.model.hides_cells or self.dataset.hides_cells

@@ -1,0 +1,109 @@
+"""When a batch job runs: cron with a zone, and what to do when runs overlap or were missed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from registry.models.base import TimeOrdered, name_field, one_of, unique_ignoring_case
+from registry.models.visibility import visible_datasets, visible_models
+from serving.batch.columns import OnRowError
+
+if TYPE_CHECKING:
+    from registry.principals import Principal
+
+
+class Overlap(models.TextChoices):
+    """What happens to a run that is due while an earlier one is active."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
+    ALLOW = "allow"
+
+
+class Missed(models.TextChoices):
+    """What happens to runs that were due while nothing ticked."""
+
+    SKIP = "skip"
+    RUN_ONCE = "run-once"
+
+
+class ScheduleQuerySet(models.QuerySet["Schedule"]):
+    """Schedules by who sees them and when they are due."""
+
+    def kept(self) -> ScheduleQuerySet:
+        """Those that were not deleted. A deleted one holds its name for ever."""
+        return self.filter(deleted_at__isnull=True)
+
+    def visible_to(self, principal: Principal) -> ScheduleQuerySet:
+        """Those whose model the principal sees, and whose dataset too unless it is theirs."""
+        theirs = Q(created_by=principal.user) | visible_datasets(principal, "dataset__")
+        return self.kept().filter(visible_models(principal, "model__") & theirs)
+
+    def named(self, name: str) -> ScheduleQuerySet:
+        """The one with this name, ignoring case."""
+        return self.filter(name__iexact=name)
+
+    def due(self) -> ScheduleQuerySet:
+        """Enabled ones with an instant that has come, by the database's clock."""
+        return self.kept().filter(enabled=True, next_due__lte=Now())
+
+
+class Schedule(TimeOrdered):
+    """A batch job to be, and its times.
+
+    ``model_ref`` and ``dataset_ref`` are resolved anew at each run, as its owner; ``model`` and
+    ``dataset`` are what they named when they were written. ``cursor`` is the instant up to which
+    everything due has its slot; ``next_due`` the first instant after it, null for a disabled one.
+    """
+
+    name = name_field()
+    model = models.ForeignKey("registry.RegisteredModel", models.PROTECT, related_name="schedules")
+    model_ref = models.CharField(max_length=200)
+    version_number = models.PositiveIntegerField(null=True, blank=True)
+    dataset = models.ForeignKey("registry.Dataset", models.PROTECT, related_name="schedules")
+    dataset_ref = models.CharField(max_length=200)
+    outputs = models.JSONField(null=True, blank=True)
+    keep_columns = models.JSONField(null=True, blank=True)
+    on_row_error = models.CharField(
+        max_length=8, choices=[(c.value, c.value) for c in OnRowError], default="reject"
+    )
+    chunk_rows = models.PositiveIntegerField(null=True, blank=True)
+    cron = models.CharField(max_length=200)
+    timezone = models.CharField(max_length=64, default="UTC")
+    overlap = models.CharField(max_length=8, choices=Overlap.choices, default=Overlap.SKIP)
+    missed = models.CharField(max_length=8, choices=Missed.choices, default=Missed.SKIP)
+    enabled = models.BooleanField(default=True)
+    cursor = models.DateTimeField()
+    next_due = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="schedules"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ScheduleQuerySet.as_manager()
+
+    class Meta(TimeOrdered.Meta):
+        constraints = [
+            unique_ignoring_case("schedule_name_once"),
+            one_of("overlap", Overlap.values, "schedule_overlap_known"),
+            one_of("missed", Missed.values, "schedule_missed_known"),
+            one_of("on_row_error", [c.value for c in OnRowError], "schedule_on_row_error_known"),
+            models.CheckConstraint(
+                condition=Q(deleted_at__isnull=True) | Q(enabled=False),
+                name="schedule_deleted_is_disabled",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["enabled", "next_due"], name="schedule_by_due"),
+            models.Index(fields=["model", "-id"], name="schedule_by_model"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,1 @@
+"""Plain: cron expressions, zones, and which of the due times are run."""
