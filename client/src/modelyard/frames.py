@@ -14,6 +14,8 @@ from modelyard.cells import NAIVE
 from modelyard.errors import UsageError
 from modelyard.optional import is_arrow, is_frame, is_series, need
 
+_SHORT_TEXT_BYTES = 2**31  # beyond, Arrow's plain string type cannot count its own bytes
+
 
 def has_no_names(frame: Any) -> bool:
     """Whether a DataFrame's columns are only counted (0, 1, 2, ...), as of ``DataFrame(array)``."""
@@ -102,8 +104,8 @@ def _known_type(pa: Any, name: str, column: Any, keep_categories: bool) -> Any:
     """The column in a type of the contract, or a refusal."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        if keep_categories and pa.types.is_string(kind.value_type):
-            return column
+        if keep_categories and _is_text(pa, kind.value_type):
+            return column.cast(pa.dictionary(kind.index_type, pa.string()))
         return _known_type(pa, name, column.cast(kind.value_type), keep_categories)
     if pa.types.is_timestamp(kind):
         return _in_utc(pa, name, column)
@@ -111,8 +113,9 @@ def _known_type(pa: Any, name: str, column: Any, keep_categories: bool) -> Any:
         return column.cast(pa.date32())
     if pa.types.is_float16(kind):
         return column.cast(pa.float32())
-    if pa.types.is_string_view(kind):
-        return column.cast(pa.large_string())
+    if _is_text(pa, kind):
+        is_long = column.nbytes >= _SHORT_TEXT_BYTES
+        return column.cast(pa.large_string() if is_long else pa.string())
     if pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
         _known_type(pa, name, pa.chunked_array([pa.array([], kind.value_type)]), False)
         return column
@@ -126,8 +129,13 @@ def _known_type(pa: Any, name: str, column: Any, keep_categories: bool) -> Any:
 
 def _is_plain(pa: Any, kind: Any) -> bool:
     t = pa.types
-    tests = (t.is_boolean, t.is_integer, t.is_floating, t.is_string, t.is_large_string, t.is_date32)
-    return any(test(kind) for test in tests) or bool(t.is_null(kind))
+    tests = (t.is_boolean, t.is_integer, t.is_floating, t.is_date32, t.is_null)
+    return any(test(kind) for test in tests) or _is_text(pa, kind)
+
+
+def _is_text(pa: Any, kind: Any) -> bool:
+    t = pa.types
+    return bool(t.is_string(kind) or t.is_large_string(kind) or t.is_string_view(kind))
 
 
 def _in_utc(pa: Any, name: str, column: Any) -> Any:

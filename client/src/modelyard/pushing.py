@@ -34,7 +34,7 @@ class Push:
     format: str | None = None
     signature: Mapping[str, Any] | None = None
     description: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, object] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
     training_dataset: str | None = None
