@@ -79,11 +79,7 @@ class Supervisor:
     def _turn(self) -> None:
         now_s = time.monotonic()
         for child in self.children.values():
-            if (
-                child.start_at_s is not None
-                and now_s >= child.start_at_s
-                and self._may_start(child)
-            ):
+            if self._is_due(child, now_s):
                 child.start(self.env, now_s)
                 self._watch(child.process, child.log)
             elif not child.look() and not child.was_ready:
@@ -194,6 +190,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Ask, wait, kill: first what others do not need, then the rest, then what ran astray."""
+        self.log.say("ending all parts")
         needed = {name for child in self.children.values() for name in child.part.after}
         first = [self._running(name) for name in self.children if name not in needed]
         if self._step is not None:

@@ -118,7 +118,7 @@ def _installation(base: Path) -> tuple[Path, str | None]:
 @pytest.fixture(scope="session")
 def _postgres_settings(
     postgres_server: PostgresServer, django_db_blocker: Any
-) -> Iterator[dict[str, Any]]:
+) -> dict[str, Any]:
     """A migrated database on it, as an entry of DATABASES; named after the process of xdist."""
     from django.core.management import call_command
     from django.db import connections
@@ -131,7 +131,7 @@ def _postgres_settings(
     with django_db_blocker.unblock(), _default_database(entry):
         call_command("migrate", interactive=False, verbosity=0)
         connections["default"].close()
-    yield entry
+    return entry
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tests.services.processes import wait_until
 def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of the server, as redis-py takes it."""
     from django.conf import settings
+
     from registry.management import parts
 
     part = parts.broker()
