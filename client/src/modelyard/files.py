@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from modelyard.errors import ConnectionFailed, UsageError
-from modelyard.transport import Sink
+from modelyard.transport import Sink, Writable
 
 
 @contextmanager
@@ -35,16 +35,20 @@ class Outlet:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._is_used = False
+        self._has_begun = False
 
-    @contextmanager
-    def _opened(self) -> Iterator[BinaryIO]:
-        self._is_used = True
-        yield self._stream
-        self._stream.flush()
-
-    def __call__(self) -> AbstractContextManager[BinaryIO]:
-        """The stream, once: what is out is out, so a second attempt would repeat its beginning."""
-        if self._is_used:
+    def __call__(self) -> AbstractContextManager[Writable]:
+        """The stream, to begin with: what is out is out, and would be repeated."""
+        if self._has_begun:
             raise ConnectionFailed("The download broke off and what came is already written.")
         return self._opened()
+
+    def write(self, chunk: bytes, /) -> int:
+        """Pass on; from now on there is no second attempt."""
+        self._has_begun = True
+        return self._stream.write(chunk)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Writable]:
+        yield self
+        self._stream.flush()

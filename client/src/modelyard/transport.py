@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -26,7 +26,16 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 API = "/api/v1"
 
 T = TypeVar("T")
-Sink = Callable[[], AbstractContextManager[BinaryIO]]
+
+
+class Writable(Protocol):
+    """What a download is written to."""
+
+    def write(self, chunk: bytes, /) -> int:
+        """Take all of the bytes."""
+
+
+Sink = Callable[[], AbstractContextManager[Writable]]
 OnDownload = Callable[[int, int], None]
 
 _log = logging.getLogger("modelyard")

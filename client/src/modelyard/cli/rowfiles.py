@@ -5,12 +5,13 @@ and answers -> files. CSV is RFC 4180: an unquoted empty cell is null, a quoted 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from modelyard.bodies import Body, BytesSource, FileSource, Joined, Source
 from modelyard.errors import UsageError
+from modelyard.frames import ipc_stream, parquet_bytes
 from modelyard.optional import need
 from modelyard.scores import ScoreResult
 
@@ -90,21 +91,23 @@ def _kind(label: str, head: bytes) -> str:
     return JSON if head[:1] in (b"{", b"[") else CSV
 
 
-def write_answers(result: ScoreResult, media_type: str, file: BinaryIO) -> None:
+def table_of(result: ScoreResult, media_type: str) -> bytes:
     """The answers as a table of one row per row sent."""
     columns = result.columns()
     if media_type == CSV:
-        _write_csv(columns, file)
-        return
+        return b"".join(_csv_lines(columns))
     table = need("pyarrow", "Writing this format").table(columns)
-    writers: dict[str, Callable[[Any, BinaryIO], None]] = {ARROW: _write_arrow}
-    writers.get(media_type, _write_parquet)(table, file)
+    return ipc_stream(table) if media_type == ARROW else parquet_bytes(table)
 
 
-def _write_csv(columns: dict[str, list[Any]], file: BinaryIO) -> None:
-    file.write((",".join(_csv_cell(name) for name in columns) + "\r\n").encode())
+def _csv_lines(columns: dict[str, list[Any]]) -> Iterator[bytes]:
+    yield _csv_line(columns)
     for row in zip(*columns.values(), strict=True):
-        file.write((",".join(_csv_cell(cell) for cell in row) + "\r\n").encode())
+        yield _csv_line(row)
+
+
+def _csv_line(cells: Iterable[Any]) -> bytes:
+    return (",".join(_csv_cell(cell) for cell in cells) + "\r\n").encode()
 
 
 def _csv_cell(cell: Any) -> str:
@@ -116,12 +119,3 @@ def _csv_cell(cell: Any) -> str:
     if text == "" or any(c in text for c in ',"\r\n'):
         return '"' + text.replace('"', '""') + '"'
     return text
-
-
-def _write_arrow(table: Any, file: BinaryIO) -> None:
-    with need("pyarrow.ipc", "Writing Arrow").new_stream(file, table.schema) as writer:
-        writer.write_table(table)
-
-
-def _write_parquet(table: Any, file: BinaryIO) -> None:
-    need("pyarrow.parquet", "Writing Parquet").write_table(table, file)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelyard.cli.printing import note, words
-from modelyard.cli.rowfiles import ACCEPTED, JSON, body_of, write_answers
+from modelyard.cli.rowfiles import ACCEPTED, JSON, body_of, table_of
 from modelyard.client import Client
 from modelyard.errors import ModelyardError, UsageError
 from modelyard.files import Outlet, landing
@@ -91,10 +91,7 @@ def _write_skipping(answer: bytes, out: str | None, accept: str) -> None:
     """Write the answers, list the refused cells: tables have no place for them, JSON has."""
     result = ScoreResult.from_json(json.loads(answer))
     with _output(out) as sink, sink() as file:
-        if accept == JSON:
-            file.write(answer)
-        else:
-            write_answers(result, accept, file)
+        file.write(answer if accept == JSON else table_of(result, accept))
     if result.errors:
         refused = ModelyardError(
             "", errors=result.errors, facts={"error_count": result.error_count}
