@@ -30,7 +30,10 @@ def drf_exception_handler(error: Exception, context: dict[str, Any]) -> HttpResp
     known = as_domain_error(error)
     if known is None:
         log.error("Unexpected error at %s", request.path, exc_info=error)
-    return answer(known or error, request)
+    response = answer(known or error, request)
+    # It stands in the log above, with its traceback: Django need not add a line without one.
+    response._has_been_logged = known is None  # type: ignore[attr-defined]  # Django's own mark
+    return response
 
 
 def answer(error: Exception, request: HttpRequest) -> HttpResponse:

@@ -12,6 +12,8 @@ from django.conf import settings
 from registry.supervisor import probes
 from registry.supervisor.part import Part, Step
 
+# Somebody waits for the pages: the others leave it the cores until it answers.
+WEB = "web"
 MANAGE = str(Path(settings.BASE_DIR) / "manage.py")
 # Answers wait for the model host without computing, so there are more threads than cores; work
 # that computes is kept one at a time per process where it happens.
@@ -34,7 +36,7 @@ def all_parts(run: Path) -> list[Part]:
     """Every part, in the order in which they are started. ``run`` is for files of this run."""
     own_broker = [broker()] if settings.STARTS_OWN_BROKER else []
     needs = tuple(part.name for part in own_broker)
-    return [*own_broker, model_host(), web(run, needs), worker(run, needs), beat(run, needs)]
+    return [*own_broker, web(run, needs), model_host(), worker(run, needs), beat(run, needs)]
 
 
 def broker() -> Part:
@@ -69,6 +71,7 @@ def model_host() -> Part:
         "modelhost",
         (sys.executable, MANAGE, "modelhost"),
         probes.socket_listens(settings.MODELYARD["MODELHOST_SOCKET"]),
+        behind=(WEB,),
     )
 
 
@@ -85,7 +88,7 @@ def web(run: Path, needs: tuple[str, ...]) -> Part:
     )
     env = {"PROMETHEUS_MULTIPROC_DIR": str(run / "metrics")}
     probe = probes.http_answers(settings.HOST, settings.PORT, "/healthz")
-    return Part("web", command, probe, env, after=needs)
+    return Part(WEB, command, probe, env, needs=needs)
 
 
 def worker(run: Path, needs: tuple[str, ...]) -> Part:
@@ -114,7 +117,8 @@ def _celery(name: str, command: tuple[str, ...], run: Path, needs: tuple[str, ..
         command,
         probes.file_appears(ready),
         {"MODELYARD_READY_FILE": str(ready)},
-        after=needs,
+        needs=needs,
+        behind=(WEB,),
         ready_file=ready,
     )
 

@@ -21,16 +21,19 @@ SETTLED_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One long-running process. ``after`` names parts that must answer before it is started.
+    """One long-running process.
 
-    ``ready_file`` is removed before each start, for parts that say by a file that they are ready.
+    ``needs`` names parts that must answer before it is started, and that end after it. ``behind``
+    names parts that go first at a start only because somebody waits for them. ``ready_file`` is
+    removed before each start, for parts that say by a file that they are ready.
     """
 
     name: str
     command: tuple[str, ...]
     probe: Probe
     env: Mapping[str, str] = field(default_factory=dict)
-    after: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
     ready_file: Path | None = None
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 Probe = Callable[[], bool]
-TIMEOUT_S = 1.0
+# The loop waits meanwhile; a part that is slower is asked again.
+TIMEOUT_S = 0.5
 
 
 def reachable_host(host: str) -> str:

@@ -28,7 +28,7 @@ START_LIMIT_S = 60.0
 # Together below the 10 s within which everything has to be gone.
 STOP_GRACE_S = 6.5
 LAST_GRACE_S = 1.5
-BUSY_TICK_S = 0.05
+BUSY_TICK_S = 0.03
 IDLE_TICK_S = 1.0
 READ_BYTES = 1 << 16
 
@@ -93,7 +93,10 @@ class Supervisor:
     def _is_due(self, child: Child, now_s: float) -> bool:
         if child.start_at_s is None or now_s < child.start_at_s:
             return False
-        return all(self.children[name].is_ready for name in child.part.after)
+        part = child.part
+        return all(self.children[name].is_ready for name in part.needs) and all(
+            self.children[name].was_ready for name in part.behind
+        )
 
     def _check_start_limit(self, child: Child, now_s: float) -> None:
         if child.process is not None and now_s - child.started_s > START_LIMIT_S:
@@ -191,7 +194,7 @@ class Supervisor:
     def _stop(self) -> None:
         """Ask, wait, kill: first what others do not need, then the rest, then what ran astray."""
         self.log.say("ending all parts")
-        needed = {name for child in self.children.values() for name in child.part.after}
+        needed = {name for child in self.children.values() for name in child.part.needs}
         first = [self._running(name) for name in self.children if name not in needed]
         if self._step is not None:
             first.append(self._step)

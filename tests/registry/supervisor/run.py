@@ -22,13 +22,13 @@ def main() -> None:
     except CannotStart as error:
         sys.exit(str(error))
     parts = []
-    for name, after in (("first", ()), ("second", ("first",))):
+    for name, needs in (("first", ()), ("second", ("first",))):
         place = folder / name
         place.mkdir(exist_ok=True)
         words = [word.removeprefix(f"{name}:") for word in sys.argv[2:] if word.startswith(name)]
         command = (sys.executable, "-I", PROGRAM, str(place), *words)
         ready = place / "ready"
-        parts.append(Part(name, command, file_appears(ready), after=after, ready_file=ready))
+        parts.append(Part(name, command, file_appears(ready), needs=needs, ready_file=ready))
     supervisor = Supervisor(
         parts,
         env=dict(os.environ),
