@@ -308,16 +308,17 @@ class InvalidRows(Unprocessable):
     """Rows that do not fit the signature.
 
     ``problems`` are the first 100 by row and column, ``count`` counts all of them, ``bad_rows``
-    the rows that have any, ``rows`` all rows of the request.
+    the rows that have any, ``rows`` all rows of the request, None where they were not counted.
     """
 
     code, title = "invalid-rows", "Some rows do not fit the signature"
 
     def __init__(
-        self, problems: Sequence[RowProblem], *, count: int, bad_rows: int, rows: int
+        self, problems: Sequence[RowProblem], *, count: int, bad_rows: int, rows: int | None
     ) -> None:
-        noun = "row was" if rows == 1 else "rows were"
-        super().__init__(f"{bad_rows} of {rows} {noun} refused.")
+        noun = "row was" if (bad_rows if rows is None else rows) == 1 else "rows were"
+        share = f"{bad_rows}" if rows is None else f"{bad_rows} of {rows}"
+        super().__init__(f"{share} {noun} refused.")
         self.problems = tuple(problems[:PROBLEMS_SHOWN])
         self.count = count
         self.bad_rows = bad_rows
