@@ -81,7 +81,7 @@ def record_ingested(
     *,
     rows: int,
     columns: Sequence[Mapping[str, Any]],
-    profile: Mapping[str, Any],
+    profile: Sequence[Mapping[str, Any]],
     parts: Sequence[Mapping[str, Any]],
 ) -> bool:
     """The bytes were read whole: the version is ready. False when it was settled before."""
@@ -90,7 +90,7 @@ def record_ingested(
         status=DatasetStatus.READY,
         rows=rows,
         columns=list(columns),
-        profile=dict(profile),
+        profile=list(profile),
         parts=list(parts),
     )
 

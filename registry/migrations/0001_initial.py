@@ -116,7 +116,7 @@ class Migration(migrations.Migration):
                 ('size_bytes', models.PositiveBigIntegerField(default=0)),
                 ('rows', models.PositiveBigIntegerField(blank=True, null=True)),
                 ('columns', models.JSONField(blank=True, default=list)),
-                ('profile', models.JSONField(blank=True, default=dict)),
+                ('profile', models.JSONField(blank=True, default=list)),
                 ('parts', models.JSONField(blank=True, default=list)),
                 ('errors', models.JSONField(blank=True, default=list)),
                 ('error_count', models.PositiveBigIntegerField(default=0)),

@@ -62,12 +62,19 @@ class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
         )
 
 
+    def extend_ingest(self, version_id: object, *, lease_s: int) -> bool:
+        """Keep a claim for another lease; False when the version is settled."""
+        pending = self.filter(pk=version_id, status=DatasetStatus.PENDING)
+        return bool(pending.update(reading_until=Now() + timedelta(seconds=lease_s)))
+
+
 class DatasetVersion(TimeOrdered):
     """Immutable once ready.
 
     ``parts`` lists the typed Parquet files in row order as ``{"name", "sha256", "rows"}``, each
     name a name in the storage; one for an upload, one per chunk for the output of a batch job.
-    ``columns`` are signature columns as JSON, ``profile`` maps a column's name to its figures.
+    ``columns`` are signature columns as JSON, ``profile`` has the figures of each
+    column, in the same order.
     """
 
     dataset = models.ForeignKey(Dataset, models.PROTECT, related_name="versions")
@@ -82,7 +89,7 @@ class DatasetVersion(TimeOrdered):
     size_bytes = models.PositiveBigIntegerField(default=0)
     rows = models.PositiveBigIntegerField(null=True, blank=True)
     columns = models.JSONField(default=list, blank=True)
-    profile = models.JSONField(default=dict, blank=True)
+    profile = models.JSONField(default=list, blank=True)
     parts = models.JSONField(default=list, blank=True)
     errors = models.JSONField(default=list, blank=True)
     error_count = models.PositiveBigIntegerField(default=0)
