@@ -394,6 +394,8 @@ LOGGING = {
         "django.server": {"handlers": [], "propagate": True},
         # Every 4xx as a warning with a traceback's worth of text is noise: the answer says it.
         "django.request": {"level": "ERROR"},
+        # Scanners ask for other hosts all day; the answer is a 400, and no news.
+        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
         "axes": {"level": "WARNING"},
     },
 }
