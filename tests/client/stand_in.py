@@ -124,11 +124,11 @@ class StandIn:
             case ("POST", "models", *_, "predict"):
                 return self.predict(request)
             case ("POST", "models", name, "versions"):
-                return self.new_version(name)
+                return self.new_version(request, name)
             case ("GET", "models", name, "versions"):
                 return self.page(request, self.versions.get(name, [])[::-1])
-            case ("GET" | "PATCH", "models", name, "versions", number):
-                return self.version(request, name, int(number))
+            case ("GET", "models", name, "versions", number):
+                return self.version(name, int(number))
             case ("PUT", "models", name, "aliases", alias):
                 return Reply(200, {"alias": alias, **request.json})
             case ("GET", "models"):
@@ -159,19 +159,24 @@ class StandIn:
         following = "http://elsewhere.invalid/next" if page * size < len(rows) else None
         return Reply(200, {"count": len(rows), "next": following, "results": shown})
 
-    def new_version(self, name: str) -> Reply:
-        versions = self.versions.setdefault(name, [])
-        versions.append({"number": len(versions) + 1, "status": "pending", "checks": []})
+    def new_version(self, request: Received, name: str) -> Reply:
+        versions, parts = self.versions.setdefault(name, []), request.parts()
+        versions.append(
+            {
+                "number": len(versions) + 1,
+                "status": "pending",
+                "checks": [],
+                "description": parts.get("description", b"").decode(),
+                "tags": json.loads(parts.get("tags", b"{}")),
+            }
+        )
         return Reply(202, dict(versions[-1]))
 
-    def version(self, request: Received, name: str, number: int) -> Reply:
+    def version(self, name: str, number: int) -> Reply:
         if len(self.versions.get(name, [])) < number:
             return problem(404, "version-not-found", detail="No such version.")
         found = self.versions[name][number - 1]
-        if request.method == "PATCH":
-            found.update(request.json)
-        else:
-            found.update(self.check_states.pop(0) if self.check_states else {})
+        found.update(self.check_states.pop(0) if self.check_states else {})
         return Reply(200, found)
 
     def new_dataset(self, request: Received) -> Reply:
@@ -190,7 +195,13 @@ class StandIn:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     service: StandIn
+
+    def handle(self) -> None:
+        """A client that hangs up is what some tests are about."""
+        with contextlib.suppress(ConnectionError):
+            super().handle()
 
     def handle_one(self) -> None:
         request = self.read()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from modelyard import Client, ConnectionFailed, UsageError
 from modelyard.errors import (
+    IdempotencyInProgress,
     IdempotencyMismatch,
     ModelFailed,
     Overloaded,
@@ -125,6 +126,13 @@ def test_a_first_attempt_that_still_runs_is_waited_for(client, service, rows_fil
     service.script = [BREAK_BEFORE, problem(409, "idempotency-in-progress")]
     assert client.upload_dataset(rows_file, wait=False).number == 1
     assert len(clock.slept) == 2
+
+
+def test_a_first_attempt_that_never_ends_is_given_up(client, service, rows_file, clock):
+    service.script = [BREAK_BEFORE, *[problem(409, "idempotency-in-progress")] * 20]
+    with pytest.raises(IdempotencyInProgress):
+        client.upload_dataset(rows_file, wait=False)
+    assert 30 < clock.now() < 90
 
 
 def test_another_conflict_is_not_tried_again(client, service, rows_file):

@@ -222,7 +222,6 @@ def test_description_tags_metrics_and_source_go_along(client, service, tmp_path)
     assert json.loads(parts["metrics"]) == {"auc": 0.5}
     assert (parts["description"], parts["source"]) == ("More rows", "git:abc")
     assert parts["training_dataset"] == "customers@3"
-    # The stand-in ignores both in the form, so they are set afterwards.
     assert version.description == "More rows"
     assert version.tags == {"team": "growth"}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from modelyard.answers import local_answers
 from modelyard.artifacts import SavedModel, save_estimator
-from modelyard.bodies import BytesSource, FilePart, FileSource, Form, json_body
+from modelyard.bodies import BytesSource, FilePart, FileSource, Form
 from modelyard.cells import json_cell
 from modelyard.errors import UsageError
 from modelyard.examples import example_part
@@ -113,18 +113,6 @@ def register(transport: Transport, progress: Progress, push: Push, saved: SavedM
         step.reach(0, body.source.size_bytes)
         call = Call("POST", path, {"create": "true"}, body=body, creates=True)
         document = transport.json(call)
-    return _described(transport, push, Version.from_json(document, model=push.name))
-
-
-def _described(transport: Transport, push: Push, version: Version) -> Version:
-    """See that description and tags are there: a service may take them by PATCH only."""
-    wanted = {"description": push.description or "", "tags": dict(push.tags)}
-    there = {"description": version.description, "tags": dict(version.tags)}
-    missing = {name: value for name, value in wanted.items() if value and value != there[name]}
-    if not missing:
-        return version
-    path = path_of("models", push.name, "versions", version.number)
-    document = transport.json(Call("PATCH", path, body=json_body(missing)))
     return Version.from_json(document, model=push.name)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ class ScoringCalls(DatasetCalls):
         body = scoring_body(rows, outputs=outputs, params=params)
         target = ModelRef.parse(ref, version)
         index = rows.index if is_frame(rows) or is_series(rows) else None
-        document = self._transport.json(self._scoring_call(target, body, {}, on_row_error))
+        call = self._scoring_call(target, body, {}, on_row_error)
+        with _pointing_to_batch():
+            document = self._transport.json(call)
         return ScoreResult.from_json(document, index=index)
 
     def score_stream(
@@ -57,12 +60,9 @@ class ScoringCalls(DatasetCalls):
         query = {"outputs": ",".join(outputs)} if outputs else {}
         target = ModelRef.parse(ref)
         call = self._scoring_call(target, body, query, on_row_error, accept=accept)
-        with self._progress.step(f"Scoring with {ref}", in_bytes=True) as step:
-            try:
-                self._transport.download(call, sink, lambda come, total: step.reach(come, total))
-            except TooLarge as exc:
-                exc.detail += " Files of any size go through a batch job."
-                raise
+        showing = self._progress.step(f"Scoring with {ref}", in_bytes=True)
+        with _pointing_to_batch(), showing as step:
+            self._transport.download(call, sink, lambda come, all_: step.reach(come, all_ or None))
 
     def batch(
         self,
@@ -126,6 +126,15 @@ class ScoringCalls(DatasetCalls):
             return str(DatasetRef.parse(dataset))
         # Not waited for: the job itself waits while the rows are being read.
         return self.upload_dataset(dataset, name, wait=False).ref
+
+
+@contextmanager
+def _pointing_to_batch() -> Iterator[None]:
+    try:
+        yield
+    except TooLarge as exc:
+        exc.detail += " Tables of any size go through a batch job."
+        raise
 
 
 def _means_file(text: str) -> bool:
