@@ -26,9 +26,8 @@ def open_skops(artifact: BinaryIO) -> Any:
 
     Raises CheckRefused ``untrusted-types`` with the names of the types that are not on our list.
     """
-    content = artifact.read()
     try:
-        needed = skops_io.get_untrusted_types(data=content)
+        needed = skops_io.get_untrusted_types(file=artifact)
     except Exception as error:
         raise _unreadable(error) from error
     refused = [name for name in needed if name not in allowed.skops_types()]
@@ -39,7 +38,8 @@ def open_skops(artifact: BinaryIO) -> Any:
             types=refused[:50],
         )
     try:
-        return skops_io.loads(content, trusted=needed)
+        artifact.seek(0)
+        return skops_io.load(artifact, trusted=needed)
     except Exception as error:
         raise _unreadable(error) from error
 

@@ -199,9 +199,7 @@ def classifiers() -> list[Case]:
         on_matrix("neighbours", KNeighborsClassifier(n_jobs=2), YS),
         on_names("naive bayes", GaussianNB(), YS),
         on_matrix("calibrated", CalibratedClassifierCV(LinearSVC(), cv=3), YS),
-        on_names(
-            "voting", VotingClassifier([("a", lr()), ("b", GaussianNB())], voting="soft"), YS
-        ),
+        on_names("voting", VotingClassifier([("a", lr()), ("b", GaussianNB())], voting="soft"), YS),
         on_matrix(
             "stacking", StackingClassifier([("a", lr()), ("b", GaussianNB())], cv=2, n_jobs=2), YS
         ),
@@ -250,7 +248,12 @@ def without_labels() -> list[Case]:
             "mini batches", MiniBatchKMeans(3, n_init=1, random_state=0), None, ("prediction",)
         ),
         on_matrix("mixture", GaussianMixture(2, random_state=0), None, DECISION),
-        on_names("isolation forest", IsolationForest(n_estimators=8, n_jobs=2, random_state=0), None, both),
+        on_names(
+            "isolation forest",
+            IsolationForest(n_estimators=8, n_jobs=2, random_state=0),
+            None,
+            both,
+        ),
         on_matrix("one class", OneClassSVM(), None, both),
         on_matrix("envelope", EllipticEnvelope(random_state=0), None, both),
         on_matrix("local outliers", LocalOutlierFactor(novelty=True), None, both),

@@ -104,7 +104,9 @@ def test_a_row_is_answered_alike_alone_and_among_others(case: Case) -> None:
         for many, one in zip(whole.arrays, single.arrays, strict=True):
             assert many.type == one.type
             if pa.types.is_floating(one.type):
-                np.testing.assert_allclose(many[1].as_py(), one[0].as_py(), rtol=case.rtol, atol=1e-12)
+                np.testing.assert_allclose(
+                    many[1].as_py(), one[0].as_py(), rtol=case.rtol, atol=1e-12
+                )
             else:
                 assert many[1].as_py() == one[0].as_py()
 

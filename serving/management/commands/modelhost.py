@@ -1,0 +1,41 @@
+"""``manage.py modelhost``: becomes the model host, with nothing of Django or its settings left."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from serving.conf import conf
+from serving.runtimes.isolation.host import MAX_CHILDREN
+from serving.runtimes.isolation.start import command_line, environment_for
+
+
+class Command(BaseCommand):
+    """Replaces this process by the model host's own interpreter.
+
+    A forked child could read what stands in this process's memory and in its first environment,
+    the secret key and the database's password included: only a new program is free of them.
+    """
+
+    help = "Serve models on a Unix socket, one confined process for each."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The socket and the number of processes."""
+        parser.add_argument("--socket", type=Path, default=None, help="instead of MODELHOST_SOCKET")
+        parser.add_argument("--max-children", type=int, default=MAX_CHILDREN)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Does not return."""
+        command = command_line(
+            options["socket"] or conf.modelhost_socket,
+            memory_bytes=conf.model_memory_bytes,
+            max_children=options["max_children"],
+        )
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execve(command[0], command, environment_for(dict(os.environ)))

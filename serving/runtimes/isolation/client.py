@@ -1,0 +1,343 @@
+"""The callers' side of the model host: score with a pooled child, or inspect with one of one's own.
+
+Scoring changes nothing anywhere, so a request whose process ended because of *another* request,
+or was evicted, is sent again; the process that ended while it worked on this one is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+
+import pyarrow as pa
+
+from registry.errors import CheckRefused, InvalidField, ModelLoading
+from registry.signature.facts import ModelFacts
+from serving.runtimes.base import Answer, answer_from_ipc, batch_to_ipc
+from serving.runtimes.golden import Golden
+from serving.runtimes.isolation.connection import (
+    Clock,
+    Connection,
+    KeptConnections,
+    connect,
+    unavailable,
+)
+from serving.runtimes.isolation.errors import (
+    HostBusy,
+    HostError,
+    HostUnavailable,
+    ModelDied,
+    ModelNotLoaded,
+    ModelRaised,
+    from_wire,
+)
+from serving.runtimes.isolation.protocol import Frame, ModelSpec, ProtocolError
+
+if TYPE_CHECKING:
+    from registry.scan import Finding
+
+__all__ = ["HostClient", "Inspection", "ModelSpec"]
+
+OpenArtifact = Callable[[], BinaryIO]
+
+MAX_KEPT = 64
+ATTEMPTS = 3
+# How long after the deadline the end of the child is waited for: it dies by the same clock.
+GRACE_S = 1.0
+FATE_WAIT_S = 3.0
+
+
+class _Again(Exception):
+    """The process ended for a reason that is not this request's: send it again."""
+
+
+class HostClient:
+    """Thread-safe, and safe to keep over a fork. Connects when first used."""
+
+    def __init__(self, socket_path: Path | str, *, max_kept: int = MAX_KEPT) -> None:
+        self._path = Path(socket_path)
+        self._kept = KeptConnections(max_kept)
+
+    def score(
+        self,
+        spec: ModelSpec,
+        open_artifact: OpenArtifact,
+        batch: pa.RecordBatch,
+        outputs: tuple[str, ...],
+        params: Mapping[str, Any],
+        deadline_s: float,
+        golden: Callable[[], Golden] | None = None,
+    ) -> Answer:
+        """Answer the batch with the pooled child of that spec, which is made when there is none.
+
+        ``open_artifact`` and ``golden`` are only called for a fresh load; a child whose golden
+        rows come out differently answers nobody. Empty ``outputs`` mean the model's default.
+
+        Raises ModelLoading when the deadline comes before the load is over, HostUnavailable,
+        HostBusy, InvalidField for outputs or params that the model lacks, and the ModelFailed
+        tree of ``errors.py``.
+        """
+        clock = Clock(deadline_s)
+        name = (spec.key, spec.sha256)
+        request = {"op": "score", "outputs": list(outputs), "params": dict(params)}
+        body = batch_to_ipc(batch)
+        for _ in range(ATTEMPTS):
+            try:
+                connection = self._kept.take(name) or self._join(spec, open_artifact, golden, clock)
+                frame = self._converse(connection, clock, request, body)
+            except _Again:
+                if clock.is_over:
+                    break
+                continue
+            self._kept.put(name, connection)
+            return _answer_of(frame, batch)
+        raise HostBusy("The model's process was replaced again and again.", retry_after_s=1)
+
+    @contextmanager
+    def inspect(
+        self, open_artifact: OpenArtifact, spec: ModelSpec, *, deadline_s: float = 120.0
+    ) -> Iterator[Inspection]:
+        """A child of one's own, which ends with the block. Waits for a free place.
+
+        ``deadline_s`` is for everything together. Raises HostUnavailable and HostBusy.
+        """
+        clock = Clock(deadline_s)
+        connection = connect(self._path, clock)
+        try:
+            with ExitStack() as stack:
+                fd = stack.enter_context(_descriptor_of(open_artifact()))
+                header = {"op": "inspect", "spec": spec.to_json()}
+                self._greet(connection, clock, header, (fd,))
+            try:
+                self._await_ready(connection, clock)
+            except _Again as reason:
+                raise _replaced() from reason
+            yield Inspection(self, connection, clock)
+        finally:
+            connection.close()
+
+    def alive(self) -> bool:
+        """Whether the host answers within two seconds."""
+        try:
+            self.status()
+        except HostUnavailable:
+            return False
+        return True
+
+    def status(self) -> dict[str, Any]:
+        """What the host runs: its pid, and each child's key, pid, state and requests served."""
+        clock = Clock(2.0)
+        connection = connect(self._path, clock)
+        try:
+            return connection.exchange(clock, {"op": "status"}).header
+        except (EOFError, OSError, ProtocolError) as error:
+            raise unavailable() from error
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self._kept.close()
+
+    def _join(
+        self,
+        spec: ModelSpec,
+        open_artifact: OpenArtifact,
+        golden: Callable[[], Golden] | None,
+        clock: Clock,
+    ) -> Connection:
+        """A connection to the loaded child of that spec."""
+        connection = connect(self._path, clock)
+        try:
+            header = {"op": "open", "spec": spec.to_json()}
+            if self._greet(connection, clock, header) == "need":
+                with ExitStack() as stack:
+                    fds = [stack.enter_context(_descriptor_of(open_artifact()))]
+                    if golden is not None:
+                        fds.append(stack.enter_context(_in_memory(golden().to_bytes())))
+                    self._greet(connection, clock, header, tuple(fds))
+            self._await_ready(connection, clock)
+        except (CheckRefused, InvalidField, ModelRaised) as error:
+            connection.close()
+            raise _not_loaded(error) from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _greet(
+        self,
+        connection: Connection,
+        clock: Clock,
+        header: dict[str, Any],
+        fds: tuple[int, ...] = (),
+    ) -> str:
+        """Speak with the parent until it hands the connection over, or needs the artifact."""
+        try:
+            told = connection.exchange(clock, header, fds=fds).header
+        except TimeoutError as error:
+            raise HostBusy("The model host had no time until the deadline.") from error
+        except (EOFError, OSError, ProtocolError) as error:
+            raise unavailable() from error
+        if "error" in told:
+            raise _error_of(told)
+        if "need" in told:
+            return "need"
+        connection.child, connection.number = int(told["child"]), int(told["conn"])
+        return "child"
+
+    def _await_ready(self, connection: Connection, clock: Clock) -> None:
+        try:
+            told = connection.receive(clock).header
+        except TimeoutError as error:
+            raise ModelLoading("The model is still being loaded.", retry_after_s=2) from error
+        except (EOFError, OSError, ProtocolError):
+            self._explain(connection)
+        if "error" in told:
+            raise _error_of(told)
+
+    def _converse(
+        self, connection: Connection, clock: Clock, request: dict[str, Any], body: Any = b""
+    ) -> Frame:
+        """One request to a child; its answer may be an error that it tells of.
+
+        The connection is closed unless a whole answer has come: a late answer must never be
+        taken for that of the next request. Raises why the child ended.
+        """
+        try:
+            header = request | {"until": clock.until}
+            return connection.exchange(clock, header, body, grace_s=GRACE_S)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, TimeoutError):
+                raise HostBusy("The model was busy until the deadline.", retry_after_s=1) from error
+            if isinstance(error, ProtocolError):
+                raise _unreadable() from error
+            if isinstance(error, EOFError | OSError):
+                self._explain(connection)
+            raise
+
+    def _explain(self, connection: Connection) -> NoReturn:
+        """Ask the parent how the child ended, and raise accordingly."""
+        clock = Clock(FATE_WAIT_S)
+        asking = connect(self._path, clock)
+        try:
+            question = {"op": "fate", "child": connection.child, "conn": connection.number}
+            told = asking.exchange(clock, question).header
+        except TimeoutError as error:
+            # The process lives: it has closed this connection, to a caller that stalled.
+            raise HostBusy("The model's process closed the connection.", retry_after_s=1) from error
+        except (EOFError, OSError, ProtocolError) as error:
+            raise unavailable() from error
+        finally:
+            asking.close()
+        if told.get("fate") in ("evicted", "unknown"):
+            raise _Again
+        mine = told.get("loading") or told.get("serving") == connection.number
+        if told.get("fate") == "died" and not mine:
+            raise _Again
+        raise _error_of(told)
+
+
+class Inspection:
+    """One disposable child with one artifact."""
+
+    def __init__(self, client: HostClient, connection: Connection, clock: Clock) -> None:
+        self._client, self._connection, self._clock = client, connection, clock
+
+    def scan(self) -> Finding:
+        """Look inside without constructing anything."""
+        from registry.scan import Finding
+
+        return Finding(**json.loads(bytes(self._request({"op": "scan"}).body)))
+
+    def load(self) -> ModelFacts:
+        """Load the artifact and tell what it is. Raises CheckRefused with reason and remedy."""
+        return ModelFacts.from_json(json.loads(bytes(self._request({"op": "load"}).body)))
+
+    def score(
+        self, batch: pa.RecordBatch, outputs: tuple[str, ...], params: Mapping[str, Any]
+    ) -> Answer:
+        """Answer with the loaded model; ``load`` comes first."""
+        request = {"op": "score", "outputs": list(outputs), "params": dict(params)}
+        return _answer_of(self._request(request, batch_to_ipc(batch)), batch)
+
+    def _request(self, request: dict[str, Any], body: Any = b"") -> Frame:
+        try:
+            frame = self._client._converse(self._connection, self._clock, request, body)
+        except _Again as reason:
+            raise _replaced() from reason
+        if "error" in frame.header:
+            raise _error_of(frame.header)
+        return frame
+
+
+def _answer_of(frame: Frame, batch: pa.RecordBatch) -> Answer:
+    """The checked answer in a frame. Raises what the child tells of instead."""
+    if "error" in frame.header:
+        raise _error_of(frame.header)
+    try:
+        answer = answer_from_ipc(frame.body)
+    except ValueError as error:
+        raise _unreadable() from error
+    if answer.n_rows != batch.num_rows:
+        raise HostError("The model gave another number of answers than it was given rows.")
+    return answer
+
+
+def _unreadable() -> HostError:
+    return HostError("The model's process gave an answer that cannot be read.")
+
+
+def _not_loaded(error: CheckRefused | InvalidField | ModelRaised) -> ModelNotLoaded:
+    """The same refusal from the point of view of somebody who scores."""
+    evidence = {"message": str(error)}
+    if isinstance(error, CheckRefused):
+        evidence |= {"reason": error.reason, **error.evidence}
+    elif isinstance(error, ModelRaised):
+        evidence |= error.evidence
+    return ModelNotLoaded("The stored model does not load here.", evidence)
+
+
+def _replaced() -> ModelDied:
+    return ModelDied("The process of the inspection was ended.", {"cause": "evicted"})
+
+
+def _error_of(told: Mapping[str, Any]) -> Exception:
+    error = told.get("error")
+    return from_wire(error if isinstance(error, Mapping) else {})
+
+
+@contextmanager
+def _descriptor_of(artifact: BinaryIO) -> Iterator[int]:
+    """A descriptor of the artifact that can be passed on: its own, or a copy in memory."""
+    with artifact:
+        try:
+            fd = artifact.fileno()
+        except (AttributeError, OSError):
+            with _copied(artifact) as fd:
+                yield fd
+            return
+        yield fd
+
+
+@contextmanager
+def _copied(artifact: BinaryIO) -> Iterator[int]:
+    fd = os.memfd_create("artifact")
+    with os.fdopen(fd, "wb") as memory:
+        shutil.copyfileobj(artifact, memory, 1024 * 1024)
+        memory.flush()
+        yield fd
+
+
+@contextmanager
+def _in_memory(content: bytes) -> Iterator[int]:
+    with os.fdopen(os.memfd_create("golden"), "wb") as memory:
+        memory.write(content)
+        memory.flush()
+        yield memory.fileno()

@@ -1,0 +1,176 @@
+"""The processes of the model host: how one is made, and what is remembered of those that ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from serving.runtimes.isolation import child as children
+from serving.runtimes.isolation import confine
+from serving.runtimes.isolation.board import Board
+from serving.runtimes.isolation.protocol import ModelSpec
+
+FATES_KEPT = 1000
+DEATHS_ALLOWED = 5
+DEATHS_WINDOW_S = 60.0
+SUSPENSION_S = 60.0
+
+# A model as the host tells them apart: the version's key and the digest of its bytes.
+Name = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Child:
+    """A forked process. ``name`` is None for an inspection.
+
+    ``evicted``: ended to make room; ``overdue``: ended because its own timer did not.
+    """
+
+    number: int
+    pid: int
+    name: Name | None
+    control: socket.socket
+    board: Board
+    evicted: bool = False
+    overdue: bool = False
+    failure: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a child is to be made for. ``fds``: the artifact, then golden rows if there are any."""
+
+    number: int
+    spec: ModelSpec
+    name: Name | None
+    fds: tuple[int, ...]
+    memory_bytes: int
+    load_timeout_s: float
+    runtimes: dict[str, str]
+
+
+def spawn(order: Order) -> Child:
+    """Fork a child for the order. Raises OSError when no process can be made."""
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    board = Board()
+    parent = os.getpid()
+    try:
+        pid = os.fork()
+    except OSError:
+        mine.close()
+        board.close()
+        raise
+    finally:
+        # In the child it stays open, and referenced by this stack until the process ends.
+        if os.getpid() == parent:
+            theirs.close()
+    if pid == 0:
+        _live(order, theirs, board, parent)
+    mine.setblocking(False)
+    board.hide_from_later_children()
+    return Child(order.number, pid, order.name, mine, board)
+
+
+def _live(order: Order, control: socket.socket, board: Board, parent: int) -> NoReturn:
+    """The whole life of a child.
+
+    The parent's objects stay referenced from this stack, so that none of them is ever collected
+    and closes a descriptor whose number is in use again.
+    """
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _keep_only([control.fileno(), *order.fds])
+        confine.confine(confine.Limits(order.memory_bytes), parent)
+        given = children.Assignment(
+            spec=order.spec,
+            control=control,
+            board=board,
+            artifact_fd=order.fds[0],
+            golden_fd=order.fds[1] if len(order.fds) > 1 else None,
+            load_timeout_s=order.load_timeout_s,
+            runtimes=order.runtimes,
+        )
+        serve = children.serve_inspection if order.name is None else children.serve_pooled
+        serve(given)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _keep_only(fds: list[int]) -> None:
+    """Close every descriptor but these; standard streams become /dev/null."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    low = 3
+    for fd in sorted(fds):
+        os.closerange(low, fd)
+        low = fd + 1
+    os.closerange(low, os.sysconf("SC_OPEN_MAX"))
+
+
+def fate_of(child: Child, status: int) -> dict[str, Any]:
+    """How a child ended, and whose request it was working on."""
+    if child.evicted:
+        return {"fate": "evicted"}
+    if child.failure is not None:
+        return {"fate": "failed", "error": child.failure}
+    loading, serving = child.board.is_loading, child.board.serving
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        timed_out = number == signal.SIGALRM or child.overdue
+        cause = "deadline" if timed_out else signal_name(number)
+    else:
+        cause = f"exit {os.waitstatus_to_exitcode(status)}"
+    error = {"kind": "died", "evidence": {"cause": cause, "loading": loading}}
+    return {"fate": "died", "error": error, "loading": loading, "serving": serving}
+
+
+def signal_name(number: int) -> str:
+    """Such as ``SIGSEGV``."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+@dataclass(slots=True)
+class Graves:
+    """How children ended, and which models died too often."""
+
+    fates: OrderedDict[int, dict[str, Any]] = field(default_factory=OrderedDict)
+    deaths: dict[Name, deque[float]] = field(default_factory=dict)
+
+    def bury(self, number: int, fate: dict[str, Any]) -> None:
+        """Remember how a child ended."""
+        self.fates[number] = fate
+        while len(self.fates) > FATES_KEPT:
+            self.fates.popitem(last=False)
+
+    def count(self, name: Name, now: float) -> None:
+        """One more unwanted death of that model."""
+        self.deaths.setdefault(name, deque(maxlen=DEATHS_ALLOWED)).append(now)
+        for other in [k for k, v in self.deaths.items() if now - v[-1] > 2 * SUSPENSION_S]:
+            del self.deaths[other]
+
+    def suspended_for_s(self, name: Name, now: float) -> float:
+        """Seconds for which the model is not started again; 0 when it may be."""
+        times = self.deaths.get(name, deque())
+        if len(times) < DEATHS_ALLOWED or times[-1] - times[0] > DEATHS_WINDOW_S:
+            return 0.0
+        return max(0.0, times[-1] + SUSPENSION_S - now)
+
+
+def log(line: str) -> None:
+    """One line on standard error, where the supervisor collects it."""
+    sys.stderr.write(f"modelhost: {line}\n")
+    sys.stderr.flush()

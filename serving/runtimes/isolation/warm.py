@@ -1,0 +1,85 @@
+"""Imports what models need once, in the parent, so that a fork has it within milliseconds.
+
+A child later has no file system: whatever a model may need must have been imported here.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import pkgutil
+import warnings
+from collections.abc import Iterable
+
+_PACKAGES = ("sklearn",)
+_SKIPPED = (
+    "sklearn._build_utils",
+    "sklearn._min_dependencies",
+    "sklearn.conftest",
+    "sklearn.datasets",
+    "sklearn.experimental",
+    "sklearn.externals",
+    "sklearn.utils._test",
+    "sklearn.utils.estimator_checks",
+)
+_MODULES = (
+    "scipy.interpolate",
+    "scipy.sparse.linalg",
+    "scipy.special",
+    "scipy.stats",
+    "pandas",
+    "pyarrow.compute",
+    "pyarrow.ipc",
+    "joblib.numpy_pickle",
+    "skops.io",
+    "onnxruntime",
+    "registry.scan",
+    "serving.runtimes.golden",
+)
+
+
+def warm(runtimes: Iterable[str]) -> None:
+    """Import the libraries and the runtime modules, and freeze what is there for the fork.
+
+    A part that does not import is left out: its models then say so when they load.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        names = [*_MODULES, *runtimes]
+        for package in _PACKAGES:
+            names += _public_modules(package)
+        for name in names:
+            try:
+                importlib.import_module(name)
+            except ImportError:
+                continue
+        _use_once()
+    gc.collect()
+    gc.freeze()
+
+
+def _public_modules(package: str) -> list[str]:
+    """The subpackages and modules of a package, tests and vendored code left out."""
+    root = importlib.import_module(package)
+    found = pkgutil.walk_packages(root.__path__, f"{package}.", onerror=lambda _: None)
+    return [m.name for m in found if ".tests" not in m.name and not m.name.startswith(_SKIPPED)]
+
+
+def _use_once() -> None:
+    """Run the paths that import or allocate on first use."""
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    pa.set_cpu_count(1)
+    frame = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "b": [1.0, 0.0, 2.0, 1.0]})
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(frame, [0, 1, 0, 1])
+    model.predict_proba(frame)
+    repr(frame)
+    np.linalg.svd(np.eye(3))
+    from sklearn.utils.parallel import _get_threadpool_controller
+
+    _get_threadpool_controller()
