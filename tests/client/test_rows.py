@@ -195,6 +195,15 @@ def test_arrow_tables_and_batches_go_as_they_are():
     assert sent_table(pa.table([batch["age"]], names=["age"])).to_pydict() == {"age": [1, None]}
 
 
+def test_a_frame_of_another_library_goes_through_arrow():
+    class Speaker:
+        def __arrow_c_stream__(self, requested_schema=None):
+            return pa.table({"age": [1], "city": pa.array(["Rome"], pa.string_view())})\
+                .__arrow_c_stream__(requested_schema)  # fmt: skip
+
+    assert sent_table(Speaker()).to_pydict() == {"age": [1], "city": ["Rome"]}
+
+
 @pytest.mark.parametrize(
     ("frame", "message"),
     [

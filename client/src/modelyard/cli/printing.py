@@ -26,8 +26,8 @@ def note(text: object) -> None:
 
 
 def say_json(document: Any) -> None:
-    """A document for a program to read."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    """A document for a program to read; in ASCII, so that it cannot steer a terminal either."""
+    print(json.dumps(document, indent=2))
 
 
 def report(error: ModelyardError) -> None:
