@@ -45,33 +45,34 @@ class Framing:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Give the request a length and a guarded stream, then go on."""
-        encoding = environ.get("HTTP_TRANSFER_ENCODING", "").lower()
-        if "chunked" in encoding:
-            self._frame_chunked(environ)
-        elif (length := environ.get("CONTENT_LENGTH", "")).isdigit() and int(length):
+        if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+            return self._chunked(environ, start_response)
+        if (length := environ.get("CONTENT_LENGTH", "")).isdigit() and int(length):
             environ["wsgi.input"] = Counted(environ["wsgi.input"], int(length))
         return self.app(environ, start_response)
 
-    def _frame_chunked(self, environ: Environ) -> None:
+    def _chunked(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """A form streams on to its handlers; anything else is read now, to know its length."""
-        source, boundary = environ["wsgi.input"], _boundary(environ.get("CONTENT_TYPE", ""))
+        boundary = _boundary(environ.get("CONTENT_TYPE", ""))
         if boundary:
-            environ["wsgi.input"] = Form(source, boundary, self.max_form_bytes)
+            environ["wsgi.input"] = Form(environ["wsgi.input"], boundary, self.max_form_bytes)
             environ["CONTENT_LENGTH"] = str(self.max_form_bytes + 1)
-            return
-        # Closed with the request: it holds no name, and goes when nobody refers to it.
-        kept: IO[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115
-            IN_MEMORY_BYTES, dir=self.folder
-        )
+            return self.app(environ, start_response)
+        with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES, dir=self.folder) as kept:
+            size = self._spool(environ["wsgi.input"], kept)
+            is_whole = size <= self.max_body_bytes
+            environ["wsgi.input"] = kept if is_whole else Refusing(_too_large(self.max_body_bytes))
+            environ["CONTENT_LENGTH"] = str(size)
+            return self.app(environ, start_response)
+
+    def _spool(self, source: Readable, kept: IO[bytes]) -> int:
+        """Copy until the end, or until the cap is passed; the bytes copied."""
         size = 0
         while size <= self.max_body_bytes and (piece := source.read(PIECE_BYTES)):
             kept.write(piece)
             size += len(piece)
         kept.seek(0)
-        environ["wsgi.input"] = kept
-        if size > self.max_body_bytes:
-            environ["wsgi.input"] = Refusing(_too_large(self.max_body_bytes))
-        environ["CONTENT_LENGTH"] = str(size)
+        return size
 
 
 class Counted:

@@ -229,11 +229,10 @@ class Environment:
         except ValueError as error:
             raise SettingError(name, "the URL cannot be read.", fix) from error
         unknown = sorted(asked.keys() - {"endpoint_url", "region", "style"})
-        if parts.scheme != "s3" or not bucket or unknown:
-            problem = (
-                f"unknown parameter {unknown[0]}." if unknown else "no s3:// URL with a bucket."
-            )
-            raise SettingError(name, problem, fix)
+        if unknown:
+            raise SettingError(name, f"the parameter {unknown[0]} is unknown.", fix)
+        if parts.scheme != "s3" or not bucket:
+            raise SettingError(name, "no s3:// URL with a bucket.", fix)
         return S3Store(
             bucket=bucket,
             location=location,
