@@ -87,6 +87,8 @@ def received(value: Any) -> str:
         return received_text(_SHORT.repr(value))
     if isinstance(value, datetime):
         return received_text(value.isoformat())
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN"
     return received_text(value)
 
 

@@ -88,7 +88,7 @@ def columns(draw: st.DrawFn) -> Column:
     return Column("c", dtype.key, draw(st.booleans()), enum, low, high)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(LISTS, columns())
 def test_lists_of_json_values_are_judged_alike_by_both_ways(
     given_cells: list[Any], column: Column
@@ -113,7 +113,7 @@ def clean(dtype_key: str) -> st.SearchStrategy[Any]:
 
 @pytest.mark.parametrize("key", sorted(DTYPES))
 def test_a_clean_column_takes_the_fast_way(key: str) -> None:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(st.lists(st.none() | clean(key), min_size=1, max_size=8))
     def check(values: list[Any]) -> None:
         column = Column("c", key, nullable=True)
@@ -178,7 +178,7 @@ def built(values: list[Any], kind: pa.DataType) -> pa.Array:
 @pytest.mark.parametrize("kind", ARROW_TYPES, ids=str)
 @pytest.mark.filterwarnings("ignore:overflow encountered")
 def test_arrow_arrays_are_judged_alike_by_both_ways(kind: pa.DataType) -> None:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=70, deadline=None)
     @given(st.data(), columns())
     def check(source: st.DataObject, column: Column) -> None:
         values = source.draw(st.lists(st.none() | arrow_values(kind), max_size=5))
@@ -201,7 +201,7 @@ vectors = st.lists(st.integers(0, 5), min_size=2, max_size=2) | st.lists(element
 tensors = st.none() | vectors | st.lists(vectors, min_size=2, max_size=2) | st.just(1.5)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     st.lists(tensors, max_size=3)
     | st.lists(vectors, max_size=3)
@@ -212,7 +212,7 @@ def test_tensor_cells_are_judged_alike_by_both_ways(given_cells: list[Any], colu
     agree(given_cells, column)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.none() | st.lists(st.floats(-3, 3) | st.just(math.nan), max_size=3), max_size=4),
     st.sampled_from(TENSOR_COLUMNS),

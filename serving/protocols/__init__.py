@@ -1,0 +1,19 @@
+"""Plain: the table of protocols: how bytes become validated rows, and answers become bytes.
+
+Each is a module with ``decode`` and ``encode``, imported on first use. They know nothing of HTTP
+objects: a door hands in the body and its media type, and sends what comes back.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+PROTOCOLS: dict[str, str] = {
+    "native": "serving.protocols.native",
+}
+
+
+def load_protocol(key: str) -> ModuleType:
+    """The protocol's module. Raises KeyError for a key that is not in the table."""
+    return importlib.import_module(PROTOCOLS[key])

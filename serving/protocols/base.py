@@ -1,0 +1,60 @@
+"""Plain: what every protocol takes and gives: a decoded request, a reply, encoded bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from registry.signature.types import Signature
+from registry.signature.validate import Validated
+from serving.runtimes.base import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one request may bring. ``binary_body_bytes`` holds for Arrow and Parquet."""
+
+    body_bytes: int = 6 << 20
+    binary_body_bytes: int = 64 << 20
+    rows: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A request: its rows checked, the outputs that it asks for (None: the default), its params.
+
+    ``params`` are typed, the defaults of those that were not sent filled in.
+    """
+
+    validated: Validated
+    outputs: tuple[str, ...] | None
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is to be told: the answer to the good rows of ``validated``, in their order.
+
+    ``asked`` are the output kinds that were scored. ``skipped``: the caller wants the bad rows as
+    nulls, with their reasons; else there are none. ``confidential`` leaves the bad cells out.
+    """
+
+    model: str
+    version: int
+    request_id: str
+    signature: Signature
+    validated: Validated
+    answer: Answer
+    asked: tuple[str, ...]
+    skipped: bool = False
+    confidential: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An answer as bytes; ``headers`` are without Content-Type and Content-Length."""
+
+    body: bytes
+    content_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
