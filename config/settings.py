@@ -12,8 +12,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import django_stubs_ext
+
 from config import state
 from config.env import Environment, SettingError
+
+# Lets our classes name their row types (`ModelAdmin[User]`), which Django's own allow to a part.
+django_stubs_ext.monkeypatch()
 
 env = Environment(os.environ)
 
