@@ -12,6 +12,7 @@ from registry.errors import InvalidField
 from registry.signature.dtypes import DTYPES
 from registry.signature.names import nearest, shown
 from registry.signature.types import Signature
+from serving.protocols.tables import input_names
 
 NAMES_SHOWN = 20
 
@@ -82,6 +83,17 @@ def result_columns(schema: pa.Schema, kept: Sequence[Mapping[str, Any]]) -> list
         else:
             described.append({"name": field.name, **_type_of(field.type), "nullable": True})
     return described
+
+
+def columns_without_rows(
+    kept: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The columns of a result in which no row came through: kept ones, then the signature's."""
+    names = input_names(
+        [column["name"] for column in kept], {column["name"]: pa.nulls(0) for column in outputs}
+    )
+    renamed = [{**column, "name": name} for column, name in zip(kept, names, strict=True)]
+    return renamed + [dict(column) for column in outputs]
 
 
 def _type_of(arrow: pa.DataType) -> dict[str, Any]:

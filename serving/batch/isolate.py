@@ -22,11 +22,21 @@ class Piece(Generic[T]):
     answer: T | None
 
 
+class SearchSuspended(Exception):
+    """The model may not be called for a while; the rows that fail lie in ``start`` to ``stop``."""
+
+    def __init__(self, start: int, stop: int, wait_s: int) -> None:
+        super().__init__(f"suspended for {wait_s} s")
+        self.start = start
+        self.stop = stop
+        self.wait_s = wait_s
+
+
 def isolate(rows: int, score: Callable[[int, int], T]) -> Iterator[Piece[T]]:
     """Score ``rows`` rows in pieces, in row order; single rows that fail have no answer.
 
     ``score(start, stop)`` raises ModelFailed when any row of it makes the model fail. Raises
-    ModelFailed itself after 200 failing calls.
+    ModelFailed itself after 200 failing calls, SearchSuspended where waiting helps.
     """
     waiting = [(0, rows)] if rows else []
     failing_calls = 0
@@ -34,7 +44,9 @@ def isolate(rows: int, score: Callable[[int, int], T]) -> Iterator[Piece[T]]:
         start, stop = waiting.pop()
         try:
             answer = score(start, stop)
-        except ModelFailed:
+        except ModelFailed as error:
+            if error.retry_after_s is not None:
+                raise SearchSuspended(start, stop, error.retry_after_s) from error
             failing_calls += 1
             if failing_calls > MAX_FAILING_CALLS:
                 raise

@@ -39,7 +39,7 @@ def every_problem(validated: Validated, inputs: pa.Table, validate: Validate) ->
 
 def rejects_table(
     problems: Sequence[RowProblem], keys: pa.Table, first_row: int, *, hides_cells: bool
-) -> pa.Table:
+) -> pa.RecordBatch:
     """Problems as a table: row, keys, column, code and, unless it hides cells, received.
 
     ``problems`` and ``keys`` count rows from the beginning of the table that was checked, which
@@ -47,15 +47,15 @@ def rejects_table(
     ``input.<name>``.
     """
     rows = np.array([problem.row for problem in problems], dtype=np.int64)
-    columns: dict[str, pa.Array | pa.ChunkedArray] = {"row": pa.array(rows + first_row)}
+    columns: dict[str, pa.Array] = {"row": pa.array(rows + first_row)}
     for name in keys.column_names:
         shown = f"input.{name}" if name in OWN_COLUMNS else name
-        columns[shown] = keys.column(name).take(pa.array(rows))
+        columns[shown] = keys.column(name).take(pa.array(rows)).combine_chunks()
     columns["column"] = pa.array([problem.column for problem in problems], pa.string())
     columns["code"] = pa.array([problem.code for problem in problems], pa.string())
     if not hides_cells:
         columns["received"] = pa.array([problem.received for problem in problems], pa.string())
-    return pa.table(columns)
+    return pa.RecordBatch.from_pydict(columns)
 
 
 def rejects_schema(keys: pa.Schema, *, hides_cells: bool) -> pa.Schema:

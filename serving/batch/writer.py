@@ -10,7 +10,7 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROW_GROUP_ROWS = 65_536
+from registry.tabular.write import ROW_GROUP_ROWS, parquet_writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,15 @@ class Written:
 
 
 class PartWriter:
-    """Collects tables and writes row groups of 65,536 rows, whatever the tables' sizes were.
+    """Collects batches and writes row groups of 65,536 rows, whatever the batches' sizes were.
 
-    Nothing of the time or the machine goes into the file. The schema is that of the first table;
-    a later table of another schema raises ValueError.
+    Nothing of the time or the machine goes into the file. The schema is that of the first batch;
+    a later batch of another schema raises ValueError.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._held: list[pa.Table] = []
+        self._held: list[pa.RecordBatch] = []
         self._held_rows = 0
         self._writer: pq.ParquetWriter | None = None
         self.schema: pa.Schema | None = None
@@ -49,15 +49,15 @@ class PartWriter:
         if self._writer is not None and self._writer.is_open:
             self._writer.close()
 
-    def write(self, table: pa.Table) -> None:
+    def write(self, batch: pa.RecordBatch) -> None:
         """Take the next rows."""
         if self.schema is None:
-            self.schema = table.schema.remove_metadata()
-        elif not table.schema.equals(self.schema):
+            self.schema = batch.schema.remove_metadata()
+        elif not batch.schema.equals(self.schema):
             raise ValueError("the columns of a result changed between two calls of the model")
-        self._held.append(table)
-        self._held_rows += table.num_rows
-        self.rows += table.num_rows
+        self._held.append(batch)
+        self._held_rows += batch.num_rows
+        self.rows += batch.num_rows
         while self._held_rows >= ROW_GROUP_ROWS:
             self._flush(ROW_GROUP_ROWS)
 
@@ -74,12 +74,9 @@ class PartWriter:
         return Written(digest, self._path.stat().st_size, self.rows)
 
     def _flush(self, rows: int) -> None:
-        whole = pa.concat_tables(self._held)
+        whole = pa.Table.from_batches(self._held).replace_schema_metadata(None)
         if self._writer is None:
-            assert self.schema is not None
-            self._writer = pq.ParquetWriter(self._path, self.schema, compression="zstd")
-        group = whole.slice(0, rows).combine_chunks().replace_schema_metadata(None)
-        self._writer.write_table(group, row_group_size=rows)
-        rest = whole.slice(rows)
-        self._held = [rest] if rest.num_rows else []
-        self._held_rows = rest.num_rows
+            self._writer = parquet_writer(self._path, whole.schema)
+        self._writer.write_table(whole.slice(0, rows).combine_chunks(), row_group_size=rows)
+        self._held = whole.slice(rows).to_batches()
+        self._held_rows = whole.num_rows - rows

@@ -103,6 +103,9 @@ class BatchChunk(models.Model):
     rejects_sha256 = models.CharField(max_length=64, blank=True)
     reason = models.TextField(blank=True)
 
+    # This process's processor time when it leased the chunk; None in every other process.
+    cpu_started_s: float | None = None
+
     objects = BatchChunkQuerySet.as_manager()
 
     class Meta:

@@ -14,6 +14,7 @@ class AttemptOutcome(models.TextChoices):
 
     Lost: its lease ran out, noted by somebody else. Fenced: its result came too late, or the job
     was cancelled. Released: given back, no fault of the chunk. Split: too slow, now several chunks.
+    Narrowed: split around the rows on which the model fails.
     """
 
     DONE = "done"
@@ -22,6 +23,7 @@ class AttemptOutcome(models.TextChoices):
     FENCED = "fenced"
     RELEASED = "released"
     SPLIT = "split"
+    NARROWED = "narrowed"
 
 
 class ChunkAttempt(models.Model):

@@ -1,0 +1,343 @@
+"""Batch jobs as people handle them: ask for one, cancel it, run again what failed.
+
+Who may what: asking for a job (and running it again) needs the role scorer on the model and
+viewer on the dataset. A job is seen by who sees its model and its dataset, and by its creator as
+long as they see the model. Cancelling and running again are for the creator with the role
+scorer, or for a publisher of the model. Reading results and rejects needs a role on the input
+dataset or on the output dataset, because kept columns are the dataset's own rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Sum
+from django.db.models.functions import Now
+
+from registry import audit, roles
+from registry.errors import (
+    DomainError,
+    InvalidField,
+    JobNotFound,
+    NotAllowed,
+    StateConflict,
+    VersionNotFound,
+)
+from registry.models import Dataset, DatasetVersion, ModelVersion
+from registry.models.dataset_version import DatasetStatus
+from registry.principals import Principal, find_dataset, get_visible, require
+from registry.queue import DRIVE_JOB, enqueue
+from serving.actions.scoring import choose_outputs
+from serving.actions.targets import called_version, find_version
+from serving.batch.columns import OnRowError, kept_columns, require_inputs
+from serving.batch.ranges import CHUNK_ROWS, MAX_CHUNK_ROWS
+from serving.models import BatchChunk, BatchJob
+from serving.models.batch_chunk import ChunkState
+from serving.models.batch_job import JobState
+from serving.refs import parse_ref
+
+KEEP_ALL = "all"
+
+
+@transaction.atomic
+def create_job(
+    *,
+    by: Principal,
+    model: str,
+    dataset: str,
+    version: int | None = None,
+    outputs: Sequence[str] | None = None,
+    keep_columns: object = KEEP_ALL,
+    on_row_error: object = OnRowError.REJECT,
+    chunk_rows: int | None = None,
+) -> BatchJob:
+    """Accept a job: model version and dataset version are pinned from now on.
+
+    ``model`` is a ref, ``dataset`` a name (its newest version) or ``name@3``; a version that is
+    still being read is waited for. ``outputs`` None is the model's default. Raises InvalidField
+    with the field's pointer, ModelNotFound, VersionNotReady and the like, DatasetNotFound,
+    StateConflict for a rejected dataset version, NotAllowed.
+    """
+    called = resolve_called(by, model, version)
+    require(by, roles.SCORER, called.model)
+    called.require_servable()
+    read = resolve_read(by, dataset)
+    keep = checked_keep(keep_columns)
+    _check_asked(called, read, outputs, keep)
+    job = BatchJob.objects.create(
+        model=called.model,
+        version=called,
+        version_sha256=called.artifact.sha256,
+        model_ref=model,
+        dataset=read.dataset,
+        dataset_version=read,
+        outputs=None if outputs is None else list(outputs),
+        keep_columns=keep,
+        on_row_error=checked_on_row_error(on_row_error),
+        chunk_rows=checked_chunk_rows(chunk_rows),
+        rows_total=read.rows,
+        created_by=by.user,
+    )
+    audit.record(by, "batch_job.create", job, after=_summary(job))
+    enqueue(DRIVE_JOB, job.pk)
+    return job
+
+
+@transaction.atomic
+def cancel_job(*, by: Principal, job: BatchJob) -> BatchJob:
+    """Stop a job for good; chunks that run stop at their next fence. Cancelling twice is fine.
+
+    Raises NotAllowed, and StateConflict for a job that has ended otherwise.
+    """
+    _require_hand(by, job)
+    job = _locked(job)
+    if job.state == JobState.CANCELLED:
+        return job
+    before = job.state
+    if not BatchJob.objects.move(job, JobState.CANCELLED, finished_at=Now(), paused_reason=""):
+        raise StateConflict(f"The job is {job.state} and cannot be cancelled any more.")
+    _record_move(by, "batch_job.cancel", job, before, JobState.CANCELLED)
+    job.refresh_from_db()
+    return job
+
+
+@transaction.atomic
+def retry_job(*, by: Principal, job: BatchJob) -> BatchJob:
+    """Run again what failed or was rejected; chunks that are done and clean stay as they are.
+
+    Raises StateConflict unless the job is failed or completed_with_rejects, and when its dataset
+    version was rejected; NotAllowed; VersionNotServable when the version is gone meanwhile.
+    """
+    _require_hand(by, job)
+    require(by, roles.SCORER, job.model)
+    if not Dataset.objects.visible_to(by).filter(pk=job.dataset_id).exists():
+        raise NotAllowed("This needs the role viewer on the job's dataset.")
+    job = _locked(job)
+    job.version.require_servable()
+    if job.state not in (JobState.FAILED, JobState.COMPLETED_WITH_REJECTS):
+        raise StateConflict(
+            f"The job is {job.state}; only failed and completed_with_rejects can be run again."
+        )
+    if job.dataset_version.status == DatasetStatus.REJECTED:
+        raise StateConflict(f"{job.dataset_version} was rejected: upload it anew and ask again.")
+    before = job.state
+    to = _reopen(job)
+    _record_move(by, "batch_job.retry", job, before, to)
+    enqueue(DRIVE_JOB, job.pk)
+    job.refresh_from_db()
+    return job
+
+
+def find_job(principal: Principal, job_id: object) -> BatchJob:
+    """The job with this id. Raises JobNotFound, also for one that may not be seen."""
+    rows = BatchJob.objects.visible_to(principal).select_related(
+        "model", "version__artifact", "dataset", "dataset_version", "output__dataset", "created_by"
+    )
+    return get_visible(rows, JobNotFound, f"batch job “{job_id}”", pk=job_id)
+
+
+def fail_job(job: BatchJob, error: Mapping[str, Any]) -> bool:
+    """End an active job as failed, with its reason; False when it has ended already.
+
+    To be called in a transaction.
+    """
+    before = job.state
+    moved = BatchJob.objects.move(
+        job, JobState.FAILED, error=dict(error), finished_at=Now(), paused_reason=""
+    )
+    if moved:
+        audit.record(
+            None,
+            "batch_job.fail",
+            job,
+            before={"state": before},
+            after={"state": JobState.FAILED.value},
+            reason=str(error.get("detail", "")),
+        )
+    return moved
+
+
+@transaction.atomic
+def fail_without_rows(version: DatasetVersion | None = None) -> int:
+    """Fail the queued jobs whose dataset version was rejected; how many there were.
+
+    With ``version`` only those that wait for it.
+    """
+    rows = BatchJob.objects.without_rows().select_related("dataset_version__dataset")
+    if version is not None:
+        rows = rows.filter(dataset_version=version)
+    failed = [job for job in rows[:500] if fail_job(job, _rejected_error(job.dataset_version))]
+    return len(failed)
+
+
+def on_dataset_settled(version: DatasetVersion) -> None:
+    """The rows that jobs wait for are there, or will never be."""
+    if version.status == DatasetStatus.REJECTED:
+        fail_without_rows(version)
+        return
+    waiting = BatchJob.objects.startable().filter(dataset_version=version)
+    for job_id in waiting.values_list("pk", flat=True)[:8]:
+        enqueue(DRIVE_JOB, job_id)
+
+
+def error_json(error: DomainError) -> dict[str, Any]:
+    """A reason as it stands in ``error`` of a job."""
+    return {"code": error.code, "detail": error.detail}
+
+
+def resolve_called(by: Principal, model: str, version: int | None) -> ModelVersion:
+    """The model version that a ref, or a name with a number, means now."""
+    ref = parse_ref(model, pointer="/model")
+    if version is None:
+        return called_version(by, ref)
+    if ref.alias is not None:
+        raise InvalidField(
+            f"“{model}” names an alias already; give the version with the bare name.",
+            pointer="/version",
+        )
+    return find_version(by, ref.name, version)
+
+
+def resolve_read(by: Principal, dataset: str) -> DatasetVersion:
+    """The dataset version that ``name`` (its newest one that was not rejected) or ``name@3`` means.
+
+    Raises InvalidField, DatasetNotFound, VersionNotFound, and StateConflict where nothing can be
+    read.
+    """
+    name, at, number = dataset.partition("@")
+    if at and not (number.isascii() and number.isdigit() and 0 < len(number) < 10):
+        raise InvalidField(
+            f"“{dataset}” is no dataset: expected a name, or name@3 for its version 3.",
+            pointer="/dataset",
+        )
+    found = find_dataset(by, name)
+    rows = found.versions.select_related("dataset").order_by("-number")
+    if at:
+        version = rows.filter(number=int(number)).first()
+        if version is None:
+            raise VersionNotFound(f"The dataset “{found.name}” has no version {int(number)}.")
+    else:
+        version = rows.exclude(status=DatasetStatus.REJECTED).first() or rows.first()
+    if version is None or version.status == DatasetStatus.REJECTED:
+        raise StateConflict(f"{version or found.name} was rejected: there are no rows to score.")
+    return version
+
+
+def checked_keep(keep: object) -> list[str] | None:
+    """``keep_columns`` as it is stored: None for all. Raises InvalidField."""
+    if keep == KEEP_ALL:
+        return None
+    if isinstance(keep, list) and all(isinstance(name, str) for name in keep):
+        return keep
+    raise InvalidField('"all" or a list of column names was expected.', pointer="/keep_columns")
+
+
+def checked_on_row_error(policy: object) -> str:
+    """``on_row_error`` as it is stored. Raises InvalidField."""
+    if isinstance(policy, str) and policy in list(OnRowError):
+        return OnRowError(policy).value
+    raise InvalidField("One of reject, fail was expected.", pointer="/on_row_error")
+
+
+def checked_chunk_rows(rows: int | None) -> int:
+    """Rows per chunk; 65,536 where nothing was said. Raises InvalidField."""
+    if rows is None:
+        return CHUNK_ROWS
+    if isinstance(rows, bool) or not 1 <= rows <= MAX_CHUNK_ROWS:
+        raise InvalidField(
+            f"A whole number from 1 to {MAX_CHUNK_ROWS:,} was expected.", pointer="/chunk_rows"
+        )
+    return rows
+
+
+def column_names(version: DatasetVersion) -> list[str]:
+    """Names of the columns of a version that is ready, in its order."""
+    return [column["name"] for column in version.columns]
+
+
+def _check_asked(
+    called: ModelVersion,
+    read: DatasetVersion,
+    outputs: Sequence[str] | None,
+    keep: Sequence[str] | None,
+) -> None:
+    """What can be known at acceptance; the columns again when a pending dataset is ready."""
+    if outputs is not None and not outputs:
+        raise InvalidField("At least one output was expected.", pointer="/outputs")
+    choose_outputs(called.parsed_facts, outputs)
+    if read.status == DatasetStatus.READY:
+        require_inputs(called.parsed_signature, column_names(read))
+        kept_columns(keep, column_names(read))
+
+
+def _reopen(job: BatchJob) -> JobState:
+    """Make chunks claimable again; the job counts anew what stays done."""
+    chunks = BatchChunk.objects.filter(job=job)
+    if not chunks.exists():
+        BatchJob.objects.move(job, JobState.QUEUED, error=None, finished_at=None)
+        return JobState.QUEUED
+    cleared = {"reason": "", "failures": 0, "losses": 0, "not_before": None}
+    chunks.filter(state__in=(ChunkState.FAILED, ChunkState.PENDING)).update(
+        state=ChunkState.PENDING, **cleared
+    )
+    chunks.filter(state=ChunkState.DONE, rejects__gt=0).update(
+        state=ChunkState.PENDING,
+        output_name="",
+        output_sha256="",
+        output_bytes=0,
+        rows_out=0,
+        rejects=0,
+        rejects_name="",
+        rejects_sha256="",
+        **cleared,
+    )
+    kept = chunks.filter(state=ChunkState.DONE).aggregate(out=Sum("rows_out"), bad=Sum("rejects"))
+    rejected = kept["bad"] or 0
+    BatchJob.objects.move(
+        job,
+        JobState.RUNNING,
+        error=None,
+        finished_at=None,
+        started_at=Now(),
+        rows_done=(kept["out"] or 0) + rejected,
+        rows_rejected=rejected,
+    )
+    return JobState.RUNNING
+
+
+def _require_hand(by: Principal, job: BatchJob) -> None:
+    """The creator may change a job, and whoever publishes the model."""
+    role = roles.SCORER if job.created_by_id == by.user.pk else roles.PUBLISHER
+    require(by, role, job.model)
+
+
+def _locked(job: BatchJob) -> BatchJob:
+    rows = BatchJob.objects.select_for_update(of=("self",)).select_related(
+        "model", "version__artifact", "dataset", "dataset_version__dataset"
+    )
+    return rows.get(pk=job.pk)
+
+
+def _record_move(by: Principal, action: str, job: BatchJob, before: str, to: JobState) -> None:
+    audit.record(by, action, job, before={"state": before}, after={"state": to.value})
+
+
+def _summary(job: BatchJob) -> dict[str, Any]:
+    return {
+        "model": job.model.name,
+        "version": job.version.number,
+        "sha256": job.version_sha256,
+        "dataset": str(job.dataset_version),
+    }
+
+
+def _rejected_error(version: DatasetVersion) -> dict[str, Any]:
+    count = version.error_count
+    noun = "problem" if count == 1 else "problems"
+    return {
+        "code": "dataset-rejected",
+        "detail": f"{version} was rejected with {count} {noun}: there are no rows to score.",
+        "errors": version.errors[:3],
+    }

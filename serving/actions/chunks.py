@@ -1,0 +1,251 @@
+"""One attempt at a chunk: read its rows, validate, score, write results and rejects."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from registry import storage
+from registry.errors import ModelFailed, RowProblem, VersionNotServable
+from registry.heartbeat import Heartbeat
+from registry.signature.validate import Validated, validate_table
+from serving.actions import scoring
+from serving.actions.batch_jobs import column_names
+from serving.actions.commits import ChunkResult, Published
+from serving.actions.targets import Target
+from serving.batch import failpoints
+from serving.batch.columns import OnRowError, kept_columns, key_columns, result_columns
+from serving.batch.isolate import SearchSuspended, isolate
+from serving.batch.names import Content, part_name
+from serving.batch.pace import MAX_FAILURES, Pace
+from serving.batch.parts import Part, read_tables, score_rows
+from serving.batch.ranges import RowRange
+from serving.batch.rejects import every_problem, inputs_of, model_failed, part_of, rejects_table
+from serving.batch.writer import PartWriter
+from serving.models import BatchChunk, BatchJob
+from serving.protocols.tables import table_answer
+from serving.runtimes.base import Answer
+from serving.runtimes.isolation.errors import ModelNotLoaded
+
+# Below this a call of the model is not worth trying any more.
+SHORTEST_CALL_S = 1.0
+
+
+class RowRefused(Exception):
+    """A bad row in a job that takes none; ``problem.row`` counts from the dataset's first row."""
+
+    def __init__(self, problem: RowProblem) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
+
+
+class TooSlow(Exception):
+    """The chunk does not come to an end in its time."""
+
+
+class Narrowed(Exception):
+    """The rows on which the model fails lie in ``rows``; it may not be called for ``wait_s``."""
+
+    def __init__(self, rows: RowRange, wait_s: float) -> None:
+        super().__init__(f"rows {rows.start} to {rows.stop}")
+        self.rows = rows
+        self.wait_s = wait_s
+
+
+class LedgerMismatch(Exception):
+    """Rows out and rejects are not the rows that went in: a fault of ours."""
+
+
+class ChunkWork:
+    """The files and counts of one attempt; to be used as a context, which removes the files."""
+
+    def __init__(self, chunk: BatchChunk, heartbeat: Heartbeat, pace: Pace) -> None:
+        self.chunk = chunk
+        self.rows_rejected = 0
+        self._heartbeat = heartbeat
+        self._ends_at = time.monotonic() + pace.chunk_s
+        self._next_row = chunk.row_start
+        self._stack = ExitStack()
+        related = ("model", "version__artifact", "version__model", "dataset", "dataset_version")
+        self._job = BatchJob.objects.select_related(*related).get(pk=chunk.job_id)
+        self._target = Target.of(self._job.version)
+        if self._target.sha256 != self._job.version_sha256:
+            raise VersionNotServable(f"The bytes of {self._job.version} are not the accepted ones.")
+        names = column_names(self._job.dataset_version)
+        self._kept = kept_columns(self._job.keep_columns, names)
+        self._keys = key_columns(self._kept, self._target.signature)
+        wanted = {*self._kept, *self._target.signature.input_names}
+        self._read = [name for name in names if name in wanted]
+
+    def __enter__(self) -> ChunkWork:
+        self._results_path = self._stack.enter_context(storage.scratch_file(".parquet"))
+        self._rejects_path = self._stack.enter_context(storage.scratch_file(".parquet"))
+        self._results = self._stack.enter_context(PartWriter(self._results_path))
+        self._rejects = self._stack.enter_context(PartWriter(self._rejects_path))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The chunk's rows in order, in tables that are scored in one call each."""
+        return read_tables(
+            Part.from_json(self._job.dataset_version.parts),
+            storage.local_path,
+            RowRange(self.chunk.row_start, self.chunk.row_stop),
+            columns=self._read,
+            batch_rows=score_rows(self._target.signature),
+        )
+
+    def score(self, table: pa.Table) -> None:
+        """Validate and score the next table, and write what came of it.
+
+        Raises RowRefused, TooSlow, Narrowed, LeaseLost, and what ``scoring.score`` raises.
+        """
+        self._heartbeat.check()
+        inputs = inputs_of(table, self._target.signature)
+        validated = self._validate(inputs)
+        problems = every_problem(validated, inputs, self._validate)
+        self._refuse_if_asked(problems)
+        bad_rows = len(validated.bad_rows)
+        kept = table.select(list(self._kept))
+        for rows, answer in self._answers(validated):
+            if answer is None:
+                problems.append(model_failed(int(rows[0])))
+                self._refuse_if_asked(problems[-1:])
+                bad_rows += 1
+            else:
+                self._results.write(table_answer(answer, _batch_of(kept, rows)))
+            failpoints.reach("score.first")
+        self._reject(problems, table, bad_rows)
+        self._next_row += table.num_rows
+
+    def publish(self) -> ChunkResult:
+        """Close the files and put them into the storage under the attempt's own names."""
+        results, rejects = self._results.close(), self._rejects.close()
+        failpoints.reach("write.closed")
+        rows_out = results.rows if results else 0
+        if rows_out + self.rows_rejected != self.chunk.rows:
+            raise LedgerMismatch(
+                f"{rows_out} rows out and {self.rows_rejected} rejected of {self.chunk.rows}"
+            )
+        self._heartbeat.check()
+        published: dict[Content, Published] = {}
+        if results:
+            name = self._name(results.sha256, "results")
+            storage.put_file(self._results_path, name)
+            published["results"] = Published(name, results)
+        failpoints.reach("rename.results")
+        if rejects:
+            name = self._name(rejects.sha256, "rejects")
+            storage.put_file(self._rejects_path, name)
+            published["rejects"] = Published(name, rejects)
+        failpoints.reach("rename.all")
+        return ChunkResult(
+            results=published.get("results"),
+            rejects=published.get("rejects"),
+            rows_out=rows_out,
+            rows_rejected=self.rows_rejected,
+            columns=self._columns(),
+        )
+
+    def _answers(
+        self, validated: Validated
+    ) -> Iterator[tuple[np.ndarray[Any, Any], Answer | None]]:
+        """Row numbers and their answer, in row order; None for a row on which the model fails."""
+        good = validated.batch.num_rows
+        if not good:
+            return
+        try:
+            answer = self._call(part_of(validated, 0, good))
+        except ModelFailed as error:
+            if not self._may_isolate(error):
+                raise
+        else:
+            yield validated.row_numbers, answer
+            return
+        try:
+            for piece in isolate(good, lambda a, b: self._call(part_of(validated, a, b))):
+                yield validated.row_numbers[piece.start : piece.stop], piece.answer
+        except SearchSuspended as search:
+            rows = validated.row_numbers[search.start : search.stop] + self._next_row
+            raise Narrowed(RowRange(int(rows[0]), int(rows[-1]) + 1), search.wait_s) from search
+
+    def _call(self, validated: Validated) -> Answer:
+        self._heartbeat.check()
+        left_s = self._ends_at - time.monotonic()
+        if left_s < SHORTEST_CALL_S and self.chunk.rows > 1:
+            raise TooSlow
+        try:
+            answer = scoring.score(
+                self._target,
+                validated,
+                outputs=self._job.outputs,
+                deadline_s=max(left_s, SHORTEST_CALL_S),
+            )
+        except ModelFailed as error:
+            if time.monotonic() >= self._ends_at and self.chunk.rows > 1:
+                raise TooSlow from error
+            raise
+        if answer.n_rows != validated.batch.num_rows:
+            raise LedgerMismatch(f"{answer.n_rows} answers to {validated.batch.num_rows} rows")
+        return answer
+
+    def _may_isolate(self, error: ModelFailed) -> bool:
+        """At the third failure the rows are searched, unless it is not a matter of rows."""
+        is_third = self.chunk.failures + 1 >= MAX_FAILURES
+        return is_third and not isinstance(error, ModelNotLoaded) and error.retry_after_s is None
+
+    def _validate(self, inputs: pa.Table) -> Validated:
+        return validate_table(self._target.signature, inputs)
+
+    def _refuse_if_asked(self, problems: list[RowProblem]) -> None:
+        if problems and self._job.on_row_error == OnRowError.FAIL:
+            first = problems[0]
+            raise RowRefused(
+                RowProblem(
+                    first.row + self._next_row,
+                    first.column,
+                    first.code,
+                    first.expected,
+                    None if self._job.hides_cells else first.received,
+                )
+            )
+
+    def _reject(self, problems: list[RowProblem], table: pa.Table, bad_rows: int) -> None:
+        if problems:
+            ordered = sorted(problems, key=lambda problem: problem.row)
+            keys = table.select(list(self._keys))
+            hides_cells = self._job.hides_cells
+            self._rejects.write(
+                rejects_table(ordered, keys, self._next_row, hides_cells=hides_cells)
+            )
+        self.rows_rejected += bad_rows
+
+    def _columns(self) -> list[dict[str, Any]] | None:
+        if self._results.schema is None:
+            return None
+        by_name = {column["name"]: column for column in self._job.dataset_version.columns}
+        return result_columns(self._results.schema, [by_name[name] for name in self._kept])
+
+    def _name(self, sha256: str, content: Content) -> str:
+        return part_name(self.chunk.job_id, self.chunk.index, self.chunk.attempt, sha256, content)
+
+
+def _batch_of(kept: pa.Table, rows: np.ndarray[Any, Any]) -> pa.RecordBatch | None:
+    """The kept columns of some rows as one batch; None where nothing is kept."""
+    if not kept.num_columns:
+        return None
+    whole = kept if len(rows) == kept.num_rows else kept.take(pa.array(rows))
+    return whole.combine_chunks().to_batches()[0]

@@ -1,0 +1,175 @@
+"""Taking work: which chunk is next, and what becomes of a lease that ran out.
+
+The order: priority, then the principal with the fewest running chunks, then age. So that it does
+not matter how many jobs there are, only the first job of each principal is looked at.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, Subquery
+from django.db.models.functions import Now
+
+from registry import audit
+from registry.errors import DomainError
+from registry.models import User
+from registry.queue import DRIVE_JOB, enqueue
+from serving.actions.batch_jobs import column_names, error_json, fail_job
+from serving.actions.commits import end_attempt, fail_chunk
+from serving.batch import failpoints
+from serving.batch.columns import kept_columns, require_inputs
+from serving.batch.pace import MAX_LOSSES, Pace
+from serving.batch.ranges import chunk_ranges, effective_chunk_rows
+from serving.models import BatchChunk, BatchJob
+from serving.models.batch_chunk import ChunkState
+from serving.models.batch_job import JobState
+from serving.models.chunk_attempt import AttemptOutcome
+
+# When a job starts, so many workers are called to it.
+RINGS = 8
+REAPED_AT_ONCE = 100
+
+
+def claim_next(*, owner: str, pace: Pace) -> BatchChunk | None:
+    """Lease the next chunk, starting its job where need be; None when nothing can be claimed."""
+    passed: set[UUID] = set()
+    while True:
+        job = _first_job(passed)
+        if job is None:
+            return None
+        chunk = _claim_of(job, owner, pace)
+        if chunk is not None:
+            failpoints.reach("claim.leased")
+            return chunk
+        passed.add(job.pk)
+
+
+@transaction.atomic
+def _claim_of(job: BatchJob, owner: str, pace: Pace) -> BatchChunk | None:
+    if job.state == JobState.QUEUED and not start_job(job):
+        return None
+    free = job.chunks.claimable().in_row_order().select_for_update(skip_locked=True)
+    chunk = free.first()
+    if chunk is None or not BatchChunk.objects.lease(chunk, owner=owner, lease_s=pace.lease_s):
+        return None
+    leased = BatchChunk.objects.get(pk=chunk.pk)
+    leased.cpu_started_s = time.thread_time()
+    return leased
+
+
+def start_job(job: BatchJob) -> bool:
+    """Move a queued job whose dataset is ready to running and make its chunks.
+
+    True when it runs afterwards, whoever started it. A dataset that lacks columns fails the job.
+    To be called in a transaction.
+    """
+    read = job.dataset_version
+    try:
+        require_inputs(job.version.parsed_signature, column_names(read))
+        kept_columns(job.keep_columns, column_names(read))
+    except DomainError as error:
+        fail_job(job, error_json(error))
+        return False
+    rows = read.rows or 0
+    size = effective_chunk_rows(rows, job.chunk_rows)
+    moved = BatchJob.objects.move(
+        job, JobState.RUNNING, started_at=Now(), rows_total=rows, chunk_rows=size
+    )
+    if not moved:
+        return BatchJob.objects.filter(pk=job.pk, state=JobState.RUNNING).exists()
+    ranges = chunk_ranges(rows, size)
+    BatchChunk.objects.bulk_create(
+        BatchChunk(job=job, index=index, row_start=part.start, row_stop=part.stop)
+        for index, part in enumerate(ranges)
+    )
+    audit.record(
+        None,
+        "batch_job.start",
+        job,
+        before={"state": JobState.QUEUED.value},
+        after={"state": JobState.RUNNING.value, "chunks": len(ranges)},
+    )
+    for _ in ranges[1:RINGS]:
+        enqueue(DRIVE_JOB, job.pk)
+    return True
+
+
+def reap_expired(*, pace: Pace) -> int:
+    """Take back the leases that ran out; how many there were.
+
+    The chunk is claimable again after a backoff, or failed when it lost too many.
+    """
+    expired = BatchChunk.objects.expired().select_related("job").order_by("lease_until")
+    return sum(_reap(chunk, pace) for chunk in list(expired[:REAPED_AT_ONCE]))
+
+
+@transaction.atomic
+def _reap(chunk: BatchChunk, pace: Pace) -> bool:
+    reason = f"The worker {chunk.lease_owner} was not heard of any more."
+    losses = chunk.losses + 1
+    # Job before chunk, as everywhere: two orders would be a deadlock.
+    job = BatchJob.objects.select_for_update().get(pk=chunk.job_id)
+    mine = BatchChunk.objects.held_by(chunk).filter(lease_until__lt=Now())
+    if losses >= MAX_LOSSES:
+        return fail_chunk(
+            job,
+            chunk,
+            mine,
+            AttemptOutcome.LOST,
+            {
+                "code": "worker-lost",
+                "detail": f"{losses} workers ended while they scored the rows from "
+                f"{chunk.row_start} on.",
+            },
+        )
+    moved = mine.update(
+        state=ChunkState.PENDING,
+        losses=losses,
+        reason=reason,
+        lease_until=None,
+        lease_owner="",
+        not_before=Now() + timedelta(seconds=pace.backoff(losses)),
+    )
+    if moved:
+        end_attempt(chunk, AttemptOutcome.LOST, reason=reason)
+    return bool(moved)
+
+
+def has_claimable_work() -> bool:
+    """Whether anything could be claimed now."""
+    return _first_job(()) is not None
+
+
+def _first_job(passed: Collection[UUID]) -> BatchJob | None:
+    mine = BatchJob.objects.filter(created_by=OuterRef("pk")).order_by("-priority", "id")
+    if passed:
+        mine = mine.exclude(pk__in=passed)
+    ripe = BatchChunk.objects.claimable().filter(job=OuterRef("pk"))
+    running = mine.filter(Exists(ripe), state=JobState.RUNNING)
+    people = User.objects.filter(
+        Exists(BatchJob.objects.active().filter(created_by=OuterRef("pk")))
+    )
+    firsts = people.annotate(
+        running_job=Subquery(running.values("pk")[:1]),
+        queued_job=Subquery(mine.startable().values("pk")[:1]),
+    )
+    ids = [pk for pair in firsts.values_list("running_job", "queued_job") for pk in pair if pk]
+    if not ids:
+        return None
+    busy = _running_chunks()
+    jobs = BatchJob.objects.filter(pk__in=ids).select_related(
+        "model", "version", "dataset_version__dataset"
+    )
+    return min(jobs, key=lambda job: (-job.priority, busy.get(job.created_by_id, 0), job.pk))
+
+
+def _running_chunks() -> dict[UUID, int]:
+    """How many chunks of each principal are worked on; few rows, whatever the table holds."""
+    live = BatchChunk.objects.filter(state=ChunkState.LEASED, lease_until__gte=Now())
+    counts = live.order_by().values_list("job__created_by").annotate(count=Count("pk"))
+    return dict(counts)
