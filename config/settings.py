@@ -66,12 +66,12 @@ MODELYARD: dict[str, Any] = {
 # --- Applications -------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    # Ours stand before the admin: their templates win.
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    # Before the admin: our templates win. After auth: our page for groups replaces its own.
     "registry.apps.RegistryConfig",
     "serving.apps.ServingConfig",
     "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
