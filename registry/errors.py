@@ -4,7 +4,7 @@
     ├── BadRequest 400            MalformedBody, MalformedMultipart, MalformedParameter
     ├── NotAuthenticated 401      KeyExpired
     ├── NotAllowed 403
-    ├── NotFound 404              ModelNotFound, VersionNotFound, AliasNotFound, DatasetNotFound, ...
+    ├── NotFound 404              ModelNotFound, VersionNotFound, AliasNotFound, ...
     ├── MethodNotAllowed 405, NotAcceptable 406, LengthRequired 411, UnsupportedMediaType 415
     ├── Conflict 409              NameTaken, StateConflict, VersionNotReady, VersionNotServable,
     │                             IdempotencyMismatch, IdempotencyInProgress
@@ -20,7 +20,7 @@ recorded as evidence, and never an answer to a request.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 RECEIVED_MAX_CHARS = 40
@@ -142,6 +142,7 @@ class NotAuthenticated(DomainError):
 
     @property
     def headers(self) -> dict[str, str]:
+        """Headers of the answer."""
         return {"WWW-Authenticate": 'Bearer realm="modelyard"'}
 
 
@@ -210,6 +211,7 @@ class MethodNotAllowed(DomainError):
 
     @property
     def headers(self) -> dict[str, str]:
+        """Headers of the answer."""
         return {"Allow": ", ".join(self.allow)}
 
 
@@ -325,10 +327,16 @@ class InvalidRows(Unprocessable):
         self.rows = rows
 
     def extra(self, *, confidential: bool = False) -> dict[str, Any]:
+        """The first problems, and how many there are."""
         return {
             "errors": [p.to_json(confidential=confidential) for p in self.problems],
             "error_count": self.count,
         }
+
+    def without_received(self) -> InvalidRows:
+        """The same without the cells that were received, for confidential models and data."""
+        problems = [replace(problem, received=None) for problem in self.problems]
+        return InvalidRows(problems, count=self.count, bad_rows=self.bad_rows, rows=self.rows)
 
 
 class RateLimited(DomainError):
@@ -342,6 +350,7 @@ class RateLimited(DomainError):
 
     @property
     def headers(self) -> dict[str, str]:
+        """Headers of the answer."""
         return {"Retry-After": str(self.retry_after_s)}
 
 
@@ -356,6 +365,7 @@ class Unavailable(DomainError):
 
     @property
     def headers(self) -> dict[str, str]:
+        """Headers of the answer."""
         return {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
 
 
@@ -382,7 +392,10 @@ class StorageFull(Unavailable):
 
 
 class CheckRefused(Exception):
-    """A check says no. ``reason`` is a stable code, ``str()`` says what was found and what to do."""
+    """A check says no.
+
+    ``reason`` is a stable code, ``str()`` says what was found and what to do.
+    """
 
     def __init__(
         self, reason: str, message: str, problems: Sequence[RowProblem] = (), **evidence: Any

@@ -69,9 +69,9 @@ class Principal:
 
     def role_on(self, governed: Governed) -> str | None:
         """The user's role on one model or dataset, before the key's scopes; None for none."""
-        if isinstance(governed, RegisteredModel) and self.model_ids is not None:
-            if governed.pk not in self.model_ids:
-                return None
+        is_limited = isinstance(governed, RegisteredModel) and self.model_ids is not None
+        if is_limited and governed.pk not in (self.model_ids or ()):
+            return None
         return roles.highest(r for r in (self.global_role, self._granted(governed)) if r)
 
     def may(self, role: str, governed: Governed) -> bool:

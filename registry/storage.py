@@ -180,7 +180,9 @@ def _copy_hashing(file: BinaryIO, out: BinaryIO, max_bytes: int | None) -> Store
     while chunk := file.read(CHUNK_BYTES):
         size += len(chunk)
         if max_bytes is not None and size > max_bytes:
-            raise TooLarge(f"More than the {max_bytes} bytes that are taken.", limit_bytes=max_bytes)
+            raise TooLarge(
+                f"More than the {max_bytes} bytes that are taken.", limit_bytes=max_bytes
+            )
         digest.update(chunk)
         out.write(chunk)
     return Stored(digest.hexdigest(), size)

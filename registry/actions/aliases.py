@@ -114,7 +114,5 @@ def _ask(by: Principal, version: ModelVersion, alias: str, reason: str) -> Appro
         requested_by=by.user,
         request_reason=reason,
     )
-    audit.record(
-        by, "approval.request", request, after={"alias": alias, "version": version.number}
-    )
+    audit.record(by, "approval.request", request, after={"alias": alias, "version": version.number})
     return request

@@ -42,9 +42,7 @@ def check_choice(value: object, choices: list[str], *, pointer: str) -> str:
 def check_tags(tags: object, *, pointer: str = "/tags") -> dict[str, str]:
     """An object of texts. Raises InvalidField, which names the tag."""
     if not isinstance(tags, Mapping) or len(tags) > TAGS_MAX:
-        raise InvalidField(
-            f"An object of at most {TAGS_MAX} texts was expected.", pointer=pointer
-        )
+        raise InvalidField(f"An object of at most {TAGS_MAX} texts was expected.", pointer=pointer)
     for key, value in tags.items():
         if not _is_tag_text(key) or not key:
             raise InvalidField("A tag's key is a text of 1 to 256 characters.", pointer=pointer)

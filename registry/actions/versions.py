@@ -41,6 +41,24 @@ from registry.signals import version_registered, version_settled
 from registry.signature.types import Signature
 from registry.storage import Stored
 
+# What a corrected version takes over from the one that it corrects.
+_KEPT = (
+    "model",
+    "artifact",
+    "format",
+    "runtime",
+    "file_label",
+    "example_sha256",
+    "example_format",
+    "expected_sha256",
+    "metrics",
+    "tags",
+    "description",
+    "source",
+    "training_dataset",
+    "released_sha256",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -106,12 +124,8 @@ def correct_version(*, by: Principal, version: ModelVersion, signature: object) 
         raise InvalidField("A corrected version needs its signature.", pointer="/signature")
     if version.artifact.gone_at is not None:
         raise StateConflict(f"The bytes of {version} are no longer kept.")
-    kept = (
-        "model artifact format runtime file_label example_sha256 example_format expected_sha256 "
-        "metrics tags description source training_dataset released_sha256"
-    ).split()
     corrected = ModelVersion(
-        **{name: getattr(version, name) for name in kept},
+        **{name: getattr(version, name) for name in _KEPT},
         from_version=version,
         declared_signature=_parsed_signature(signature),
         created_by=by.user,

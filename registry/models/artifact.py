@@ -20,7 +20,8 @@ class Artifact(TimeOrdered):
         constraints = [
             models.UniqueConstraint(fields=["sha256", "format"], name="artifact_once_per_digest"),
             models.CheckConstraint(
-                condition=models.Q(sha256__regex=r"^[0-9a-f]{64}$"), name="artifact_digest_is_sha256"
+                condition=models.Q(sha256__regex=r"^[0-9a-f]{64}$"),
+                name="artifact_digest_is_sha256",
             ),
         ]
 

@@ -61,7 +61,6 @@ class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
             )
         )
 
-
     def extend_ingest(self, version_id: object, *, lease_s: int) -> bool:
         """Keep a claim for another lease; False when the version is settled."""
         pending = self.filter(pk=version_id, status=DatasetStatus.PENDING)

@@ -227,7 +227,9 @@ class _Checking:
                 self._record(Verdict.SKIPPED, text, {})
                 return
             inputs = rows.batch.slice(0, GOLDEN_ROWS)
-            answer = child.score(inputs, default_outputs(facts), {p.name: p.default for p in signature.params})
+            answer = child.score(
+                inputs, default_outputs(facts), {p.name: p.default for p in signature.params}
+            )
             evidence: dict[str, Any] = {"rows": inputs.num_rows}
             evidence |= self._compare_with_trainer(signature, answer, rows.n_rows)
             stored = storage.put_bytes(Golden(inputs, answer).to_bytes())
@@ -263,7 +265,9 @@ class _Checking:
         try:
             return strict_json.loads(body, max_bytes=EXAMPLE_MAX_BYTES)
         except DomainError as error:
-            raise CheckRefused("expected-unreadable", f"“expected” cannot be read: {error}") from None
+            raise CheckRefused(
+                "expected-unreadable", f"“expected” cannot be read: {error}"
+            ) from None
 
     def _record(
         self,
@@ -306,8 +310,8 @@ def _head(expected: Any, example_rows: int, golden_rows: int) -> Any:
     if not isinstance(expected, dict) or example_rows == golden_rows:
         return expected
     return {
-        name: value[:golden_rows] if isinstance(value, list) and len(value) == example_rows else value
+        name: value[:golden_rows]
+        if isinstance(value, list) and len(value) == example_rows
+        else value
         for name, value in expected.items()
     }
-
-

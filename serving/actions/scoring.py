@@ -38,11 +38,14 @@ def score(
 
     ``outputs`` None means prediction, and probabilities where the model has them. Raises
     InvalidField for an output that the model lacks, InvalidRows for bad rows unless they are to
-    be skipped, ModelFailed, ModelLoading, and Overloaded while the model host is away.
+    be skipped, ModelFailed, ModelLoading, and Overloaded while the model host is away. No rows
+    give an answer without blocks.
     """
     asked = choose_outputs(target.facts, outputs)
     if on_row_error == "fail":
         validated.refuse_bad_rows()
+    if validated.batch.num_rows == 0:
+        return Answer(0, ())
     return host().score(
         target.spec,
         partial(storage.open_verified, target.sha256),

@@ -84,9 +84,7 @@ def called_version(principal: Principal, ref: str | Ref) -> ModelVersion:
     ref = parse_ref(ref) if isinstance(ref, str) else ref
     model = find_model(principal, ref.name)
     alias = (
-        model.aliases.select_related("version__artifact")
-        .filter(name=ref.alias or CHAMPION)
-        .first()
+        model.aliases.select_related("version__artifact").filter(name=ref.alias or CHAMPION).first()
     )
     if alias is not None:
         alias.version.model = model

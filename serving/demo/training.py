@@ -135,9 +135,9 @@ def _fit(
 
 def _example_rows(frame: DataFrame) -> DataFrame:
     """Some rows, those with missing values first: the signature then knows of them."""
-    order: Callable[[Any], Any] = frame.isna().any(axis=1).sort_values(
-        ascending=False, kind="stable"
-    ).index
+    order: Callable[[Any], Any] = (
+        frame.isna().any(axis=1).sort_values(ascending=False, kind="stable").index
+    )
     return frame.loc[order].head(EXAMPLE_ROWS).reset_index(drop=True)
 
 

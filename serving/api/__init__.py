@@ -1,0 +1,1 @@
+"""Doors of serving: scoring, batch jobs and schedules over HTTP."""

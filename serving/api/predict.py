@@ -1,0 +1,115 @@
+"""The native way to score over HTTP: every registered model is an endpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from rest_framework import serializers
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.request import Request
+
+from registry.api.auth import request_id_of
+from registry.api.describe import describe
+from registry.api.parameters import Parameter
+from registry.api.resource import Resource
+from serving.actions.targets import Target, resolve, resolve_version
+from serving.api.lane import Call, handle
+from serving.protocols import media
+
+ON_ROW_ERROR = Parameter(
+    "on_row_error",
+    "What a bad row does: `fail` refuses the whole request, `skip` answers the good rows.",
+    choices=("fail", "skip"),
+)
+
+
+class _AnyAccept(BaseContentNegotiation):
+    """The lane reads the Accept header itself: its answers are no renderer's."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        """The first one; the body is not parsed by DRF."""
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
+        """The first one, for problem documents."""
+        return renderers[0], renderers[0].media_type
+
+
+class PredictAnswer(serializers.Serializer[Any]):
+    """The answer in general; each model's own description has its real names and types."""
+
+    model = serializers.CharField()
+    version = serializers.IntegerField()
+    predictions = serializers.ListField(required=False)
+    probabilities = serializers.ListField(required=False)
+    decision = serializers.ListField(required=False)
+    transform = serializers.ListField(required=False)
+    errors = serializers.ListField(child=serializers.DictField(), required=False)
+    error_count = serializers.IntegerField(required=False)
+    request_id = serializers.CharField()
+
+
+class _Predict(Resource):
+    """Bytes to the lane, bytes back."""
+
+    content_negotiation_class = _AnyAccept
+
+    def answer(self, target: Target) -> HttpResponse:
+        """The lane's answer for the present request."""
+        request = self.request._request
+        encoded = handle(
+            Call(
+                target=target,
+                body=request.body,
+                content_type=request.META.get("CONTENT_TYPE") or None,
+                accept=request.META.get("HTTP_ACCEPT"),
+                on_row_error=self.query.get("on_row_error", "fail"),
+                request_id=request_id_of(request),
+            )
+        )
+        response = HttpResponse(encoded.body, content_type=encoded.content_type)
+        for name, value in encoded.headers.items():
+            response[name] = value
+        return response
+
+
+_BODIES = {
+    media.JSON: OpenApiTypes.OBJECT,
+    media.CSV: OpenApiTypes.BINARY,
+    media.ARROW: OpenApiTypes.BINARY,
+    media.PARQUET: OpenApiTypes.BINARY,
+}
+
+
+class PredictByRef(_Predict):
+    """``/models/{ref}/predict``: the model's champion, or the version of an alias."""
+
+    @describe(
+        "predict",
+        "Score rows with a model's champion or an alias",
+        answers={200: PredictAnswer},
+        query=(ON_ROW_ERROR,),
+        body=_BODIES,
+        tags=["scoring"],
+    )
+    def post(self, request: Request, ref: str) -> HttpResponse:
+        """Score rows."""
+        return self.answer(resolve(self.by, ref))
+
+
+class PredictByVersion(_Predict):
+    """``/models/{name}/versions/{n}/predict``: exactly this version."""
+
+    @describe(
+        "predict_version",
+        "Score rows with one version",
+        answers={200: PredictAnswer},
+        query=(ON_ROW_ERROR,),
+        body=_BODIES,
+        tags=["scoring"],
+    )
+    def post(self, request: Request, name: str, number: int) -> HttpResponse:
+        """Score rows."""
+        return self.answer(resolve_version(self.by, name, number))
