@@ -326,9 +326,19 @@ X = np.array([[0.0], [1.0], [0.0], [1.0]])
         (
             StandardScaler().fit(X).set_output(transform="pandas"),
             pd.DataFrame({"x0": [0.5]}),
-            {"predictions": [{"x0": 0.0}]},
+            {"predictions": [0.0]},
         ),
-        (FunctionTransformer().fit(X), X, None),
+        (
+            StandardScaler().fit(np.hstack([X, X])).set_output(transform="pandas"),
+            pd.DataFrame({"x0": [0.5], "x1": [1.5]}),
+            {"predictions": [{"x0": 0.0, "x1": 2.0}]},
+        ),
+        (
+            MultiOutputClassifier(DecisionTreeClassifier()).fit(X, TWO[:, :1]),
+            X[:1],
+            {"predictions": [0], "probabilities": [{"0": 1.0, "1": 0.0}]},
+        ),
+        (FunctionTransformer().fit(np.hstack([X, X])), np.hstack([X, X]), None),
     ],
 )
 def test_own_answers_have_the_shape_of_the_service(client, service, model, example, answers):

@@ -213,6 +213,8 @@ def test_a_frame_of_another_library_goes_through_arrow():
         (pd.DataFrame({"price": [decimal.Decimal("1.5")]}), "'price' is of the type decimal"),
         (pd.DataFrame({"mix": [1, "a"]}, dtype=object), "'mix' has no one type"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "'a' stands in the table more than once"),
+        (pa.table([[1], [2]], names=["a", "a"]), "'a' stands in the table more than once"),
+        (pd.DataFrame({"big": [2**70]}), "'big' has no one type"),
         (pd.DataFrame([[1, 2]], columns=["a", 7]), "7 is not"),
         (pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("a", "b")])), "must be texts"),
         (

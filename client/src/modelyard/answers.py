@@ -20,7 +20,8 @@ DENSE_MAX_COLUMNS = 4096
 def local_answers(estimator: Any, example: Any) -> dict[str, Any] | None:
     """``{"predictions": [...], "probabilities": [...]?}`` for each row, or None without a method.
 
-    Several outputs make each answer ``{output: value}``; probabilities are keyed by label.
+    Several outputs make each answer ``{output: value}``; probabilities are keyed by label. An
+    estimator that only transforms answers with its columns as outputs.
     UsageError when the estimator refuses the example, which it then would over there, too.
     """
     try:
@@ -63,6 +64,8 @@ def _probabilities(estimator: Any, returned: Any, outputs: int) -> list[dict[str
         if classes is None or not len(classes) == len(returned) == outputs:
             return None
         tables = [_by_label(known, one) for known, one in zip(classes, returned, strict=True)]
+        if outputs == 1:
+            return tables[0]
         return [_by_output(row) for row in zip(*tables, strict=True)]
     matrix = _dense(returned)
     if outputs > 1:
@@ -84,14 +87,16 @@ def _by_label(classes: Iterable[Any], probabilities: Any) -> list[dict[str, Any]
 
 
 def _transformed(estimator: Any, example: Any) -> dict[str, Any] | None:
-    """One value per named column; None where the columns have no names or are too many."""
+    """A value for an only column, else one per name; None for no names or too many columns."""
     table = estimator.transform(example)
     if len(getattr(table, "shape", ())) != 2 or table.shape[1] > DENSE_MAX_COLUMNS:
         return None
+    rows = table.to_numpy() if hasattr(table, "to_numpy") else _dense(table)
+    if table.shape[1] == 1:
+        return {"predictions": _cells(rows[:, 0])}
     names = _column_names(estimator, table)
     if names is None:
         return None
-    rows = table.to_numpy() if hasattr(table, "to_numpy") else _dense(table)
     return {"predictions": [dict(zip(names, _cells(row), strict=True)) for row in rows]}
 
 

@@ -8,6 +8,8 @@ the column's name, before anything is sent.
 from __future__ import annotations
 
 import io
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from modelyard.cells import NAIVE
@@ -31,10 +33,14 @@ def checked_names(frame: Any) -> list[str]:
             f"Column names must be texts; {strangers[0]!r} is not. "
             "Set frame.columns to a list of texts."
         )
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UsageError(f"The column {twice[0]!r} stands in the table more than once.")
+    _check_once(names)
     return [str(name) for name in names]
+
+
+def _check_once(names: Sequence[str]) -> None:
+    name, count = next(iter(Counter(names).most_common(1)), ("", 0))
+    if count > 1:
+        raise UsageError(f"The column {name!r} stands in the table more than once.")
 
 
 def arrow_table(rows: Any, *, keep_categories: bool = False) -> Any:
@@ -52,6 +58,7 @@ def arrow_table(rows: Any, *, keep_categories: bool = False) -> Any:
     else:
         table = _from_arrow(pa, rows)
         names, columns = list(table.column_names), list(table.columns)
+        _check_once(names)
     kept = [_known_type(pa, n, c, keep_categories) for n, c in zip(names, columns, strict=True)]
     return pa.table(kept, names=names)
 
@@ -85,8 +92,9 @@ def _from_pandas(pa: Any, name: str, series: Any) -> Any:
     if str(series.dtype) == "float16":
         series = series.astype("float32")
     try:
-        return pa.chunked_array([pa.array(series, from_pandas=True)])
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as exc:
+        array = pa.array(series, from_pandas=True)
+        return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    except (pa.ArrowException, OverflowError) as exc:
         return _from_objects(pa, name, series, exc)
 
 
@@ -95,7 +103,7 @@ def _from_objects(pa: Any, name: str, series: Any, first: Exception) -> Any:
     cells = [c.tolist() if hasattr(c, "tolist") else c for c in series]
     try:
         return pa.chunked_array([pa.array(cells, from_pandas=True)])
-    except (pa.ArrowException, TypeError, ValueError):
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
         reason = str(first).split("\n", maxsplit=1)[0].rstrip(".")
         raise UsageError(f"The column {name!r} has no one type: {reason}.") from first
 
