@@ -1,0 +1,65 @@
+"""Who is asking: a key in the Authorization header, or a browser session with its CSRF token.
+
+Both leave a ``Principal`` on the request. The text of a key is read here, hashed in the action and
+goes nowhere else: into no log line, no exception and no attribute of the request.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.http import HttpRequest
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import SessionAuthentication as DjangoSession
+from rest_framework.request import Request
+
+from registry.actions.access import authenticate_key
+from registry.models import ApiKey, User
+from registry.principals import Principal
+
+BEARER = "bearer"
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """``Authorization: Bearer my_...``. Other schemes are left to others."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiKey | None] | None:
+        """The key's user and the key. Raises NotAuthenticated and KeyExpired."""
+        scheme, _, text = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+        if scheme.lower() != BEARER:
+            return None
+        by = authenticate_key(text.strip(), request_id=request_id_of(request))
+        remember(request, by)
+        return by.user, by.api_key
+
+    def authenticate_header(self, request: Request) -> str:
+        """What WWW-Authenticate asks for."""
+        return 'Bearer realm="modelyard"'
+
+
+class SessionAuthentication(DjangoSession):
+    """Django's session. Whatever changes something needs the CSRF token too."""
+
+    def authenticate(self, request: Request) -> tuple[User, None] | None:
+        """The session's user; None without a session. Raises PermissionDenied without the token."""
+        found = super().authenticate(request)
+        if found is None:
+            return None
+        user = cast(User, found[0])
+        remember(request, Principal(user, request_id=request_id_of(request)))
+        return user, None
+
+
+def remember(request: Request, by: Principal) -> None:
+    """Leave the principal where ``principal_of`` finds it."""
+    request._request.principal = by  # type: ignore[attr-defined]  # our own addition
+
+
+def principal_of(request: Request) -> Principal:
+    """Who asks. Only behind ``IsAuthenticated``, which is the default of every resource."""
+    return cast(Principal, request._request.principal)  # type: ignore[attr-defined]
+
+
+def request_id_of(request: Request | HttpRequest) -> str:
+    """The name of the request, which joins the audit events of one call."""
+    return str(getattr(request, "request_id", ""))

@@ -1,0 +1,146 @@
+"""Keys, grants, the caller and the audit trail as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from registry import roles
+from registry.api.kinds import Kind, add_kind
+from registry.api.shapes import In, Moment, Out, Text, Texts
+from registry.models import ApiKey, AuditEvent, Grant
+from registry.principals import Principal
+
+
+class ApiKeyIn(In):
+    """A key to be made. Without ``models`` it reaches all, without ``expires_at`` it stays."""
+
+    name = Text()
+    scopes = Texts(required=False, help_text=f"Some of {', '.join(roles.SCOPES)}.")
+    models = Texts(required=False, allow_null=True)
+    expires_at = Moment(required=False, allow_null=True)
+    user = Text(required=False, help_text="Only a manager makes keys for somebody else.")
+
+
+class ApiKeyOut(Out):
+    """A key; its text is shown once, when it is made. ``models`` is null without a limit."""
+
+    kind_key = "api-key"
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    prefix = serializers.SerializerMethodField()
+    user = serializers.CharField(source="user.username")
+    scopes = serializers.ListField(child=serializers.CharField())
+    models = serializers.SerializerMethodField()
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    last_used_at = serializers.DateTimeField(allow_null=True)
+    revoked_at = serializers.DateTimeField(allow_null=True)
+
+    def path_of(self, row: ApiKey) -> str:
+        """The path of the key."""
+        return f"/api-keys/{row.pk}"
+
+    def neighbours(self, row: ApiKey) -> dict[str, str | None]:
+        """What can be done with it."""
+        path = self.path_of(row)
+        return {"rotate": f"{path}/rotate", "revoke": f"{path}/revoke", "user": "/me"}
+
+    def get_prefix(self, row: ApiKey) -> str:
+        """How its text begins."""
+        return f"my_{row.public_id}_"
+
+    @extend_schema_field({"type": ["array", "null"], "items": {"type": "string"}})
+    def get_models(self, row: ApiKey) -> list[str] | None:
+        """The names of the models that it is limited to."""
+        return None if row.all_models else sorted(m.name for m in row.limited_to.all())
+
+
+class NewApiKeyOut(ApiKeyOut):
+    """A key that was just made. ``key`` is its text; null when the answer is replayed."""
+
+    key = serializers.CharField(allow_null=True)
+
+
+class GrantIn(In):
+    """The role that somebody is to have."""
+
+    role = Text(help_text=f"One of {', '.join(roles.ROLES)}.")
+
+
+class GrantOut(Out):
+    """A role of a user on one model or one dataset."""
+
+    kind_key = "grant"
+
+    id = serializers.UUIDField()
+    user = serializers.CharField(source="user.username")
+    role = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+    def path_of(self, row: Grant) -> str:
+        """The path of the grant."""
+        return f"{_governed_path(row)}/grants/{quote(row.user.username)}"
+
+    def neighbours(self, row: Grant) -> dict[str, str | None]:
+        """What the role is on."""
+        return {"model" if row.model_id else "dataset": _governed_path(row)}
+
+
+class MeOut(serializers.Serializer[Any]):
+    """Who asks. ``role`` is held on everything; ``grants`` on single models and datasets."""
+
+    id = serializers.UUIDField()
+    username = serializers.CharField()
+    role = serializers.CharField(allow_null=True)
+    groups = serializers.ListField(child=serializers.CharField())
+    grants = serializers.ListField(child=serializers.DictField())
+    scopes = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    key = ApiKeyOut(allow_null=True)
+    url = serializers.CharField()
+    links = serializers.DictField()
+
+
+class AuditEventOut(serializers.Serializer[AuditEvent]):
+    """Who did what, when, to what; ``before`` and ``after`` hold the changed fields."""
+
+    id = serializers.UUIDField()
+    at = serializers.DateTimeField()
+    actor = serializers.CharField()
+    actor_id = serializers.CharField()
+    key_id = serializers.CharField()
+    action = serializers.CharField()
+    object_kind = serializers.CharField()
+    object_id = serializers.CharField()
+    object_name = serializers.CharField()
+    before = serializers.DictField(allow_null=True)
+    after = serializers.DictField(allow_null=True)
+    reason = serializers.CharField()
+    request_id = serializers.CharField()
+
+
+def visible_keys(by: Principal) -> QuerySet[ApiKey]:
+    """The caller's own keys; a manager of everything sees all of them."""
+    keys = ApiKey.objects.select_related("user").prefetch_related("limited_to")
+    return keys if by.may_everywhere(roles.MANAGER) else keys.filter(user=by.user)
+
+
+def all_grants(by: Principal) -> QuerySet[Grant]:
+    """Grants with what they are on. The doors have asked for the role manager before."""
+    return Grant.objects.select_related("user", "model", "dataset")
+
+
+def _governed_path(row: Grant) -> str:
+    if row.model is not None:
+        return f"/models/{row.model.name}"
+    assert row.dataset is not None  # a named constraint says so
+    return f"/datasets/{row.dataset.name}"
+
+
+add_kind(Kind("api-key", ApiKeyOut, visible_keys))
+add_kind(Kind("grant", GrantOut, all_grants))

@@ -1,0 +1,266 @@
+"""Datasets and their versions as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import F, Prefetch, QuerySet
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from registry.api.kinds import KINDS, Edge, Kind, Loaded, add_kind, to_many, to_one
+from registry.api.shapes import (
+    NAME_OR_ROW,
+    NUMBER_OR_ROW,
+    FilePart,
+    FormText,
+    In,
+    NameOrRow,
+    Out,
+    Tags,
+    Text,
+)
+from registry.conf import conf
+from registry.models import Dataset, DatasetVersion
+from registry.models.dataset_version import Tier
+from registry.models.registered_model import Classification
+from registry.principals import Principal
+
+# Of a version's parents and children so many are named; its lineage has them all.
+RELATIVES_MAX = 20
+_LARGE = ("profile", "columns", "errors", "parts")
+
+
+class DatasetIn(In):
+    """The form that makes a dataset, or its next version."""
+
+    name = FormText()
+    file = FilePart(max_bytes=lambda: conf.max_dataset_bytes)
+    tier = FormText(required=False, help_text=f"One of {', '.join(Tier.values)}.")
+    classification = FormText(
+        required=False, help_text=f"One of {', '.join(Classification.values)}."
+    )
+    description = FormText(required=False)
+
+
+class DatasetPatch(In):
+    """What may change on a dataset."""
+
+    description = Text(required=False)
+    tags = Tags(required=False)
+    classification = Text(required=False, help_text=f"One of {', '.join(Classification.values)}.")
+
+
+class _OfNewest(serializers.ReadOnlyField):
+    """A field of the newest version, under its own name; null before the first version."""
+
+    def get_attribute(self, instance: Any) -> Any:
+        return getattr(newest_of(instance), str(self.field_name), None)
+
+
+@extend_schema_field({"type": ["string", "null"]})
+class _TextOfNewest(_OfNewest):
+    pass
+
+
+@extend_schema_field({"type": ["integer", "null"]})
+class _NumberOfNewest(_OfNewest):
+    pass
+
+
+class DatasetOut(Out):
+    """A dataset, with what is known of its newest version."""
+
+    kind_key = "dataset"
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    tags = serializers.DictField(child=serializers.CharField())
+    classification = serializers.CharField()
+    owner = serializers.CharField(source="owner.username")
+    latest_version = serializers.SerializerMethodField()
+    status = _TextOfNewest()
+    tier = _TextOfNewest()
+    format = _TextOfNewest()
+    sha256 = _TextOfNewest()
+    size_bytes = _NumberOfNewest()
+    rows = _NumberOfNewest()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+    def path_of(self, row: Dataset) -> str:
+        """The path of the dataset."""
+        return f"/datasets/{row.name}"
+
+    def neighbours(self, row: Dataset) -> dict[str, str | None]:
+        """Its versions and who may use it."""
+        path, newest = self.path_of(row), newest_of(row)
+        return {
+            "versions": f"{path}/versions",
+            "latest_version": f"{path}/versions/{newest.number}" if newest else None,
+            "download": f"{path}/versions/{newest.number}/download" if newest else None,
+            "grants": f"{path}/grants",
+            "lineage": f"/lineage/dataset/{row.pk}",
+        }
+
+    @extend_schema_field(NUMBER_OR_ROW)
+    def get_latest_version(self, row: Dataset) -> int | None:
+        """The highest number; null before the first version."""
+        newest = newest_of(row)
+        return newest.number if newest else None
+
+
+class DatasetVersionOut(Out):
+    """A version of a dataset. ``parents`` and ``children`` are the newest 20 of each.
+
+    ``sha256`` is null for the output of a batch job: its parts have digests of their own.
+    """
+
+    kind_key = "dataset-version"
+
+    id = serializers.UUIDField()
+    dataset = NameOrRow(source="dataset.name")
+    number = serializers.IntegerField()
+    status = serializers.CharField()
+    tier = serializers.CharField()
+    format = serializers.CharField()
+    file_name = serializers.CharField(source="file_label")
+    sha256 = serializers.SerializerMethodField()
+    size_bytes = serializers.IntegerField()
+    rows = serializers.IntegerField(allow_null=True)
+    error_count = serializers.IntegerField()
+    parents = serializers.SerializerMethodField()
+    children = serializers.SerializerMethodField()
+    created_by = serializers.CharField(source="created_by.username")
+    created_at = serializers.DateTimeField()
+    settled_at = serializers.DateTimeField(allow_null=True)
+
+    def path_of(self, row: DatasetVersion) -> str:
+        """The path of the version."""
+        return f"/datasets/{row.dataset.name}/versions/{row.number}"
+
+    def neighbours(self, row: DatasetVersion) -> dict[str, str | None]:
+        """The dataset, the rows and where they come from."""
+        return {
+            "dataset": f"/datasets/{row.dataset.name}",
+            "download": f"{self.path_of(row)}/download",
+            "lineage": f"/lineage/dataset-version/{row.pk}",
+        }
+
+    def get_sha256(self, row: DatasetVersion) -> str | None:
+        """The digest of the bytes as they came."""
+        return row.sha256 or None
+
+    @extend_schema_field({"type": "array", "items": {"oneOf": NAME_OR_ROW["oneOf"]}})
+    def get_parents(self, row: DatasetVersion) -> list[str]:
+        """What it was made from, as ``name@number``."""
+        return [f"{other.dataset.name}@{other.number}" for other in row.parents.all()]
+
+    @extend_schema_field({"type": "array", "items": {"oneOf": NAME_OR_ROW["oneOf"]}})
+    def get_children(self, row: DatasetVersion) -> list[str]:
+        """What was made from it, as ``name@number``."""
+        return [f"{other.dataset.name}@{other.number}" for other in row.children.all()]
+
+
+class DatasetVersionWholeOut(DatasetVersionOut):
+    """One version with its columns and their profiles, and the errors of a rejected one."""
+
+    columns = serializers.SerializerMethodField()
+    errors = serializers.SerializerMethodField()  # type: ignore[assignment]  # a field
+
+    def get_columns(self, row: DatasetVersion) -> list[dict[str, Any]]:
+        """Each column as in a signature, with its profile."""
+        profiles = row.profile or {}
+        return [{**column, "profile": profiles.get(column["name"])} for column in row.columns]
+
+    def get_errors(self, row: DatasetVersion) -> list[dict[str, Any]]:
+        """The first problems; without cells where the dataset is confidential or restricted."""
+        if not row.dataset.hides_cells:
+            return list(row.errors)
+        return [{k: v for k, v in error.items() if k != "received"} for error in row.errors]
+
+
+class DatasetWholeOut(DatasetOut):
+    """One dataset with the columns, parents and children of its newest version."""
+
+    columns = serializers.ListField(child=serializers.DictField())
+    parents = serializers.ListField(child=serializers.CharField())
+    children = serializers.ListField(child=serializers.CharField())
+
+
+def newest_of(row: Any) -> DatasetVersion | None:
+    """The newest version, as ``visible_datasets`` has read it."""
+    return next(iter(row.newest), None)
+
+
+def visible_datasets(by: Principal) -> QuerySet[Dataset]:
+    """Visible datasets with their owners and newest versions."""
+    newest = DatasetVersion.objects.defer(*_LARGE).order_by("-number")[:1]
+    return (
+        Dataset.objects.visible_to(by)
+        .select_related("owner")
+        .prefetch_related(Prefetch("versions", newest, to_attr="newest"))
+    )
+
+
+def visible_dataset_versions(by: Principal) -> QuerySet[DatasetVersion]:
+    """Visible versions of datasets, without what only the whole one shows."""
+    relatives = (
+        DatasetVersion.objects.visible_to(by)
+        .select_related("dataset")
+        .only("number", "dataset__name")
+        .order_by("-id")[:RELATIVES_MAX]
+    )
+    return (
+        DatasetVersion.objects.visible_to(by)
+        .select_related("dataset", "created_by")
+        .defer(*_LARGE)
+        .prefetch_related(Prefetch("parents", relatives), Prefetch("children", relatives))
+    )
+
+
+def _newest_of_each(rows: Sequence[Dataset], by: Principal) -> Loaded:
+    newest = KINDS["dataset-version"].rows(by).filter(number=F("dataset__next_number") - 1)
+    found = newest.filter(dataset__in=[row.pk for row in rows])
+    return {version.dataset_id: [version] for version in found}
+
+
+def _relatives(name: str) -> Edge:
+    """The edge to the parents or the children, which the rows know already."""
+
+    def load(rows: Sequence[DatasetVersion], by: Principal) -> Loaded:
+        ids = {row.pk: [other.pk for other in getattr(row, name).all()] for row in rows}
+        wanted = {pk for others in ids.values() for pk in others}
+        found = {n.pk: n for n in KINDS["dataset-version"].rows(by).filter(pk__in=wanted)}
+        return {pk: [found[o] for o in others if o in found] for pk, others in ids.items()}
+
+    return Edge("dataset-version", load, is_many=True)
+
+
+add_kind(
+    Kind(
+        "dataset",
+        DatasetOut,
+        visible_datasets,
+        {
+            "versions": to_many("dataset-version", "dataset"),
+            "latest_version": Edge("dataset-version", _newest_of_each),
+        },
+    )
+)
+add_kind(
+    Kind(
+        "dataset-version",
+        DatasetVersionOut,
+        visible_dataset_versions,
+        {
+            "dataset": to_one("dataset", "dataset"),
+            "parents": _relatives("parents"),
+            "children": _relatives("children"),
+            "trained_versions": to_many("version", "training_dataset"),
+        },
+        whole=DatasetVersionWholeOut,
+    )
+)

@@ -1,0 +1,208 @@
+"""Doors: datasets, their versions and their rows."""
+
+from __future__ import annotations
+
+from django.db.models import OuterRef, Subquery
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from registry.actions.datasets import update_dataset, upload_dataset
+from registry.actions.versions import Upload
+from registry.api.bodies.datasets import (
+    DatasetIn,
+    DatasetOut,
+    DatasetPatch,
+    DatasetVersionOut,
+    DatasetVersionWholeOut,
+    DatasetWholeOut,
+    visible_dataset_versions,
+    visible_datasets,
+)
+from registry.api.describe import MULTIPART_TYPE, describe
+from registry.api.downloads import ORIGINAL, WRITTEN, send_version
+from registry.api.filters import searched, tagged
+from registry.api.find import dataset_named, dataset_version_of
+from registry.api.idempotency import Answer, once, rehearse
+from registry.api.parameters import EXPAND, PAGING, SEARCH, TAG, Parameter, ordered, ordering
+from registry.api.resource import FormResource, Resource
+from registry.api.table_formats import dataset_format
+from registry.errors import VersionNotFound
+from registry.models import Dataset, DatasetVersion
+from registry.models.dataset_version import DatasetStatus, Tier
+from registry.models.registered_model import Classification
+from registry.tabular import FORMATS
+
+_ORDERS = ("name", "created_at", "updated_at")
+_VERSION_ORDERS = ("number", "created_at")
+_STATUS = Parameter("status", "Only this status.", choices=tuple(DatasetStatus.values))
+_TIER = Parameter("tier", "Only this tier.", choices=tuple(Tier.values))
+_FORMAT = Parameter("format", "`csv` when left out.", choices=(*WRITTEN, ORIGINAL))
+_SAFE = Parameter(
+    "safe", "Keep spreadsheets from taking texts for formulas; always so in a session.", "boolean"
+)
+_FILE_TYPES = (*(FORMATS[key].media_types[0] for key in WRITTEN), "application/octet-stream")
+
+
+class Datasets(FormResource):
+    """``/datasets``"""
+
+    form = DatasetIn
+
+    @describe(
+        "datasets_list",
+        "The datasets that you may see",
+        answers={200: DatasetOut},
+        is_list=True,
+        query=(
+            *PAGING,
+            SEARCH,
+            TAG,
+            ordering(*_ORDERS),
+            EXPAND,
+            _STATUS,
+            _TIER,
+            Parameter(
+                "classification", "Only this classification.", choices=tuple(Classification.values)
+            ),
+        ),
+    )
+    def get(self, request: Request) -> Response:
+        """One page of datasets, newest first; status and tier are those of the newest version."""
+        rows = searched(visible_datasets(self.by), self.query.get("search"), "name", "description")
+        rows = tagged(rows, self.query.get("tag"))
+        if "classification" in self.query:
+            rows = rows.filter(classification=self.query["classification"])
+        newest = DatasetVersion.objects.filter(dataset=OuterRef("pk")).order_by("-number")
+        for field in ("status", "tier"):
+            if field in self.query:
+                of_newest = Subquery(newest.values(field)[:1])
+                rows = rows.alias(**{f"newest_{field}": of_newest}).filter(
+                    **{f"newest_{field}": self.query[field]}
+                )
+        return self.page(ordered(rows, self.query.get("ordering"), _ORDERS), "dataset")
+
+    @describe(
+        "datasets_upload",
+        "Make a dataset, or its next version",
+        body={MULTIPART_TYPE: DatasetIn},
+        answers={202: DatasetVersionWholeOut, 200: DatasetVersionWholeOut},
+        is_creating=True,
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Take a file in; the same bytes as the newest version are that version (200)."""
+        fields, alike = self.read_form()
+        part, name = fields.pop("file"), fields.pop("name")
+        upload = Upload(part.stored, dataset_format(part), part.label)
+
+        def work() -> Answer:
+            version, is_new = upload_dataset(by=self.by, name=name, upload=upload, **fields)
+            shown = self.shown(version, "dataset-version")
+            return Answer(202 if is_new else 200, shown, {"Location": shown["url"]})
+
+        def prepare() -> None:
+            rehearse(work)
+            part.keep()
+
+        return once(request, alike, work, prepare=prepare)
+
+
+class DatasetDoor(Resource):
+    """``/datasets/{name}``"""
+
+    @describe("datasets_get", "One dataset", answers={200: DatasetWholeOut}, query=(EXPAND,))
+    def get(self, request: Request, name: str) -> Response:
+        """The dataset with the columns of its newest version."""
+        return self._whole(dataset_named(self.by, name))
+
+    @describe(
+        "datasets_update",
+        "Change a dataset",
+        body=DatasetPatch,
+        answers={200: DatasetWholeOut},
+    )
+    def patch(self, request: Request, name: str) -> Response:
+        """Change what may change; what is not sent stays."""
+        dataset = dataset_named(self.by, name)
+        values = DatasetPatch.read(request.data)
+        return self._whole(update_dataset(by=self.by, dataset=dataset, **values))
+
+    def _whole(self, dataset: Dataset) -> Response:
+        newest = dataset.versions.order_by("-number").only("pk").first()
+        of_version = self.shown(newest, "dataset-version") if newest else {}
+        inner = {key: of_version.get(key, []) for key in ("columns", "parents", "children")}
+        return Response(inner | self.shown(dataset, "dataset", expand=self.query.get("expand")))
+
+
+class DatasetVersions(Resource):
+    """``/datasets/{name}/versions``"""
+
+    @describe(
+        "dataset_versions_list",
+        "The versions of a dataset",
+        answers={200: DatasetVersionOut},
+        is_list=True,
+        query=(*PAGING, ordering(*_VERSION_ORDERS), EXPAND, _STATUS, _TIER),
+    )
+    def get(self, request: Request, name: str) -> Response:
+        """One page of versions, newest first."""
+        rows = visible_dataset_versions(self.by).filter(dataset=dataset_named(self.by, name))
+        for field in ("status", "tier"):
+            if field in self.query:
+                rows = rows.filter(**{field: self.query[field]})
+        return self.page(
+            ordered(rows, self.query.get("ordering"), _VERSION_ORDERS), "dataset-version"
+        )
+
+
+class DatasetVersionDoor(Resource):
+    """``/datasets/{name}/versions/{number}``"""
+
+    @describe(
+        "dataset_versions_get",
+        "One version of a dataset",
+        answers={200: DatasetVersionWholeOut},
+        query=(EXPAND,),
+    )
+    def get(self, request: Request, name: str, number: str) -> Response:
+        """The version with its columns and their profiles."""
+        version = dataset_version_of(dataset_named(self.by, name), number)
+        return self.one(version, "dataset-version")
+
+
+class DatasetVersionDownload(Resource):
+    """``/datasets/{name}/versions/{number}/download``. Who sees a dataset may read its rows."""
+
+    @describe(
+        "dataset_versions_download",
+        "The rows of a version",
+        answers={200: _FILE_TYPES},
+        query=(_FORMAT, _SAFE),
+    )
+    def get(self, request: Request, name: str, number: str) -> HttpResponseBase:
+        """The rows in the order in which they came, or the file as it came."""
+        version = dataset_version_of(dataset_named(self.by, name), number)
+        return self._send(version)
+
+    def _send(self, version: DatasetVersion) -> HttpResponseBase:
+        safe = self.by.api_key is None or self.query.get("safe", False)
+        return send_version(version, self.query.get("format", "csv"), safe=safe)
+
+
+class DatasetDownload(DatasetVersionDownload):
+    """``/datasets/{name}/download``"""
+
+    @describe(
+        "datasets_download",
+        "The rows of the newest ready version",
+        answers={200: _FILE_TYPES},
+        query=(_FORMAT, _SAFE),
+    )
+    def get(self, request: Request, name: str) -> HttpResponseBase:  # type: ignore[override]  # no number
+        """The rows in the order in which they came, or the file as it came."""
+        dataset = dataset_named(self.by, name)
+        newest = dataset.versions.ready().select_related("dataset").order_by("-number").first()
+        if newest is None:
+            raise VersionNotFound(f"“{dataset.name}” has no version that is ready.")
+        return self._send(newest)

@@ -1,0 +1,97 @@
+"""Sends the rows of a dataset version: its typed parts in order, written in the asked format.
+
+serving's results of batch jobs go the same way. Nothing is kept: what is sent is made while it
+is sent, a batch at a time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from django.http import FileResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from registry import storage
+from registry.errors import StateConflict
+from registry.models import DatasetVersion
+from registry.models.dataset_version import DatasetStatus
+from registry.signature.types import Signature
+from registry.tabular import FORMATS, write_chunks
+
+ORIGINAL = "original"
+WRITTEN = ("csv", "parquet", "jsonl")
+BATCH_ROWS = 1 << 16
+_BYTES_TYPE = "application/octet-stream"
+
+
+def send_version(version: DatasetVersion, format: str, *, safe: bool) -> HttpResponseBase:
+    """The rows of a version in a format of ``WRITTEN``, or the bytes as they came.
+
+    ``safe`` keeps spreadsheets from taking texts for formulas, in CSV only. Raises StateConflict
+    for a version that is not ready, and where there are no bytes as they came.
+    """
+    name = f"{version.dataset.name}-v{version.number}"
+    if format == ORIGINAL:
+        return _send_original(version, name)
+    if version.status != DatasetStatus.READY:
+        raise StateConflict(f"{version} is {version.status}: it has no rows to be read.")
+    return send_parts(version.parts, version.columns, format, name=name, safe=safe)
+
+
+def send_parts(
+    parts: Sequence[Mapping[str, Any]],
+    columns: Sequence[Mapping[str, Any]],
+    format: str,
+    *,
+    name: str,
+    safe: bool,
+) -> HttpResponseBase:
+    """Parquet parts one after the other as one table; ``name`` is the file's, without a suffix.
+
+    The first bytes are made before the answer begins, so that what cannot be read is an error
+    and no broken file.
+    """
+    known = FORMATS[format]
+    headers = {"Content-Disposition": f'attachment; filename="{name}{known.suffixes[0]}"'}
+    media_type = known.media_types[0]
+    if format == "parquet" and len(parts) == 1:
+        file = storage.open_named(parts[0]["name"])
+        headers["ETag"] = f'"{parts[0]["sha256"]}"'
+        return FileResponse(file, content_type=media_type, headers=headers)
+    schema = _schema_of(parts, columns)
+    chunks = write_chunks(format, _batches(parts), schema, safe=safe)
+    first = next(chunks, b"")
+    return StreamingHttpResponse(
+        itertools.chain((first,), chunks), content_type=media_type, headers=headers
+    )
+
+
+def _batches(parts: Iterable[Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:
+    for part in parts:
+        with pq.ParquetFile(storage.local_path(part["name"])) as file:
+            yield from file.iter_batches(batch_size=BATCH_ROWS)
+
+
+def _schema_of(
+    parts: Sequence[Mapping[str, Any]], columns: Sequence[Mapping[str, Any]]
+) -> pa.Schema:
+    if parts:
+        return pq.read_schema(storage.local_path(parts[0]["name"])).remove_metadata()
+    return Signature.from_json({"inputs": list(columns)}).input_schema()
+
+
+def _send_original(version: DatasetVersion, name: str) -> HttpResponseBase:
+    if not version.sha256:
+        raise StateConflict(f"{version} was made here: it has no file as it came.")
+    suffix = FORMATS[version.format].suffixes[0] if version.format in FORMATS else ""
+    return FileResponse(
+        storage.open_blob(version.sha256),
+        as_attachment=True,
+        filename=f"{name}{suffix}",
+        content_type=_BYTES_TYPE,
+        headers={"ETag": f'"{version.sha256}"', "Content-Length": str(version.size_bytes)},
+    )

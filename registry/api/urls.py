@@ -1,0 +1,55 @@
+"""The paths of the registry's API, below ``/api/v1/``. No path ends with a slash."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from registry.api.doors import (
+    access,
+    aliases,
+    approvals,
+    audit,
+    datasets,
+    grants,
+    lineage,
+    models,
+    version,
+    versions,
+)
+
+_MODEL = "models/<str:name>"
+_VERSION = f"{_MODEL}/versions/<str:number>"
+_DATASET = "datasets/<str:name>"
+
+urlpatterns = [
+    path("models", models.Models.as_view()),
+    path(_MODEL, models.Model.as_view()),
+    path(f"{_MODEL}/versions", versions.Versions.as_view()),
+    path(_VERSION, version.Version.as_view()),
+    path(f"{_VERSION}/artifact", version.VersionArtifact.as_view()),
+    path(f"{_VERSION}/archive", version.VersionArchive.as_view()),
+    path(f"{_MODEL}/aliases", aliases.Aliases.as_view()),
+    path(f"{_MODEL}/aliases/<str:alias>", aliases.AliasOfModel.as_view()),
+    path(f"{_MODEL}/aliases/<str:alias>/history", aliases.AliasHistory.as_view()),
+    path(f"{_MODEL}/grants", grants.ModelGrants.as_view()),
+    path(f"{_MODEL}/grants/<str:user>", grants.ModelGrant.as_view()),
+    path("approvals", approvals.Approvals.as_view()),
+    path("approvals/<str:id>", approvals.Approval.as_view()),
+    path("approvals/<str:id>/approve", approvals.Approve.as_view()),
+    path("approvals/<str:id>/reject", approvals.Reject.as_view()),
+    path("datasets", datasets.Datasets.as_view()),
+    path(_DATASET, datasets.DatasetDoor.as_view()),
+    path(f"{_DATASET}/download", datasets.DatasetDownload.as_view()),
+    path(f"{_DATASET}/versions", datasets.DatasetVersions.as_view()),
+    path(f"{_DATASET}/versions/<str:number>", datasets.DatasetVersionDoor.as_view()),
+    path(f"{_DATASET}/versions/<str:number>/download", datasets.DatasetVersionDownload.as_view()),
+    path(f"{_DATASET}/grants", grants.DatasetGrants.as_view()),
+    path(f"{_DATASET}/grants/<str:user>", grants.DatasetGrant.as_view()),
+    path("api-keys", access.ApiKeys.as_view()),
+    path("api-keys/<str:id>", access.ApiKeyDoor.as_view()),
+    path("api-keys/<str:id>/rotate", access.RotateApiKey.as_view()),
+    path("api-keys/<str:id>/revoke", access.RevokeApiKey.as_view()),
+    path("me", access.Me.as_view()),
+    path("audit", audit.Audit.as_view()),
+    path("lineage/<str:kind>/<str:id>", lineage.Lineage.as_view()),
+]
