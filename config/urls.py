@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularJSONAPIView
 
-Patterns = list[URLPattern | URLResolver]
+from registry.api.metrics import Metrics
 
-
-def _included(prefix: str, module: str) -> Patterns:
-    """The URLs of a module; none while the module is not there."""
-    package = module.rpartition(".")[0]
-    if find_spec(package) is None or find_spec(module) is None:
-        return []
-    return [path(prefix, include(module))]
-
-
-urlpatterns: Patterns = [
-    *_included("api/v1/", "registry.api.urls"),
-    *_included("api/v1/", "serving.api.urls"),
-    *_included("", "registry.urls"),
-    *_included("", "serving.urls"),
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/schema", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("api/v1/", include("registry.api.urls")),
+    path("api/v1/", include("serving.api.urls")),
+    path("metrics", Metrics.as_view(), name="metrics"),
     path("admin/", admin.site.urls),
+    path("", include("registry.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
 ]
 

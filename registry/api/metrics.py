@@ -1,4 +1,4 @@
-"""Prometheus metrics: counts and times of requests, over all web processes of this machine.
+"""Prometheus metrics: counts and times of requests, and what the registry holds.
 
 granian runs several processes, and a scrape reaches one of them. Where
 ``PROMETHEUS_MULTIPROC_DIR`` is set (`manage.py up` does it) each process keeps its numbers in
@@ -9,18 +9,27 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from drf_spectacular.utils import extend_schema
 from prometheus_client import REGISTRY as THIS_PROCESS
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from registry import roles
+from registry.api.resource import Resource
+from registry.models import Dataset, ModelVersion, RegisteredModel
+from registry.principals import require_everywhere
 
-requests_total = Counter(
-    "modelyard_requests_total", "Requests answered.", ("method", "route", "status")
-)
+requests_total = Counter("modelyard_requests", "Requests answered.", ("method", "route", "status"))
 request_seconds = Histogram(
     "modelyard_request_seconds",
     "Time from a request's headers to its answer's, in seconds.",
@@ -49,11 +58,62 @@ class MetricsMiddleware:
         return response
 
 
+class Holdings(Collector):
+    """What the registry holds, counted in the database at each scrape."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Models, datasets, and versions by status."""
+        models = GaugeMetricFamily("modelyard_models", "Registered models.")
+        models.add_metric([], RegisteredModel.objects.count())
+        yield models
+        datasets = GaugeMetricFamily("modelyard_datasets", "Datasets.")
+        datasets.add_metric([], Dataset.objects.count())
+        yield datasets
+        versions = GaugeMetricFamily(
+            "modelyard_model_versions", "Model versions by status.", labels=["status"]
+        )
+        counted = ModelVersion.objects.order_by().values_list("status").annotate(Count("pk"))
+        for status, count in counted:
+            versions.add_metric([status], count)
+        yield versions
+
+
 def exposition() -> bytes:
     """The metrics in Prometheus' text format 0.0.4."""
+    held = CollectorRegistry()
+    held.register(Holdings())
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        note = b"# These numbers are of one web process only.\n"
-        return note + generate_latest(THIS_PROCESS)
-    everywhere = CollectorRegistry()
-    MultiProcessCollector(everywhere)
-    return generate_latest(everywhere)
+        note = b"# The numbers of requests are those of one web process.\n"
+        return generate_latest(held) + note + generate_latest(THIS_PROCESS)
+    MultiProcessCollector(held)
+    return generate_latest(held)
+
+
+class TextRenderer(BaseRenderer):
+    """Passes bytes on as Prometheus' text format."""
+
+    media_type = "text/plain"
+    format = "text"
+    charset = None
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """The body as it is."""
+        return bytes(data)
+
+
+class Metrics(Resource):
+    """`/metrics`: for keys with the scope admin."""
+
+    renderer_classes = [TextRenderer]
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:
+        """All metrics."""
+        require_everywhere(self.by, roles.MANAGER)
+        content_type = "text/plain; version=0.0.4; charset=utf-8"
+        return Response(exposition(), content_type=content_type)
