@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -30,6 +31,12 @@ def child_env() -> dict[str, str]:
     env["PYTHONUNBUFFERED"] = "1"
     env["MODELYARD_HOME"] = str(settings.MODELYARD_HOME)
     return env
+
+
+def fresh_folder(path: Path) -> None:
+    """An empty folder; what the last run left in it goes."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(mode=0o700, parents=True)
 
 
 def all_parts(run: Path) -> list[Part]:

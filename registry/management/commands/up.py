@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import shlex
-import shutil
 import signal
 import sys
 from pathlib import Path
@@ -13,17 +12,16 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management import BaseCommand, call_command, get_commands
-from django.db import connection, connections
-from django.db.migrations.executor import MigrationExecutor
+from django.core.management import BaseCommand, get_commands
+from django.db import connections
 
-from registry.management import parts, static_set
+from registry.management import parts, preparation, static_set
+from registry.management.preparation import ADMIN
 from registry.models import Dataset, RegisteredModel
 from registry.supervisor.preflight import CannotStart, check_port, lock
 from registry.supervisor.probes import reachable_host
 from registry.supervisor.supervisor import PartFailed, Supervisor
 
-ADMIN = "admin"
 DEMO_PATH = "/api/v1/models/penguins/predict"
 
 
@@ -50,11 +48,12 @@ class Command(BaseCommand):
         held = lock(run / "up.lock")
         check_port(settings.HOST, settings.PORT)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        _fresh_folder(run / "metrics")
-        _migrate()
+        parts.fresh_folder(run / "metrics")
+        preparation.migrate()
+        preparation.ensure_bucket()
         static_set.collect_if_changed()
         Demo.begin_if_empty(home)
-        ensure_admin()
+        preparation.ensure_admin()
         connections.close_all()
         Supervisor(
             parts.all_parts(run),
@@ -103,17 +102,6 @@ class Demo:
             return None
 
 
-def ensure_admin() -> None:
-    """Make the first user, without a usable password unless one is set by the environment.
-
-    ``announce`` gives it one when it can be shown, so that a start that is broken off in between
-    does not leave a password that nobody has seen.
-    """
-    users = get_user_model().objects
-    if not users.exists():
-        users.create_superuser(ADMIN, password=settings.MODELYARD["ADMIN_PASSWORD"] or None)
-
-
 def announce(home: Path) -> None:
     """Everything answers: say where, the admin's password on the first start, and a curl line."""
     body = Demo.request_body(home)
@@ -150,15 +138,3 @@ def curl_line(home: Path, body: str | None) -> str:
         f'curl -s -H "Authorization: Bearer $(cat {key})" -H "Content-Type: application/json" '
         f"-d {shlex.quote(body)} {shlex.quote(base + DEMO_PATH)}"
     )
-
-
-def _migrate() -> None:
-    """Migrate, when there is something to migrate: the question is ten times quicker."""
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        call_command("migrate", interactive=False, verbosity=0)
-
-
-def _fresh_folder(path: Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(mode=0o700)

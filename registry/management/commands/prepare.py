@@ -1,0 +1,28 @@
+"""`manage.py prepare`: once per release, before the parts of a new version start."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import BaseCommand
+
+from registry.management import preparation
+
+
+class Command(BaseCommand):
+    """The same that `up` does first. Safe to run again, and by two at once."""
+
+    help = "Migrate the database, make the bucket and the first user."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Prepare; exit code 2 when nobody could sign in afterwards."""
+        has_nobody = "MODELYARD_ADMIN_PASSWORD: set it for the first start; the user is admin."
+        preparation.migrate()
+        preparation.ensure_bucket()
+        if not get_user_model().objects.exists() and not settings.MODELYARD["ADMIN_PASSWORD"]:
+            print(has_nobody, file=sys.stderr)
+            raise SystemExit(2)
+        preparation.ensure_admin()
