@@ -10,6 +10,7 @@ dataset or on the output dataset, because kept columns are the dataset's own row
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -41,10 +42,24 @@ from serving.refs import parse_ref
 KEEP_ALL = "all"
 
 
-@transaction.atomic
-def create_job(
-    *,
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for, resolved: a version that can be scored with, rows that can be read.
+
+    ``outputs`` None is the model's default, ``keep_columns`` None is all.
+    """
+
+    version: ModelVersion
+    read: DatasetVersion
+    outputs: list[str] | None
+    keep_columns: list[str] | None
+    on_row_error: str
+    chunk_rows: int
+
+
+def resolve_asked(
     by: Principal,
+    *,
     model: str,
     dataset: str,
     version: int | None = None,
@@ -52,32 +67,47 @@ def create_job(
     keep_columns: object = KEEP_ALL,
     on_row_error: object = OnRowError.REJECT,
     chunk_rows: int | None = None,
-) -> BatchJob:
-    """Accept a job: model version and dataset version are pinned from now on.
+) -> Asked:
+    """Find and check all that a job needs, for somebody who may ask for it.
 
-    ``model`` is a ref, ``dataset`` a name (its newest version) or ``name@3``; a version that is
-    still being read is waited for. ``outputs`` None is the model's default. Raises InvalidField
-    with the field's pointer, ModelNotFound, VersionNotReady and the like, DatasetNotFound,
-    StateConflict for a rejected dataset version, NotAllowed.
+    Raises InvalidField with the field's pointer, ModelNotFound, VersionNotReady and the like,
+    DatasetNotFound, StateConflict for a rejected dataset version, NotAllowed.
     """
     called = resolve_called(by, model, version)
     require(by, roles.SCORER, called.model)
     called.require_servable()
-    read = resolve_read(by, dataset)
-    keep = checked_keep(keep_columns)
-    _check_asked(called, read, outputs, keep)
-    job = BatchJob.objects.create(
-        model=called.model,
+    asked = Asked(
         version=called,
-        version_sha256=called.artifact.sha256,
-        model_ref=model,
-        dataset=read.dataset,
-        dataset_version=read,
+        read=resolve_read(by, dataset),
         outputs=None if outputs is None else list(outputs),
-        keep_columns=keep,
+        keep_columns=checked_keep(keep_columns),
         on_row_error=checked_on_row_error(on_row_error),
         chunk_rows=checked_chunk_rows(chunk_rows),
-        rows_total=read.rows,
+    )
+    _check_against_each_other(asked)
+    return asked
+
+
+@transaction.atomic
+def create_job(*, by: Principal, model: str, dataset: str, **options: Any) -> BatchJob:
+    """Accept a job: model version and dataset version are pinned from now on.
+
+    ``model`` is a ref, ``dataset`` a name (its newest version) or ``name@3``; a version that is
+    still being read is waited for. ``options`` and errors are those of ``resolve_asked``.
+    """
+    asked = resolve_asked(by, model=model, dataset=dataset, **options)
+    job = BatchJob.objects.create(
+        model=asked.version.model,
+        version=asked.version,
+        version_sha256=asked.version.artifact.sha256,
+        model_ref=model,
+        dataset=asked.read.dataset,
+        dataset_version=asked.read,
+        outputs=asked.outputs,
+        keep_columns=asked.keep_columns,
+        on_row_error=asked.on_row_error,
+        chunk_rows=asked.chunk_rows,
+        rows_total=asked.read.rows,
         created_by=by.user,
     )
     audit.record(by, "batch_job.create", job, after=_summary(job))
@@ -257,19 +287,15 @@ def column_names(version: DatasetVersion) -> list[str]:
     return [column["name"] for column in version.columns]
 
 
-def _check_asked(
-    called: ModelVersion,
-    read: DatasetVersion,
-    outputs: Sequence[str] | None,
-    keep: Sequence[str] | None,
-) -> None:
+def _check_against_each_other(asked: Asked) -> None:
     """What can be known at acceptance; the columns again when a pending dataset is ready."""
-    if outputs is not None and not outputs:
+    if asked.outputs is not None and not asked.outputs:
         raise InvalidField("At least one output was expected.", pointer="/outputs")
-    choose_outputs(called.parsed_facts, outputs)
-    if read.status == DatasetStatus.READY:
-        require_inputs(called.parsed_signature, column_names(read))
-        kept_columns(keep, column_names(read))
+    choose_outputs(asked.version.parsed_facts, asked.outputs)
+    if asked.read.status == DatasetStatus.READY:
+        names = column_names(asked.read)
+        require_inputs(asked.version.parsed_signature, names)
+        kept_columns(asked.keep_columns, names)
 
 
 def _reopen(job: BatchJob) -> JobState:

@@ -140,9 +140,20 @@ def _reap(chunk: BatchChunk, pace: Pace) -> bool:
     return bool(moved)
 
 
-def has_claimable_work() -> bool:
-    """Whether anything could be claimed now."""
-    return _first_job(()) is not None
+def claimable_jobs(limit: int) -> list[UUID]:
+    """Ids of jobs of which a chunk could be claimed now, each as often as it has such chunks.
+
+    At most ``limit`` of them: so many workers have something to do.
+    """
+    ripe = BatchChunk.objects.claimable()
+    running = BatchJob.objects.filter(Exists(ripe.filter(job=OuterRef("pk"))), state="running")
+    found: list[UUID] = []
+    for job_id in running.order_by("-id").values_list("pk", flat=True)[:limit]:
+        left = limit - len(found)
+        chunks = ripe.filter(job=job_id).order_by("row_start")[:left]
+        found += [job_id] * len(chunks.values_list("pk", flat=True))
+    queued = BatchJob.objects.startable().order_by("-id").values_list("pk", flat=True)
+    return [*found, *queued[: limit - len(found)]]
 
 
 def _first_job(passed: Collection[UUID]) -> BatchJob | None:

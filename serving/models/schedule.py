@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -48,9 +49,9 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
         """The one with this name, ignoring case."""
         return self.filter(name__iexact=name)
 
-    def due(self) -> ScheduleQuerySet:
-        """Enabled ones with an instant that has come, by the database's clock."""
-        return self.kept().filter(enabled=True, next_due__lte=Now())
+    def due(self, now: datetime) -> ScheduleQuerySet:
+        """Enabled ones with an instant that has come."""
+        return self.kept().filter(enabled=True, next_due__lte=now)
 
 
 class Schedule(TimeOrdered):

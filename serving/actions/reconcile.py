@@ -1,0 +1,106 @@
+"""Finds what waits and nobody works on, and rings for it again; gives up on what never ends.
+
+The broker is a doorbell: rings get lost, workers die. This pass is cheap, may run at any time and
+on several machines at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from celery import current_app
+from django.core.cache import cache
+from django.db import transaction
+from django.db.models.functions import Now
+from redis.exceptions import RedisError
+
+from registry.actions.datasets import record_refused
+from registry.actions.versions import record_check
+from registry.errors import StateConflict
+from registry.models import DatasetVersion, ModelVersion
+from registry.models.check import Verdict
+from registry.queue import CHECK_VERSION, DRIVE_JOB, INGEST_DATASET
+from serving.actions.batch_jobs import fail_without_rows
+from serving.actions.claims import claimable_jobs, reap_expired
+from serving.batch.pace import PACE
+
+log = logging.getLogger(__name__)
+
+# Rings expire before the next pass, so that they do not pile up where all workers are busy.
+RING_EXPIRES_S = 10
+DRIVES = 8
+REWAITED_AT_ONCE = 20
+# What was asked for just now has had its ring; the longer it waits, the rarer the next one.
+PATIENCE = timedelta(seconds=20)
+RING_EVERY_S = 30
+MAX_ATTEMPTS = 5
+GIVE_UP_LEASE_S = 60
+
+
+def reconcile() -> None:
+    """One pass over leases, waiting jobs, versions without checks and datasets not yet read."""
+    reap_expired(pace=PACE)
+    fail_without_rows()
+    for job_id in claimable_jobs(DRIVES):
+        _ring(DRIVE_JOB, job_id)
+    _ring_for_checks()
+    _ring_for_ingests()
+
+
+def _ring_for_checks() -> None:
+    waiting = ModelVersion.objects.awaiting_check().filter(created_at__lt=Now() - PATIENCE)
+    for version in waiting.order_by("id")[:REWAITED_AT_ONCE]:
+        if version.check_attempts >= MAX_ATTEMPTS:
+            _give_up_check(version)
+        elif _is_its_turn("check", version.pk, version.check_attempts):
+            _ring(CHECK_VERSION, version.pk)
+
+
+def _ring_for_ingests() -> None:
+    waiting = DatasetVersion.objects.awaiting_ingest().filter(created_at__lt=Now() - PATIENCE)
+    for version in waiting.order_by("id")[:REWAITED_AT_ONCE]:
+        if version.read_attempts >= MAX_ATTEMPTS:
+            _give_up_ingest(version)
+        elif _is_its_turn("ingest", version.pk, version.read_attempts):
+            _ring(INGEST_DATASET, version.pk)
+
+
+def _give_up_check(version: ModelVersion) -> None:
+    """Every worker that checked it died: that is its verdict."""
+    if not ModelVersion.objects.claim_check(version.pk, lease_s=GIVE_UP_LEASE_S):
+        return
+    check = version.checks.filter(verdict=Verdict.PENDING).order_by("id").first()
+    if check is None:
+        return
+    summary = f"Given up after {version.check_attempts} attempts: none came to an end."
+    try:
+        record_check(version, check.name, Verdict.FAILED, summary, {"reason": "worker-lost"})
+    except StateConflict:
+        log.warning("Checks of %s ended by somebody else", version)
+
+
+@transaction.atomic
+def _give_up_ingest(version: DatasetVersion) -> None:
+    if not DatasetVersion.objects.claim_ingest(version.pk, lease_s=GIVE_UP_LEASE_S):
+        return
+    detail = f"Given up after {version.read_attempts} attempts: none came to an end."
+    record_refused(version, errors=[{"code": "worker-lost", "detail": detail}], error_count=1)
+
+
+def _is_its_turn(kind: str, pk: object, attempts: int) -> bool:
+    """At most one ring in 30 seconds, after each attempt half as often."""
+    try:
+        return bool(cache.add(f"rung:{kind}:{pk}", 1, timeout=RING_EVERY_S * 2**attempts))
+    except (OSError, RedisError) as error:
+        log.warning("The cache is away, ringing all the same: %s", error)
+        return True
+
+
+def _ring(task_name: str, pk: Any) -> None:
+    signature = current_app.signature(task_name, args=[str(pk)])
+    try:
+        signature.apply_async(expires=RING_EXPIRES_S, retry=False)
+    except (OSError, current_app.connection_for_write().connection_errors) as error:
+        log.warning("Could not ring for %s %s: %s", task_name, pk, error)

@@ -1,0 +1,297 @@
+"""Schedules: writing them down, and the tick that makes jobs of what is due.
+
+Who may what: a schedule is made by who could ask for its batch job now (scorer on the model,
+viewer on the dataset). It is changed, and deleted, by its creator or a publisher of the model.
+Its jobs run as its creator, whose rights are looked at again each time: where they are gone, the
+slot is skipped and says so. Run-now runs as whoever presses it.
+
+A tick is safe to run twice, and two may run at once:
+
+1. lock a schedule that is due; who finds it locked leaves it alone;
+2. all instants since its cursor, up to now, in its zone;
+3. missed-run policy, then overlap policy; each instant gets its slot, with a job or a reason;
+4. the cursor moves; slots, jobs and cursor are one transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import islice, takewhile
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from registry import audit, roles
+from registry.actions import fields
+from registry.errors import DomainError, InvalidField, NameTaken, ScheduleNotFound, StateConflict
+from registry.principals import Principal, get_visible, require
+from serving.actions.batch_jobs import KEEP_ALL, Asked, create_job, resolve_asked
+from serving.models import BatchJob, Schedule, ScheduledSlot
+from serving.models.clock import database_now
+from serving.models.schedule import Missed, Overlap
+from serving.models.scheduled_slot import SlotState
+from serving.schedules.cron import check_cron, check_zone, due_after, first_due
+from serving.schedules.due import MAX_PER_TICK, Decision, decide
+
+SETTLED_PER_TICK = 500
+# With overlap "queue" so many runs wait; what comes then is skipped.
+MAX_WAITING = 100
+# What its batch job is asked with, and when it runs.
+JOB_FIELDS = (
+    "model",
+    "dataset",
+    "version",
+    "outputs",
+    "keep_columns",
+    "on_row_error",
+    "chunk_rows",
+)
+TIME_FIELDS = ("cron", "timezone", "overlap", "missed", "enabled")
+
+
+@transaction.atomic
+def create_schedule(*, by: Principal, name: str, cron: object, **values: Any) -> Schedule:
+    """Write a schedule down; its first run is the first instant after now.
+
+    ``values``: model, dataset, and any of ``JOB_FIELDS`` and ``TIME_FIELDS``. Raises InvalidField
+    with the field's pointer, NameTaken (names are never used again), and what asking for the job
+    would raise.
+    """
+    fields.check_name(name)
+    asked = resolve_asked(by, **{k: v for k, v in values.items() if k in JOB_FIELDS})
+    schedule = Schedule(name=name, created_by=by.user, cron=check_cron(cron))
+    _take_job(schedule, asked, values)
+    _take_times(schedule, values)
+    _restart(schedule)
+    taken = f"There is, or was, a schedule “{name}” already; names ignore case."
+    if Schedule.objects.named(name).exists():
+        raise NameTaken(taken)
+    try:
+        with transaction.atomic():
+            schedule.save(force_insert=True)
+    except IntegrityError:
+        raise NameTaken(taken) from None
+    audit.record(by, "schedule.create", schedule, after=_summary(schedule))
+    return schedule
+
+
+@transaction.atomic
+def update_schedule(*, by: Principal, schedule: Schedule, **values: Any) -> Schedule:
+    """Change any of ``JOB_FIELDS`` and ``TIME_FIELDS``.
+
+    With other times, or when it is enabled again, it starts from now: nothing is made up for.
+    """
+    _require_hand(by, schedule)
+    schedule = _locked(schedule)
+    before = _summary(schedule)
+    if set(values) & set(JOB_FIELDS):
+        asked = {k: v for k, v in values.items() if k in JOB_FIELDS}
+        if "model" in asked:
+            # Another model: a number that was meant for the old one says nothing.
+            asked.setdefault("version", None)
+        _take_job(schedule, resolve_asked(by, **(_job_options(schedule) | asked)), asked)
+    old_times = (schedule.cron, schedule.timezone, schedule.enabled)
+    if "cron" in values:
+        schedule.cron = check_cron(values["cron"])
+    _take_times(schedule, values)
+    if (schedule.cron, schedule.timezone, schedule.enabled) != old_times:
+        _restart(schedule)
+    after = _summary(schedule)
+    changed = {key for key in after if after[key] != before[key]}
+    if changed:
+        schedule.save()
+        audit.record(
+            by,
+            "schedule.update",
+            schedule,
+            before={key: before[key] for key in sorted(changed)},
+            after={key: after[key] for key in sorted(changed)},
+        )
+    return schedule
+
+
+@transaction.atomic
+def delete_schedule(*, by: Principal, schedule: Schedule) -> None:
+    """Take a schedule away. Its row stays and holds the name; its jobs and slots stay too."""
+    _require_hand(by, schedule)
+    schedule = _locked(schedule)
+    schedule.enabled = False
+    schedule.next_due = None
+    schedule.deleted_at = database_now()
+    schedule.save()
+    _skip_waiting(schedule, "the schedule was deleted")
+    audit.record(by, "schedule.delete", schedule, before=_summary(schedule))
+
+
+@transaction.atomic
+def run_now(*, by: Principal, schedule: Schedule) -> BatchJob:
+    """Make the job at once, as ``by``, whatever runs already; its slot says that it was by hand."""
+    schedule = _locked(schedule)
+    job = create_job(by=by, **_job_options(schedule))
+    due = database_now()
+    while schedule.slots.filter(due=due).exists():
+        due += timedelta(microseconds=1)
+    ScheduledSlot.objects.create(
+        schedule=schedule, due=due, state=SlotState.STARTED, job=job, is_manual=True
+    )
+    audit.record(by, "schedule.run_now", schedule, after={"job": str(job.pk)})
+    return job
+
+
+def find_schedule(principal: Principal, name: str) -> Schedule:
+    """The schedule with this name. Raises ScheduleNotFound, also for one that may not be seen."""
+    rows = Schedule.objects.visible_to(principal).select_related("model", "dataset", "created_by")
+    return get_visible(rows, ScheduleNotFound, f"schedule “{name}”", name__iexact=name)
+
+
+def tick(now: datetime | None = None) -> int:
+    """Settle all that is due; how many jobs were made. ``now`` None is the database's now."""
+    moment = now or database_now()
+    waiting = ScheduledSlot.objects.waiting().order_by().values("schedule").distinct()
+    started = sum(_start_waiting(pk) for (pk,) in waiting.values_list("schedule"))
+    due = Schedule.objects.due(moment).order_by("next_due").values_list("pk", flat=True)
+    return started + sum(_settle(pk, moment) for pk in list(due[:SETTLED_PER_TICK]))
+
+
+@transaction.atomic
+def _settle(schedule_id: object, now: datetime) -> int:
+    """Steps 1 to 4 of the module's docstring for one schedule; how many jobs were made."""
+    rows = Schedule.objects.due(now).select_for_update(skip_locked=True, of=("self",))
+    schedule = rows.select_related("created_by").filter(pk=schedule_id).first()
+    if schedule is None:
+        return 0
+    coming = due_after(schedule.cron, schedule.timezone, schedule.cursor)
+    due = list(islice(takewhile(lambda instant: instant <= now, coming), MAX_PER_TICK + 1))
+    is_last_pass = len(due) <= MAX_PER_TICK
+    due = due[:MAX_PER_TICK]
+    run_once = schedule.missed == Missed.RUN_ONCE
+    decisions = decide(due, now, run_once=run_once, is_last_pass=is_last_pass)
+    known = set(schedule.slots.filter(due__in=due).values_list("due", flat=True))
+    made = sum(_take_slot(schedule, d) for d in decisions if d.due not in known)
+    schedule.cursor = now if is_last_pass else due[-1]
+    schedule.next_due = first_due(schedule.cron, schedule.timezone, schedule.cursor)
+    schedule.save(update_fields=["cursor", "next_due"])
+    return made
+
+
+def _take_slot(schedule: Schedule, decision: Decision) -> bool:
+    """Write one slot; True where it made a job."""
+    slot = ScheduledSlot(schedule=schedule, due=decision.due)
+    if decision.skip_reason:
+        return _skip(slot, decision.skip_reason)
+    if schedule.overlap == Overlap.ALLOW or not _is_busy(schedule):
+        return _start(slot)
+    if schedule.overlap == Overlap.SKIP:
+        return _skip(slot, "overlap: an earlier run has not ended")
+    if schedule.slots.waiting().count() >= MAX_WAITING:
+        return _skip(slot, f"overlap: {MAX_WAITING} runs wait already")
+    slot.state = SlotState.WAITING
+    slot.save()
+    return False
+
+
+@transaction.atomic
+def _start_waiting(schedule_id: object) -> bool:
+    """Start the oldest slot that waits, if nothing runs any more; True where it made a job."""
+    rows = Schedule.objects.select_for_update(skip_locked=True, of=("self",))
+    schedule = rows.select_related("created_by").filter(pk=schedule_id).first()
+    if schedule is None or schedule.slots.running().exists():
+        return False
+    slot = schedule.slots.waiting().order_by("due").first()
+    return slot is not None and _start(slot)
+
+
+def _start(slot: ScheduledSlot) -> bool:
+    """Make the slot's job as the schedule's creator; what is refused is the reason to skip."""
+    owner = Principal(slot.schedule.created_by)
+    try:
+        with transaction.atomic():
+            slot.job = create_job(by=owner, **_job_options(slot.schedule))
+    except DomainError as error:
+        return _skip(slot, f"{error.code}: {error.detail}")
+    slot.state = SlotState.STARTED
+    slot.save()
+    return True
+
+
+def _skip(slot: ScheduledSlot, reason: str) -> bool:
+    slot.state = SlotState.SKIPPED
+    slot.reason = reason
+    slot.save()
+    return False
+
+
+def _is_busy(schedule: Schedule) -> bool:
+    """Whether a run is active, or waits and comes first."""
+    return schedule.slots.running().exists() or schedule.slots.waiting().exists()
+
+
+def _skip_waiting(schedule: Schedule, reason: str) -> None:
+    schedule.slots.waiting().update(state=SlotState.SKIPPED, reason=reason)
+
+
+def _job_options(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "model": schedule.model_ref,
+        "dataset": schedule.dataset_ref,
+        "version": schedule.version_number,
+        "outputs": schedule.outputs,
+        "keep_columns": KEEP_ALL if schedule.keep_columns is None else schedule.keep_columns,
+        "on_row_error": schedule.on_row_error,
+        "chunk_rows": schedule.chunk_rows,
+    }
+
+
+def _take_job(schedule: Schedule, asked: Asked, values: dict[str, Any]) -> None:
+    schedule.model = asked.version.model
+    schedule.dataset = asked.read.dataset
+    schedule.model_ref = values.get("model", schedule.model_ref)
+    schedule.dataset_ref = values.get("dataset", schedule.dataset_ref)
+    schedule.version_number = values.get("version", schedule.version_number)
+    schedule.chunk_rows = values.get("chunk_rows", schedule.chunk_rows)
+    schedule.outputs = asked.outputs
+    schedule.keep_columns = asked.keep_columns
+    schedule.on_row_error = asked.on_row_error
+
+
+def _take_times(schedule: Schedule, values: dict[str, Any]) -> None:
+    if "timezone" in values:
+        schedule.timezone = check_zone(values["timezone"])
+    if "overlap" in values:
+        choices = list(Overlap.values)
+        schedule.overlap = fields.check_choice(values["overlap"], choices, pointer="/overlap")
+    if "missed" in values:
+        choices = list(Missed.values)
+        schedule.missed = fields.check_choice(values["missed"], choices, pointer="/missed")
+    if "enabled" in values:
+        if not isinstance(values["enabled"], bool):
+            raise InvalidField("true or false was expected.", pointer="/enabled")
+        schedule.enabled = values["enabled"]
+        if not schedule.enabled and schedule.pk:
+            _skip_waiting(schedule, "the schedule was disabled")
+
+
+def _restart(schedule: Schedule) -> None:
+    """Count from now on."""
+    schedule.cursor = database_now()
+    schedule.next_due = None
+    if schedule.enabled:
+        schedule.next_due = first_due(schedule.cron, schedule.timezone, schedule.cursor)
+
+
+def _locked(schedule: Schedule) -> Schedule:
+    rows = Schedule.objects.kept().select_for_update(of=("self",))
+    found = rows.select_related("model", "dataset", "created_by").filter(pk=schedule.pk).first()
+    if found is None:
+        raise StateConflict("The schedule was deleted meanwhile.")
+    return found
+
+
+def _require_hand(by: Principal, schedule: Schedule) -> None:
+    role = roles.SCORER if schedule.created_by_id == by.user.pk else roles.PUBLISHER
+    require(by, role, schedule.model)
+
+
+def _summary(schedule: Schedule) -> dict[str, Any]:
+    times = {key: getattr(schedule, key) for key in TIME_FIELDS}
+    return times | _job_options(schedule)

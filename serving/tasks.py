@@ -1,0 +1,66 @@
+"""Serving's tasks: ids in, one action called, nothing returned.
+
+Every worker rings for the reconciler too, so that the ledger goes on when beat is away.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from celery import current_app, shared_task
+from celery.signals import worker_ready
+
+from registry.queue import CHECK_VERSION, DRIVE_JOB
+from serving.actions import drive as driving
+from serving.actions import probes, reconcile, schedules
+
+TICK = "serving.tick"
+RECONCILE = "serving.reconcile"
+RECONCILE_EVERY_S = 10.0
+
+
+# Below the lease of the checks.
+@shared_task(name=CHECK_VERSION, soft_time_limit=860, time_limit=880)
+def check_version(version_id: str) -> None:
+    """Run the checks of a version."""
+    probes.check_version(version_id)
+
+
+# Above the budget and one chunk: the limits are for a worker that hangs.
+@shared_task(name=DRIVE_JOB, soft_time_limit=170, time_limit=180)
+def drive(job_id: str = "") -> None:
+    """Work on chunks: which ones is the ledger's choice, the id only says why it rang."""
+    driving.drive(owner=worker_name())
+
+
+@shared_task(name=TICK)
+def tick() -> None:
+    """Make jobs of what is due."""
+    schedules.tick()
+
+
+@shared_task(name=RECONCILE)
+def run_reconcile() -> None:
+    """Find what nobody works on, and ring for it."""
+    reconcile.reconcile()
+
+
+def worker_name() -> str:
+    """This process in leases and records."""
+    return f"{socket.gethostname()[:100]}:{os.getpid()}"
+
+
+@worker_ready.connect
+def _keep_reconciling(sender: Any, **_: Any) -> None:
+    sender.timer.call_repeatedly(RECONCILE_EVERY_S, _ring_for_reconcile)
+
+
+def _ring_for_reconcile() -> None:
+    try:
+        task = current_app.signature(RECONCILE)
+        task.apply_async(expires=RECONCILE_EVERY_S, retry=False)
+    except (OSError, current_app.connection_for_write().connection_errors):
+        # The broker is away: the next ring may come through.
+        return

@@ -1,0 +1,322 @@
+"""What goes wrong while a chunk is scored, and what becomes of chunk and job."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+
+from registry import storage
+from registry.errors import StorageFull
+from registry.principals import Principal
+from serving.actions import batch_jobs, chunks
+from serving.actions.claims import claim_next, reap_expired
+from serving.actions.drive import drive, work_on
+from serving.batch.pace import MAX_FAILURES, MAX_LOSSES, PACE
+from serving.models import BatchChunk, BatchJob, ChunkAttempt
+from serving.runtimes.isolation.errors import HostUnavailable, ModelNotLoaded, ModelSuspended
+from tests.serving.batch import ledger
+from tests.serving.batch.ledger import ObedientHost, ask, dataset_of, people_rows
+
+pytestmark = pytest.mark.django_db
+
+
+def end_backoff() -> None:
+    """As if the wait were over."""
+    BatchChunk.objects.update(not_before=None)
+
+
+def run_to_end(job: BatchJob) -> BatchJob:
+    """Drive, skipping every wait, until the job has ended."""
+    for _ in range(60):
+        drive(owner="w1")
+        job.refresh_from_db()
+        if not job.is_active:
+            return job
+        end_backoff()
+    raise AssertionError(f"still {job.state}")
+
+
+def outcomes() -> list[str]:
+    return list(ChunkAttempt.objects.order_by("id").values_list("outcome", flat=True))
+
+
+def raising(error: Exception) -> Any:
+    def before() -> None:
+        raise error
+
+    return before
+
+
+def test_an_error_is_tried_again_after_a_backoff(ana: Principal, host: ObedientHost) -> None:
+    dataset_of(ana, people_rows(10))
+    job = ask(ana)
+    host.before = raising(RuntimeError("never told"))
+    assert drive(owner="w1") == 1
+    chunk = job.chunks.get()
+    assert (chunk.state, chunk.failures) == ("pending", 1)
+    assert job.chunks.filter(not_before__gt=Now() + timedelta(seconds=3)).exists()
+    assert "never told" not in chunk.reason
+    assert drive(owner="w1") == 0
+
+
+def test_the_third_error_fails_chunk_and_job(ana: Principal, host: ObedientHost) -> None:
+    dataset_of(ana, people_rows(10))
+    host.before = raising(RuntimeError("never told"))
+    job = run_to_end(ask(ana))
+    assert job.state == "failed"
+    assert job.error == {
+        "code": "internal",
+        "detail": "The worker failed on the rows from 0 on (RuntimeError).",
+    }
+    assert job.chunks.get().state == "failed"
+    assert outcomes() == ["error"] * MAX_FAILURES
+
+
+def test_a_chunk_that_recovers_is_done(ana: Principal, host: ObedientHost) -> None:
+    rows = people_rows(10)
+    dataset_of(ana, rows)
+    job = ask(ana)
+    host.before = raising(RuntimeError())
+    drive(owner="w1")
+    host.before = lambda: None
+    run_to_end(job)
+    assert job.state == "completed"
+    assert ledger.results(job).num_rows == 10
+    assert outcomes() == ["error", "done"]
+
+
+def test_no_space_pauses_the_job_and_it_goes_on_by_itself(
+    ana: Principal, host: ObedientHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset_of(ana, people_rows(10))
+    job = ask(ana)
+    with monkeypatch.context() as full:
+        full.setattr(storage, "put_file", raising_call(StorageFull("No space.")))
+        drive(owner="w1")
+    job.refresh_from_db()
+    assert (job.state, job.paused_reason) == ("running", "storage-full")
+    assert job.chunks.get().failures == 0
+    run_to_end(job)
+    assert (job.state, job.paused_reason) == ("completed", "")
+
+
+def test_no_space_for_the_temporary_file_pauses_too(
+    ana: Principal, host: ObedientHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset_of(ana, people_rows(10))
+    job = ask(ana)
+    no_space = OSError(errno.ENOSPC, "No space left on device")
+    with monkeypatch.context() as full:
+        full.setattr(chunks.PartWriter, "close", raising_call(no_space))
+        drive(owner="w1")
+    job.refresh_from_db()
+    assert job.paused_reason == "storage-full"
+
+
+def raising_call(error: Exception) -> Any:
+    def call(*_: object, **__: object) -> None:
+        raise error
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "error", [HostUnavailable("away"), ModelSuspended("often", retry_after_s=60)]
+)
+def test_an_absent_model_is_waited_for_without_end(
+    ana: Principal, host: ObedientHost, error: Exception
+) -> None:
+    dataset_of(ana, people_rows(10))
+    job = ask(ana)
+    host.before = raising(error)
+    for _ in range(MAX_FAILURES + 2):
+        assert drive(owner="w1") == 1
+        end_backoff()
+    job.refresh_from_db()
+    assert (job.state, job.paused_reason) == ("running", "model-unavailable")
+    host.before = lambda: None
+    assert run_to_end(job).state == "completed"
+
+
+def test_a_row_that_kills_the_model_is_named_and_the_others_are_scored(
+    ana: Principal, host: ObedientHost
+) -> None:
+    rows = people_rows(100)
+    dataset_of(ana, rows)
+    host.poison = {33}
+    job = run_to_end(ask(ana))
+    assert (job.state, job.rows_rejected) == ("completed_with_rejects", 2)
+    assert ledger.rejects(job) == [
+        {"row": 13, "id": "p13", "column": None, "code": "model-failed", "received": None},
+        {"row": 63, "id": "p63", "column": None, "code": "model-failed", "received": None},
+    ]
+    expected = [row for row in ledger.expected_results(rows) if row["age"] != 33]
+    assert ledger.results(job).to_pylist() == expected
+
+
+def test_a_row_that_kills_the_model_fails_a_job_that_takes_none(
+    ana: Principal, host: ObedientHost
+) -> None:
+    dataset_of(ana, people_rows(40))
+    host.poison = {33}
+    job = run_to_end(ask(ana, on_row_error="fail"))
+    assert job.state == "failed"
+    assert job.error["errors"] == [{"row": 13, "column": None, "code": "model-failed"}]
+
+
+def test_a_model_that_fails_on_every_row_fails_the_job(ana: Principal, host: ObedientHost) -> None:
+    dataset_of(ana, people_rows(300))
+    host.poison = set(range(200))
+    job = run_to_end(ask(ana))
+    assert (job.state, job.error["code"]) == ("failed", "model-failed")
+
+
+def test_a_model_that_does_not_load_is_not_searched_by_rows(
+    ana: Principal, host: ObedientHost
+) -> None:
+    dataset_of(ana, people_rows(300))
+    host.before = raising(ModelNotLoaded("The model does not load here."))
+    job = run_to_end(ask(ana))
+    assert (job.state, job.error["code"]) == ("failed", "model-failed")
+    assert len(host.calls) == MAX_FAILURES
+
+
+def test_a_suspended_model_keeps_what_the_search_has_found(
+    ana: Principal, host: ObedientHost
+) -> None:
+    rows = people_rows(100)
+    dataset_of(ana, rows)
+    host.poison = {33}
+    job = ask(ana)
+    deaths = 0
+
+    def suspend_after_five_deaths() -> None:
+        nonlocal deaths
+        deaths += 1
+        if deaths % 5 == 0:
+            raise ModelSuspended("Died too often.", retry_after_s=60)
+
+    host.before = suspend_after_five_deaths
+    run_to_end(job)
+    assert (job.state, job.rows_rejected) == ("completed_with_rejects", 2)
+    expected = [row for row in ledger.expected_results(rows) if row["age"] != 33]
+    assert ledger.results(job).to_pylist() == expected
+    assert [line["row"] for line in ledger.rejects(job)] == [13, 63]
+    assert "narrowed" in outcomes()
+
+
+def test_a_chunk_that_is_too_slow_is_split(ana: Principal, host: ObedientHost) -> None:
+    rows = people_rows(800)
+    dataset_of(ana, rows)
+    job = ask(ana)
+    chunk = claim_next(owner="w1", pace=PACE)
+    work_on(chunk, pace=replace(PACE, chunk_s=0.0))
+    ranges = job.chunks.in_row_order().values_list("row_start", "row_stop")
+    assert list(ranges) == [(start, start + 100) for start in range(0, 800, 100)]
+    run_to_end(job)
+    assert job.state == "completed"
+    assert ledger.results(job).to_pylist() == list(ledger.expected_results(rows))
+
+
+def test_a_lost_lease_is_given_to_another_worker(ana: Principal, host: ObedientHost) -> None:
+    dataset_of(ana, people_rows(10))
+    job = ask(ana)
+    lost = claim_next(owner="dead", pace=PACE)
+    assert reap_expired(pace=PACE) == 0
+    BatchChunk.objects.update(lease_until=Now() - timedelta(seconds=1))
+    assert reap_expired(pace=PACE) == 1
+    chunk = job.chunks.get()
+    assert (chunk.state, chunk.losses, chunk.failures) == ("pending", 1, 0)
+    end_backoff()
+    drive(owner="alive")
+    job.refresh_from_db()
+    assert job.state == "completed"
+    records = ChunkAttempt.objects.order_by("id").values_list("attempt", "worker", "outcome")
+    assert list(records) == [(lost.attempt, "dead", "lost"), (2, "alive", "done")]
+
+
+def test_a_chunk_that_ends_worker_after_worker_is_failed(
+    ana: Principal, host: ObedientHost
+) -> None:
+    dataset_of(ana, people_rows(10))
+    job = ask(ana)
+    for _ in range(MAX_LOSSES):
+        claim_next(owner="dead", pace=PACE)
+        BatchChunk.objects.update(lease_until=Now() - timedelta(seconds=1))
+        reap_expired(pace=PACE)
+        end_backoff()
+    job.refresh_from_db()
+    assert (job.state, job.error["code"]) == ("failed", "worker-lost")
+
+
+def test_who_comes_too_late_writes_nothing_and_removes_its_files(
+    ana: Principal, host: ObedientHost
+) -> None:
+    rows = people_rows(10)
+    dataset_of(ana, rows)
+    job = ask(ana)
+    slow = claim_next(owner="slow", pace=PACE)
+    BatchChunk.objects.update(lease_until=Now() - timedelta(seconds=1))
+    reap_expired(pace=PACE)
+    end_backoff()
+    drive(owner="quick")
+    job.refresh_from_db()
+    before = (job.rows_done, list(job.chunks.values()))
+
+    work_on(slow)
+
+    job.refresh_from_db()
+    assert (job.rows_done, list(job.chunks.values())) == before
+    folder = storage.local_path(job.chunks.get().output_name).parent
+    assert [path.name for path in folder.iterdir()] == [
+        job.chunks.get().output_name.rsplit("/")[-1]
+    ]
+    assert outcomes() == ["lost", "done", "fenced"]
+
+
+def test_a_cancelled_job_stops_at_the_next_fence(ana: Principal, host: ObedientHost) -> None:
+    dataset_of(ana, people_rows(10))
+    job = ask(ana)
+    chunk = claim_next(owner="w1", pace=PACE)
+    batch_jobs.cancel_job(by=ana, job=job)
+    work_on(chunk)
+    job.refresh_from_db()
+    assert (job.state, job.rows_done, job.output) == ("cancelled", 0, None)
+    assert outcomes() == ["fenced"]
+    assert drive(owner="w1") == 0
+
+
+def test_columns_that_change_between_chunks_fail_the_job(
+    ana: Principal, host: ObedientHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset_of(ana, people_rows(20))
+    job = ask(ana, chunk_rows=10)
+    first = claim_next(owner="w1", pace=PACE)
+    work_on(first)
+    monkeypatch.setattr(
+        ledger.ObedientHost,
+        "score",
+        lambda self, spec, opened, batch, *_, **__: ledger.Answer(
+            batch.num_rows,
+            (ledger.Block("prediction", None, None, (ledger.pa.array([1] * batch.num_rows),)),),
+        ),
+    )
+    run_to_end(job)
+    assert job.state == "failed"
+    assert job.chunks.get(index=1).output_name == ""
+    folder = storage.local_path(job.chunks.get(index=0).output_name).parent
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_an_archived_version_fails_the_job_at_once(ana: Principal, host: ObedientHost) -> None:
+    dataset_of(ana, people_rows(10))
+    job = ask(ana)
+    job.version.model.versions.update(status="archived")
+    run_to_end(job)
+    assert (job.state, job.error["code"]) == ("failed", "version-not-servable")
+    assert outcomes() == ["error"]
