@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -111,8 +112,18 @@ def _repeated_bytes(column: pa.Array) -> int:
 def _lengths(texts: pa.Array) -> pa.Array:
     """Bytes of each text, as int64."""
     if pa.types.is_string_view(texts.type) or pa.types.is_binary_view(texts.type):
-        return pa.array([len(t) for t in texts.cast(pa.binary_view()).to_pylist()], pa.int64())
+        return _view_lengths(texts)
     return pc.binary_length(texts).cast(pa.int64())
+
+
+def _view_lengths(texts: pa.Array) -> pa.Array:
+    """Each view is 16 bytes that begin with the length as an int32; that of a null says nothing."""
+    views = texts.buffers()[1]
+    if views is None:
+        return pa.array([], pa.int64())
+    lengths = np.frombuffer(views, dtype="<i4")[::4][texts.offset : texts.offset + len(texts)]
+    nulls = texts.is_null().to_numpy(zero_copy_only=False)
+    return pa.array(lengths.astype(np.int64), mask=nulls)
 
 
 def _is_text(kind: pa.DataType) -> bool:
