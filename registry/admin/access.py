@@ -1,0 +1,53 @@
+"""Who asks on a page, and how a refusal of the domain becomes Django's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+
+from registry.errors import DomainError, NotAllowed, NotFound
+from registry.models import User
+from registry.principals import Principal
+
+
+def principal_of(request: HttpRequest) -> Principal:
+    """The signed-in user as a principal; kept on the request, so that roles are read once."""
+    known = getattr(request, "page_principal", None)
+    if known is None:
+        request_id = str(getattr(request, "request_id", ""))
+        known = Principal(cast(User, request.user), request_id=request_id)
+        request.page_principal = known  # type: ignore[attr-defined]  # our own addition
+    return cast(Principal, known)
+
+
+@contextmanager
+def page_refusals() -> Iterator[None]:
+    """While a page is made: NotFound is Django's 404, NotAllowed its 403."""
+    try:
+        yield
+    except NotFound as error:
+        raise Http404(str(error)) from error
+    except NotAllowed as error:
+        raise PermissionDenied(str(error)) from error
+
+
+@contextmanager
+def told(request: HttpRequest, success: str = "") -> Iterator[None]:
+    """While an action runs: what the domain refuses becomes a message, never an error page."""
+    try:
+        yield
+    except DomainError as error:
+        messages.error(request, str(error))
+    else:
+        if success:
+            messages.success(request, success)
+
+
+def to_page(url: Any) -> HttpResponse:
+    """After a POST: see the page with GET (303 in spirit, 302 as Django has it)."""
+    return HttpResponseRedirect(str(url))

@@ -1,0 +1,80 @@
+"""The audit trail: read only."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from registry.admin.base import GovernedAdmin
+from registry.admin.dashboard import events_for
+from registry.models import AuditEvent
+from registry.principals import Principal
+
+
+class ActionFilter(admin.SimpleListFilter):
+    """By what it is about: the first word of the action."""
+
+    title = "about"
+    parameter_name = "about"
+    SUBJECTS = (
+        "model version alias approval dataset job schedule api_key grant user group".split()
+    )
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        """The subjects, in the order of the navigation."""
+        return [(subject, subject.replace("_", " ")) for subject in self.SUBJECTS]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[AuditEvent]
+    ) -> QuerySet[AuditEvent]:
+        """Actions such as ``alias.move``."""
+        return queryset.filter(action__startswith=f"{self.value()}.") if self.value() else queryset
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(GovernedAdmin[AuditEvent]):
+    """All events for a manager of everything, one's own for others."""
+
+    nav_group, nav_order, nav_label, nav_icon = "People", 9, "Audit trail", "list"
+    list_intro = "Who did what, when, to what. Events are written with the change and never altered."
+    empty_title = "Nothing has happened yet"
+    empty_text = "Every change that somebody makes is written down here."
+    list_display = ("action", "object_shown", "actor_shown", "at", "change_shown")
+    list_filter = (ActionFilter,)
+    search_fields = ("object_name", "actor", "action", "request_id", "object_id")
+    search_placeholder = "Object, person, action or request id"
+    ordering = ("-id",)
+    show_full_result_count = False
+
+    def visible(self, principal: Principal) -> QuerySet[AuditEvent]:
+        """As far as somebody may read."""
+        return events_for(principal)
+
+    @admin.display(description="Object")
+    def object_shown(self, row: AuditEvent) -> SafeString:
+        """Kind and name."""
+        return format_html('{} <span class="quiet">{}</span>', row.object_name, row.object_kind)
+
+    @admin.display(description="Who", ordering="actor")
+    def actor_shown(self, row: AuditEvent) -> SafeString | str:
+        """The person, and the key that they came with."""
+        if not row.key_id:
+            return row.actor
+        return format_html('{} <span class="quiet">by key my_{}_…</span>', row.actor, row.key_id)
+
+    @admin.display(description="Change")
+    def change_shown(self, row: AuditEvent) -> SafeString | str:
+        """The reason, else which fields changed."""
+        if row.reason:
+            return row.reason[:140]
+        return ", ".join((row.after or row.before or {}).keys())[:140] or "—"
+
+    def row_page(self, request: HttpRequest, row: AuditEvent) -> HttpResponse:
+        """One event, whole."""
+        before, after = row.before or {}, row.after or {}
+        changes = [(key, before.get(key), after.get(key)) for key in dict.fromkeys([*before, *after])]
+        context = {"title": row.action, "crumbs": self.crumbs(), "event": row, "changes": changes}
+        return self.render(request, "registry/audit_event.html", context)

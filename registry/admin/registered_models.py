@@ -1,0 +1,263 @@
+"""Pages of registered models: the list, the page of one, its aliases and who may use it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from registry import roles
+from registry.actions import aliases, models
+from registry.admin.access import principal_of, to_page, told
+from registry.admin.base import GovernedAdmin
+from registry.admin.calling import examples_for
+from registry.admin.grants import GrantPages
+from registry.forms.models import (
+    GrantForm,
+    ModelDescriptionForm,
+    ModelRulesForm,
+    MoveAliasForm,
+    NewModelForm,
+)
+from registry.models import Alias, AliasChange, ApprovalRequest, ModelVersion, RegisteredModel
+from registry.models.alias import CHAMPION
+from registry.models.registered_model import Kind
+from registry.panels import contents_of
+from registry.principals import Principal, require, require_everywhere
+from registry.templatetags.modelyard import badge
+
+VERSIONS_SHOWN = 50
+HISTORY_SHOWN = 200
+
+
+@admin.register(RegisteredModel)
+class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
+    """Governed names."""
+
+    nav_group, nav_order, nav_label, nav_icon = "Models", 1, "Models", "model"
+    list_intro = "Governed names. Each has versions, aliases that point to them, and an endpoint."
+    empty_title = "No model yet"
+    empty_text = (
+        "A model is a name with versions. Make one, upload a fitted model file, and it can be "
+        "called a moment later."
+    )
+    add_label = "New model"
+    list_display = ("name", "champion", "newest", "tags_shown", "owner_name", "updated_at")
+    search_fields = ("name", "description", "tags")
+    search_placeholder = "Name, description or tag"
+    list_filter = ("kind", "approval_required")
+    ordering = ("-updated_at",)
+    pages = {
+        "edit/": "edit_page",
+        "aliases/": "move_alias",
+        "alias-removal/": "remove_alias",
+        "alias-history/<str:alias>/": "alias_history",
+        "grants/": "set_grant",
+        "grant-removal/": "remove_grant",
+    }
+
+    # --- list -----------------------------------------------------------------------------------
+
+    def visible(self, principal: Principal) -> QuerySet[RegisteredModel]:
+        """Those with any role, with what the list shows of their versions."""
+        newest = ModelVersion.objects.filter(model=OuterRef("pk")).order_by("-number")
+        champion = Alias.objects.filter(model=OuterRef("pk"), name=CHAMPION)
+        return (
+            RegisteredModel.objects.visible_to(principal)
+            .select_related("owner")
+            .annotate(
+                newest_number=Subquery(newest.values("number")[:1]),
+                newest_status=Subquery(newest.values("status")[:1]),
+                champion_number=Subquery(champion.values("version__number")[:1]),
+            )
+        )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Publishers by a group."""
+        return principal_of(request).may_everywhere(roles.PUBLISHER)
+
+    @admin.display(description="Champion", ordering="champion_number")
+    def champion(self, row: Any) -> str | SafeString:
+        """The version that the bare name calls."""
+        if row.champion_number is None:
+            return format_html('<span class="quiet">none</span>')
+        return f"version {row.champion_number}"
+
+    @admin.display(description="Newest version", ordering="newest_number")
+    def newest(self, row: Any) -> str | SafeString:
+        """Number and state of the last upload."""
+        if row.newest_number is None:
+            return format_html('<span class="quiet">no version</span>')
+        return format_html('<span class="row">{} {}</span>', row.newest_number, badge(row.newest_status))
+
+    @admin.display(description="Tags")
+    def tags_shown(self, row: RegisteredModel) -> SafeString:
+        """Key and value."""
+        tags = ((f"{key}: {value}",) for key, value in list(row.tags.items())[:6])
+        inner = format_html_join(" ", '<span class="tag">{}</span>', tags)
+        return format_html('<span class="tags">{}</span>', inner) if row.tags else format_html("—")
+
+    @admin.display(description="Owner", ordering="owner__username")
+    def owner_name(self, row: RegisteredModel) -> str:
+        """Who made it."""
+        return row.owner.get_username()
+
+    # --- pages ----------------------------------------------------------------------------------
+
+    def add_page(self, request: HttpRequest) -> HttpResponse:
+        """The form for a new model."""
+        by = principal_of(request)
+        require_everywhere(by, roles.PUBLISHER)
+        form = NewModelForm(request.POST or None)
+        return self.form_page(
+            request,
+            form,
+            lambda: models.create_model(by=by, **form.cleaned_data),
+            title="New model",
+            crumbs=self.crumbs(),
+            submit_label="Make the model",
+            cancel_url=self.url_of("changelist"),
+        )
+
+    def row_page(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
+        """All there is to know of one model."""
+        by = principal_of(request)
+        return self.render(request, "registry/model.html", _Page(self, request, row, by).context())
+
+    def edit_page(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
+        """Description and tags; classification and the approval rule for managers."""
+        by = principal_of(request)
+        require(by, roles.PUBLISHER, row)
+        form_class = ModelRulesForm if by.may(roles.MANAGER, row) else ModelDescriptionForm
+        initial = {name: getattr(row, name) for name in form_class.base_fields}
+        form = form_class(request.POST or None, initial=initial)
+        return self.form_page(
+            request,
+            form,
+            lambda: models.update_model(by=by, model=row, **form.cleaned_data),
+            title=f"Edit {row}",
+            crumbs=self.crumbs(row),
+            cancel_url=self.url_of("change", row.pk),
+            success="Saved.",
+        )
+
+    def move_alias(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
+        """POST: point an alias to a version."""
+        form = MoveAliasForm(row, request.POST or None)
+        done = form.run(lambda: _move(principal_of(request), form)) if form.is_valid() else None
+        if done is None:
+            by = principal_of(request)
+            page = _Page(self, request, row, by, move_form=form)
+            return self.render(request, "registry/model.html", page.context(), status=422)
+        with told(request, _moved(done)):
+            return to_page(self.url_of("change", row.pk))
+
+    def remove_alias(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
+        """POST: take an alias away."""
+        alias = request.POST.get("alias", "")
+        with told(request, f"The alias “{alias}” is gone."):
+            aliases.remove_alias(by=principal_of(request), model=row, alias=alias)
+        return to_page(self.url_of("change", row.pk))
+
+    def alias_history(
+        self, request: HttpRequest, row: RegisteredModel, alias: str
+    ) -> HttpResponse:
+        """Every move of one alias."""
+        changes = (
+            AliasChange.objects.of(row, alias)
+            .select_related("from_version", "to_version", "by", "approved_by")
+            .order_by("-at", "-pk")[:HISTORY_SHOWN]
+        )
+        context = {
+            "title": f"{row}@{alias}",
+            "intro": "Every move of this alias, newest first.",
+            "crumbs": self.crumbs(row),
+            "changes": list(changes),
+        }
+        return self.render(request, "registry/alias_history.html", context)
+
+
+def _move(by: Principal, form: MoveAliasForm) -> Alias | ApprovalRequest:
+    return aliases.move_alias(
+        by=by,
+        version=form.cleaned_data["version"],
+        alias=form.cleaned_data["alias"],
+        reason=form.cleaned_data["reason"],
+    )
+
+
+def _moved(done: Alias | ApprovalRequest) -> str:
+    if isinstance(done, ApprovalRequest):
+        return f"The move of “{done.alias}” waits for somebody else's approval."
+    return f"“{done.name}” points to version {done.version.number} now."
+
+
+class _Page:
+    """What the page of one model shows to one principal."""
+
+    def __init__(
+        self,
+        pages: RegisteredModelAdmin,
+        request: HttpRequest,
+        model: RegisteredModel,
+        by: Principal,
+        *,
+        move_form: MoveAliasForm | None = None,
+    ) -> None:
+        self.pages = pages
+        self.request = request
+        self.model = model
+        self.by = by
+        self.move_form = move_form
+
+    def context(self) -> dict[str, Any]:
+        """The context of ``registry/model.html``."""
+        by, model = self.by, self.model
+        return {
+            "title": model.name,
+            "model": model,
+            "crumbs": self.pages.crumbs(),
+            "versions": self.versions[:VERSIONS_SHOWN],
+            "aliases": self.aliases,
+            "may_publish": by.may(roles.PUBLISHER, model),
+            "may_manage": by.may(roles.MANAGER, model),
+            "has_kind": model.kind != Kind.MODEL,
+            "move_form": self.move_form or self._new_move_form(),
+            "grant_form": GrantForm(auto_id="grant_%s"),
+            "grants": model.grants.select_related("user").order_by("user__username"),
+            "pending": self._pending(),
+            "call": examples_for(self.request, model, self._called()),
+            "panels": contents_of("model", self.request, model),
+        }
+
+    @cached_property
+    def versions(self) -> list[ModelVersion]:
+        """The newest versions, with their aliases."""
+        rows = self.model.versions.select_related("created_by").prefetch_related("aliases")
+        return list(rows.defer("facts", "declared_signature").order_by("-number")[: VERSIONS_SHOWN + 1])
+
+    @cached_property
+    def aliases(self) -> list[Alias]:
+        """Where each alias points."""
+        return list(self.model.aliases.select_related("version"))
+
+    def _called(self) -> ModelVersion | None:
+        champion = next((a.version for a in self.aliases if a.name == CHAMPION), None)
+        ready = (v for v in self.versions if v.status == "ready")
+        return champion or next(ready, None)
+
+    def _new_move_form(self) -> MoveAliasForm | None:
+        if not self.by.may(roles.PUBLISHER, self.model):
+            return None
+        return MoveAliasForm(self.model)
+
+    def _pending(self) -> list[ApprovalRequest]:
+        rows = self.model.approval_requests.pending().filter(~Q(alias=""))
+        return list(rows.select_related("version", "requested_by"))
+
+

@@ -1,0 +1,107 @@
+"""The admin's site: one navigation, one dashboard, and pages that any building may add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.urls.resolvers import URLPattern
+
+from registry.admin import dashboard, reference
+from registry.admin.access import principal_of
+from registry.models import ApprovalRequest
+from registry.panels import contents_of
+
+Page = Callable[..., HttpResponse]
+
+# The groups of the navigation, in order; a model admin names one of them in ``nav_group``.
+NAV_GROUPS = ("Models", "Data", "Scoring", "People")
+
+
+@dataclass(frozen=True, slots=True)
+class NavItem:
+    """One link of the navigation. ``count`` is what waits there; 0 shows nothing."""
+
+    label: str
+    url: str
+    icon: str
+    is_current: bool
+    count: int = 0
+
+
+class ModelyardSite(AdminSite):
+    """Any active staff user may sign in; what they see and may do comes from their roles."""
+
+    site_header = "Modelyard"
+    site_title = "Modelyard"
+    index_title = "Overview"
+    site_url = None
+    enable_nav_sidebar = False
+    empty_value_display = "—"
+
+    def __init__(self, name: str = "admin") -> None:
+        super().__init__(name)
+        self._pages: list[URLPattern] = []
+
+    def add_page(self, route: str, view: Page, name: str) -> None:
+        """Mount a page of its own under the admin, for signed-in staff only."""
+        self._pages.append(path(route, self.admin_view(view), name=name))
+
+    def get_urls(self) -> list[Any]:
+        """The added pages, then Django's own."""
+        return [*self._pages, *super().get_urls()]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """What every page has: the navigation too."""
+        context: dict[str, Any] = super().each_context(request)
+        if context["has_permission"]:
+            context["nav_groups"] = list(self._navigation(request))
+            context["index_url"] = reverse(f"{self.name}:index")
+            context["docs_url"] = reference.docs_address()
+        return context
+
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """The dashboard: what there is, what waits, what happened."""
+        context = {
+            **self.each_context(request),
+            "title": self.index_title,
+            **dashboard.overview(principal_of(request)),
+            "panels": contents_of("index", request, None),
+            **(extra_context or {}),
+        }
+        request.current_app = self.name  # type: ignore[attr-defined]  # as Django's own index
+        return TemplateResponse(request, "admin/index.html", context)
+
+    def _navigation(self, request: HttpRequest) -> Iterator[tuple[str, list[NavItem]]]:
+        for group in NAV_GROUPS:
+            items = [item for _, item in sorted(self._items(request, group), key=lambda i: i[0])]
+            if items:
+                yield group, items
+
+    def _items(self, request: HttpRequest, group: str) -> Iterator[tuple[int, NavItem]]:
+        for model, admin in self._registry.items():
+            if getattr(admin, "nav_group", None) != group:
+                continue
+            if not admin.has_module_permission(request):
+                continue
+            url = reverse(f"{self.name}:{model._meta.app_label}_{model._meta.model_name}_changelist")
+            yield (
+                admin.nav_order,  # type: ignore[attr-defined]  # set beside nav_group
+                NavItem(
+                    label=str(admin.nav_label),  # type: ignore[attr-defined]
+                    url=url,
+                    icon=admin.nav_icon,  # type: ignore[attr-defined]
+                    is_current=request.path.startswith(url),
+                    count=self._waiting(request) if model is ApprovalRequest else 0,
+                ),
+            )
+
+    def _waiting(self, request: HttpRequest) -> int:
+        return ApprovalRequest.objects.visible_to(principal_of(request)).pending().count()

@@ -1,0 +1,49 @@
+"""Forms with files take the same way as REST: streamed, counted and hashed by ``registry.api.uploads``.
+
+The handlers must stand before anybody reads the body, and Django's CSRF check reads it. So the
+check is put off until they stand, and then made as always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.utils.datastructures import MultiValueDict
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+
+from registry.api.uploads import Intake
+from registry.errors import DomainError
+
+Page = Callable[..., HttpResponse]
+Caps = Callable[[], Mapping[str, int]]
+
+
+def streamed(page: Page, caps: Caps) -> Page:
+    """A page whose file parts are streamed. ``caps`` names each part and its cap in bytes.
+
+    ``page(request, refusal)`` is called with what the reading refused, or None.
+    """
+
+    @csrf_exempt
+    def view(request: HttpRequest) -> HttpResponse:
+        intake = Intake(request, caps())
+        request.upload_handlers = [intake]  # type: ignore[assignment]  # a list is what Django takes
+        try:
+            return _read(request, page)
+        finally:
+            intake.clean()
+
+    return view
+
+
+def _read(request: HttpRequest, page: Page) -> HttpResponse:
+    try:
+        _ = request.POST
+    except DomainError as error:
+        # Nothing was taken, nothing will be done: only the form is shown again.
+        request.POST = QueryDict()  # type: ignore[assignment]  # immutable, as Django's own
+        request._files = MultiValueDict()  # type: ignore[attr-defined]  # else Django reads again
+        return page(request, error)
+    answer: HttpResponse = csrf_protect(lambda r: page(r, None))(request)
+    return answer

@@ -1,0 +1,112 @@
+"""What the page of one version shows to one principal."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from django.http import HttpRequest
+
+from registry import roles
+from registry.admin.calling import base_url, version_examples
+from registry.models import ApprovalRequest, Check, ModelVersion
+from registry.models.approval_request import ApprovalSubject
+from registry.models.check import CheckName
+from registry.models.model_version import VersionStatus
+from registry.panels import contents_of
+from registry.principals import Principal
+
+MOVING = (VersionStatus.PENDING, VersionStatus.CHECKING)
+
+# What each check asks, in the order in which they run.
+QUESTIONS: dict[str, str] = {
+    CheckName.SCAN: "Are the bytes what they claim to be, and harmless to open?",
+    CheckName.LOAD: "Does the model load here, and what does it say about itself?",
+    CheckName.SIGNATURE: "Which columns does it take, and do the example rows fit?",
+    CheckName.GOLDEN: "Does it answer the example rows, as it did where it was trained?",
+    CheckName.COMPILE: "Can it be compiled, with the same answers?",
+}
+
+NEXT_STEPS: dict[str, str] = {
+    VersionStatus.PENDING: "It waits for a worker. This page follows along by itself.",
+    VersionStatus.CHECKING: "The checks are running. This page follows along by itself.",
+    VersionStatus.QUARANTINED: (
+        "Loading this format executes code from the file, so somebody other than the uploader has "
+        "to look at it first. Until then nothing of it is opened."
+    ),
+    VersionStatus.REJECTED: (
+        "It cannot be called. The check that failed says why and what to do; then upload it again "
+        "as the next version. The bytes are kept for 7 days, the evidence stays."
+    ),
+    VersionStatus.ARCHIVED: "It is out of use and cannot be called any more.",
+}
+
+
+class VersionPage:
+    """Contexts of the page and of its live part."""
+
+    def __init__(self, request: HttpRequest, version: ModelVersion, by: Principal) -> None:
+        self.request = request
+        self.version = version
+        self.by = by
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether its checks wait or run."""
+        return self.version.status in MOVING
+
+    def context(self) -> dict[str, Any]:
+        """The context of ``registry/version.html``."""
+        version, model = self.version, self.version.model
+        may_publish = self.by.may(roles.PUBLISHER, model)
+        return {
+            "title": f"{model.name} {version.number}",
+            "model": model,
+            **self.checks_context(),
+            "aliases": list(version.aliases.all()),
+            "may_publish": may_publish,
+            "may_archive": may_publish
+            and version.status in (VersionStatus.READY, VersionStatus.REJECTED),
+            "may_correct": may_publish and bool(version.signature or version.declared_signature),
+            "next_step": NEXT_STEPS.get(version.status, ""),
+            "approval": self._approval(),
+            "signature": version.signature or version.declared_signature,
+            "is_declared_only": version.signature is None and version.declared_signature is not None,
+            "artifact_url": f"{base_url(self.request)}/api/v1/models/{model.name}/versions/{version.number}/artifact",
+            "libraries": (version.facts or {}).get("libraries", {}),
+            "call": version_examples(self.request, version) if version.status == "ready" else None,
+            "panels": contents_of("version", self.request, version),
+        }
+
+    def checks_context(self) -> dict[str, Any]:
+        """The context of ``registry/version_checks.html``."""
+        return {"version": self.version, "is_moving": self.is_moving, "checks": self.checks}
+
+    @cached_property
+    def checks(self) -> list[tuple[Check, str]]:
+        """The checks in their order, each with its question."""
+        order = list(CheckName.values)
+        rows = sorted(self.version.checks.all(), key=lambda check: order.index(check.name))
+        return [(check, QUESTIONS.get(check.name, "")) for check in rows]
+
+    def _approval(self) -> dict[str, Any] | None:
+        request = (
+            ApprovalRequest.objects.filter(version=self.version, subject=ApprovalSubject.VERSION)
+            .select_related("model", "version", "requested_by", "decided_by")
+            .order_by("-id")
+            .first()
+        )
+        return decision_context(self.by, request) if request else None
+
+
+def decision_context(by: Principal, request: ApprovalRequest) -> dict[str, Any]:
+    """An approval request, and what this person may do about it: a word where it is nothing."""
+    refusal = ""
+    if by.user.pk in (request.requested_by_id, request.version.created_by_id):
+        refusal = (
+            "You asked for this, or uploaded the version: somebody else has to decide."
+        )
+    elif not by.may(roles.APPROVER, request.model):
+        refusal = f"Deciding needs the role approver on {request.model.name}."
+    is_pending = request.state == "pending"
+    return {"request": request, "may_decide": is_pending and not refusal, "refusal": refusal}

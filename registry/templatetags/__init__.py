@@ -1,0 +1,1 @@
+"""Doors: what the templates of both buildings share."""

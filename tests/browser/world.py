@@ -1,0 +1,242 @@
+"""A small registry to look at: models, versions in every state, datasets, people, keys.
+
+It is made through the actions, without a worker and without a model host: what those would find
+out is written down as they write it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+from django.contrib.auth.models import Group
+
+from registry import storage
+from registry.actions import access, aliases, datasets, models, versions
+from registry.models import (
+    ApprovalRequest,
+    Dataset,
+    DatasetVersion,
+    ModelVersion,
+    RegisteredModel,
+    User,
+)
+from registry.principals import Principal
+
+PASSWORD = "a-long-password-for-tests"
+
+SIGNATURE: dict[str, Any] = {
+    "inputs": [
+        {"name": "age", "type": "int64", "nullable": False, "min": 0, "max": 120},
+        {"name": "city", "type": "string", "nullable": True, "enum": ["Rome", "Paris", "Oslo"]},
+        {"name": "balance [EUR]", "type": "float64", "nullable": True},
+        {"name": "is member", "type": "boolean", "nullable": False},
+        {"name": "joined", "type": "date", "nullable": True},
+    ],
+    "outputs": [{"name": "prediction", "type": "string", "nullable": False}],
+    "params": [],
+}
+FACTS: dict[str, Any] = {
+    "estimator": "sklearn.pipeline.Pipeline",
+    "libraries": {"scikit-learn": "1.9.1", "numpy": "2.4.6", "skops": "0.16.0"},
+    "input_form": "frame",
+    "feature_names": ["age", "city", "balance [EUR]", "is member", "joined"],
+    "n_features": 5,
+    "columns": {},
+    "methods": ["predict", "predict_proba"],
+    "outputs": [{"name": None, "type": "string", "classes": ["no", "yes"]}],
+    "transform_names": None,
+    "numeric_only": False,
+    "tensor_shape": None,
+}
+CARD = """# Churn
+
+Who will **leave** within a month, by what we know on the first day of it.
+
+- trained on two years of customers
+- not for customers below 18
+
+| month | AUC |
+|---|---|
+| May | 0.91 |
+
+<script>alert(1)</script>
+"""
+
+
+@dataclass
+class World:
+    """Handles of what there is. ``ids`` maps a word to the row that a page shows."""
+
+    admin: User
+    owner: User
+    mate: User
+    stranger: User
+    model: RegisteredModel
+    ready: ModelVersion
+    pending: ModelVersion
+    quarantined: ModelVersion
+    rejected: ModelVersion
+    approval: ApprovalRequest
+    dataset: Dataset
+    table: DatasetVersion
+    refused: DatasetVersion
+    waiting: DatasetVersion
+    key: Any
+
+
+def make_world() -> World:
+    """All of it; nothing rings for a worker."""
+    with mock.patch("registry.queue._ring"):
+        return _make()
+
+
+def person(name: str, group: str | None = None, **values: Any) -> User:
+    """Somebody of the staff, in the group of a role or in none."""
+    user = User.objects.create_user(name, password=PASSWORD, is_staff=True, **values)
+    if group is not None:
+        user.groups.add(Group.objects.get(name=group))
+    return user
+
+
+def uploaded(by: User, model: RegisteredModel, body: bytes, **values: Any) -> ModelVersion:
+    """A pending version over these bytes."""
+    fmt = values.pop("format", "skops")
+    upload = versions.Upload(storage.put_bytes(body), fmt, values.pop("label", f"model.{fmt}"))
+    return versions.register_version(by=Principal(by), model=model, artifact=upload, **values)
+
+
+def settle(version: ModelVersion, *checks: tuple[str, str, str, dict[str, Any]]) -> ModelVersion:
+    """Write the verdicts down, as a worker would."""
+    assert ModelVersion.objects.claim_check(version.pk, lease_s=900)
+    version.refresh_from_db()
+    for name, verdict, summary, evidence in checks:
+        needs_review = verdict == "review"
+        if name == "load" and verdict == "passed":
+            versions.record_findings(version, facts=FACTS)
+        if name == "signature" and verdict in ("passed", "warned"):
+            versions.record_findings(version, signature=SIGNATURE)
+        version = versions.record_check(
+            version,
+            name,
+            "warned" if needs_review else verdict,
+            summary,
+            evidence,
+            needs_review=needs_review,
+        )
+    version.refresh_from_db()
+    return version
+
+
+GOOD_CHECKS = (
+    ("scan", "passed", "A zip of 12 members as skops writes it; every type is on the list.",
+     {"members": 12, "bytes_unpacked": 20_480, "types": ["sklearn.pipeline.Pipeline"]}),
+    ("load", "passed", "Loaded as sklearn.pipeline.Pipeline.",
+     {"estimator": "sklearn.pipeline.Pipeline", "libraries": FACTS["libraries"],
+      "input_form": "frame", "methods": ["predict", "predict_proba"]}),
+    ("signature", "warned", "5 inputs, 1 outputs.",
+     {"declared": False, "example_rows": 40,
+      "notes": ["“age” is int64: all values are whole and none is missing. Declare float64 to widen."]}),
+    ("golden", "passed", "40 example rows were scored and are kept as golden rows.",
+     {"rows": 40, "compared_with_trainer": True}),
+)  # fmt: skip
+BAD_CHECKS = (
+    GOOD_CHECKS[0],
+    GOOD_CHECKS[1],
+    ("signature", "failed", "2 of 40 example rows do not fit the signature.",
+     {"reason": "example-does-not-fit", "errors": [
+         {"row": 3, "column": "age", "code": "not-an-integer", "expected": "int64", "received": "20.7"},
+         {"row": 9, "column": "city", "code": "not-in-enum", "expected": "one of Rome, Paris, Oslo",
+          "received": "Atlantis"},
+     ], "error_count": 2}),
+)  # fmt: skip
+
+
+def _make() -> World:
+    admin = User.objects.create_superuser("admin", password=PASSWORD)
+    owner, mate = person("ada", "Publishers"), person("bo", "Approvers")
+    by = Principal(owner)
+    model = models.create_model(
+        by=by, name="churn", description=CARD, tags={"team": "retention", "tier": "1"}
+    )
+    models.create_model(by=by, name="prices", classification="confidential")
+    ready = settle(
+        uploaded(
+            owner, model, b"first", metrics={"auc": 0.9123456, "rows": 12000},
+            description="Two more months of data.",
+        ),
+        *GOOD_CHECKS,
+    )  # fmt: skip
+    second = settle(uploaded(owner, model, b"second"), *GOOD_CHECKS)
+    aliases.move_alias(by=by, version=second, alias="challenger", reason="To compare.")
+    rejected = settle(uploaded(owner, model, b"third"), *BAD_CHECKS)
+    quarantined = settle(
+        uploaded(owner, model, b"fourth", format="joblib", label="churn.joblib"),
+        ("scan", "review", "A joblib file; loading it executes code from it.",
+         {"container": "zlib", "sha256": hashlib.sha256(b"fourth").hexdigest()}),
+    )  # fmt: skip
+    pending = uploaded(owner, model, b"fifth", signature=SIGNATURE)
+    table, refused, waiting = _tables(by)
+    key, _ = access.create_api_key(by=by, user=owner, name="nightly scoring")
+    return World(
+        admin=admin,
+        owner=owner,
+        mate=mate,
+        stranger=person("eve"),
+        model=model,
+        ready=ready,
+        pending=pending,
+        quarantined=quarantined,
+        rejected=rejected,
+        approval=ApprovalRequest.objects.get(version=quarantined),
+        dataset=table.dataset,
+        table=table,
+        refused=refused,
+        waiting=waiting,
+        key=key,
+    )
+
+
+def _tables(by: Principal) -> tuple[DatasetVersion, DatasetVersion, DatasetVersion]:
+    made = []
+    for body in (b"age,city\n42,Rome\n", b"age,city\n42\n", b"age,city\n43,Oslo\n"):
+        upload = versions.Upload(storage.put_bytes(body), "csv", "customers.csv")
+        version, _ = datasets.upload_dataset(by=by, name="customers", upload=upload)
+        made.append(version)
+    ready, refused, waiting = made
+    datasets.record_ingested(ready, rows=1200, columns=COLUMNS, profile=PROFILE, parts=[])
+    datasets.record_refused(refused, errors=REFUSED, error_count=240)
+    return ready, refused, waiting
+
+
+COLUMNS = [
+    {"name": "age", "type": "int64", "nullable": False},
+    {"name": "city", "type": "string", "nullable": True},
+    {"name": "balance [EUR]", "type": "float64", "nullable": True},
+]
+PROFILE = {
+    "age": {
+        "name": "age", "type": "int64", "count": 1200, "nulls": 0, "distinct": {"exactly": 71},
+        "min": 18, "max": 88, "mean": 44.2, "std": 12.9, "quantiles": {"0.5": 43.0},
+        "histogram": {"edges": [18.0 + 3.5 * i for i in range(21)],
+                      "counts": [3, 9, 22, 41, 66, 92, 118, 130, 128, 120, 108, 94, 80, 62, 48, 34, 22, 13, 7, 3]},
+    },
+    "city": {
+        "name": "city", "type": "string", "count": 1200, "nulls": 84, "distinct": {"exactly": 3},
+        "top": [{"value": "Rome", "count": 610}, {"value": "Paris", "count": 310},
+                {"value": "Oslo", "count": 196}],
+    },
+    "balance [EUR]": {
+        "name": "balance [EUR]", "type": "float64", "count": 1200, "nulls": 7,
+        "distinct": {"more_than": 1000}, "min": -1200.5, "max": 98000.25, "mean": 4210.75,
+        "std": 9100.1, "quantiles": {"0.5": 1800.0},
+        "histogram": {"edges": [float(5000 * i) for i in range(21)],
+                      "counts": [400, 280, 160, 110, 70, 48, 35, 24, 18, 12, 9, 7, 5, 4, 3, 2, 2, 2, 1, 1]},
+    },
+}  # fmt: skip
+REFUSED = [
+    {"row": 0, "line": 2, "column": None, "code": "ragged-row", "expected": "2 fields", "received": "1 field"},
+    {"row": 4, "line": 6, "column": "age", "code": "not-an-integer", "expected": "int64", "received": "20.7"},
+]  # fmt: skip
