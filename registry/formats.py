@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from registry.errors import UnreadableArtifact
+from registry.scan.containers import FOREIGN, container_of
+from registry.scan.onnx_look import first_field_is_ir_version
 
 Trust = Literal["inert", "audited", "code"]
 HEAD_BYTES = 64
@@ -38,3 +42,77 @@ _ROWS = (
     Format("catboost", "CatBoost", (".cbm",), "inert", "catboost"),
 )
 FORMATS: dict[str, Format] = {row.key: row for row in _ROWS}
+
+_LABEL_MAX_CHARS = 80
+
+
+def sniff(head: bytes, filename: str, declared: str | None = None) -> str:
+    """The format key of a file by its first bytes (``HEAD_BYTES`` of them, or the whole file).
+
+    Bytes decide; ``declared``, and after it the suffix of ``filename``, only choose between formats
+    that begin alike. Raises UnreadableArtifact for an empty file, for bytes of no known format, and
+    where ``declared`` or a known suffix contradicts the bytes.
+    """
+    if declared is not None and declared not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise UnreadableArtifact(f"There is no format `{declared[:40]}`; known are {known}.")
+    if not head:
+        raise UnreadableArtifact("The file is empty.")
+    fitting = list(_fitting(head))
+    if not fitting:
+        raise UnreadableArtifact(_unknown(head))
+    if declared is not None:
+        if declared not in fitting:
+            raise UnreadableArtifact(
+                f"The file is declared as {declared}, but its first bytes are those of "
+                f"{' or '.join(fitting)}."
+            )
+        return declared
+    return _by_suffix(filename, fitting)
+
+
+def _fitting(head: bytes) -> Iterator[str]:
+    """The formats that begin like this, the likeliest first."""
+    container = container_of(head)
+    if container == "raw":
+        yield from ("joblib", "pickle")
+    elif container:
+        yield "joblib"
+    elif head.startswith(b"PK\x03\x04"):
+        yield from ("skops", "mlflow")
+    elif head.startswith(b"CBM1"):
+        yield "catboost"
+    elif head.startswith((b"tree\n", b"tree\r\n")):
+        yield "lightgbm"
+    elif _is_xgboost(head):
+        yield "xgboost"
+    elif first_field_is_ir_version(head):
+        yield "onnx"
+
+
+def _is_xgboost(head: bytes) -> bool:
+    """XGBoost's JSON, or the same as UBJSON: an object with ``learner`` or ``version`` first."""
+    return head.startswith(b"{") and (b"learner" in head or b"version" in head)
+
+
+def _by_suffix(filename: str, fitting: list[str]) -> str:
+    label = os.path.basename(filename.replace("\\", "/")).lower()[-_LABEL_MAX_CHARS:]
+    named = [row.key for row in _ROWS if label.endswith(row.suffixes)]
+    # joblib writes compressed files under any name that people give to pickles, and raw ones too.
+    alike = {"joblib", "pickle"}
+    for key in named:
+        if key in fitting:
+            return key
+    if named and not (alike & set(named) and alike & set(fitting)):
+        raise UnreadableArtifact(
+            f"`{label}` is named like {named[0]}, but its first bytes are those of {fitting[0]}."
+        )
+    return fitting[0]
+
+
+def _unknown(head: bytes) -> str:
+    taken = "skops, joblib, pickle (protocol 2 or later) and ONNX are taken"
+    for name, magic in FOREIGN:
+        if head.startswith(magic):
+            return f"The file is a {name}: {taken}."
+    return f"The first bytes ({head[:8].hex(' ')}) are of no known model format: {taken}."

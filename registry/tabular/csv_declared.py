@@ -92,8 +92,8 @@ class CsvCells:
     """CSV text ready for ``validate_columns``: by name, typed where all cells of a column fit.
 
     A column with a cell that does not fit is a list, with the number or the text of that cell in
-    its place. Columns that are not declared are kept as texts. ``lines`` are the physical lines of the
-    rows; they are looked for when the first is asked for.
+    its place. Columns that are not declared are kept as texts. ``lines`` are the physical lines of
+    the rows; they are looked for when the first is asked for.
     """
 
     columns: dict[str, pa.Array | list[Any]]

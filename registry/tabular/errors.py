@@ -102,6 +102,7 @@ class TabularError(CheckRefused):
         """What is wrong as JSON objects with ``line`` and ``column``; never an empty list."""
         if self.problems:
             return [p.to_json(confidential=confidential) for p in self.problems]
-        shown = {"code": self.reason, "detail": str(self)}
-        places = {key: self.evidence[key] for key in ("line", "column") if key in self.evidence}
-        return [{**places, **shown}]
+        shown: dict[str, Any] = {
+            key: self.evidence[key] for key in ("line", "column") if key in self.evidence
+        }
+        return [{**shown, "code": self.reason, "detail": str(self)}]

@@ -35,11 +35,25 @@ GROWTH_FREE_BYTES = 256 << 20
 class Reader(Protocol):
     """What every format answers; each method reads the file from its beginning."""
 
-    def names(self) -> tuple[str, ...]: ...
-    def find(self) -> tuple[Column, ...]: ...
-    def guess(self) -> tuple[Column, ...] | None: ...
-    def inferred(self, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]: ...
-    def declared(self, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]: ...
+    def names(self) -> tuple[str, ...]:
+        """The columns of the file, in its order."""
+        ...
+
+    def find(self) -> tuple[Column, ...]:
+        """Their types from every row; ``nullable`` where a row has null."""
+        ...
+
+    def guess(self) -> tuple[Column, ...] | None:
+        """Types from the first rows, None where finding them all costs no more."""
+        ...
+
+    def inferred(self, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+        """Batches by found or guessed types; raises Widened where a guess fails."""
+        ...
+
+    def declared(self, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+        """Batches by declared types; a column that is not in the file is null all over."""
+        ...
 
 
 class CsvReader:
@@ -49,18 +63,23 @@ class CsvReader:
         self._source = CsvFile(file, is_gzip=is_gzip, max_bytes=max_bytes)
 
     def names(self) -> tuple[str, ...]:
+        """The columns of the file, in its order."""
         return csv_read.read_header(self._source)
 
     def find(self) -> tuple[Column, ...]:
+        """The columns with their types, from every row."""
         return csv_read.find_columns(self._source, self.names())
 
     def guess(self) -> tuple[Column, ...] | None:
+        """Types from the first rows, or None."""
         return csv_read.first_columns(self._source, self.names())
 
     def inferred(self, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+        """Batches by found types."""
         return csv_read.inferred_batches(self._source, columns)
 
     def declared(self, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+        """Batches by declared types; raises TabularError at the end for cells that do not fit."""
         return csv_declared.declared_batches(self._source, columns)
 
 
@@ -75,6 +94,7 @@ class JsonReader:
         return read(self._file, max_bytes=self._max_bytes)
 
     def names(self) -> tuple[str, ...]:
+        """The columns of the file, in its order."""
         names: dict[str, None] = {}
         for batch in self._rows():
             for row in batch.rows:
@@ -85,6 +105,7 @@ class JsonReader:
         return tuple(names)
 
     def find(self) -> tuple[Column, ...]:
+        """The columns with their types, from every row."""
         finders = [JsonTypeFinder(name) for name in self.names()]
         for batch in self._rows():
             for finder in finders:
@@ -92,12 +113,15 @@ class JsonReader:
         return tuple(Column(f.name, f.found(), f.has_nulls) for f in finders)
 
     def guess(self) -> tuple[Column, ...] | None:
+        """Types from the first rows, or None."""
         return None
 
     def inferred(self, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+        """Batches by found types."""
         return self.declared(columns)
 
     def declared(self, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+        """Batches by declared types; raises TabularError at the end for cells that do not fit."""
         schema = schema_of(columns)
         problems = Problems()
         for batch in self._rows():
@@ -135,18 +159,23 @@ class ArrowReader:
         return size
 
     def names(self) -> tuple[str, ...]:
+        """The columns of the file, in its order."""
         return tuple(self._schema().names)
 
     def find(self) -> tuple[Column, ...]:
+        """The columns with their types, from every row."""
         return tuple(column_of(field) for field in self._schema())
 
     def guess(self) -> tuple[Column, ...] | None:
+        """Types from the first rows, or None."""
         return self.find()
 
     def inferred(self, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+        """Batches by found types."""
         return self.declared(columns)
 
     def declared(self, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+        """Batches by declared types; raises TabularError at the end for cells that do not fit."""
         schema, problems, first = schema_of(columns), Problems(), 0
         for batch in self._batches():
             arrays = [

@@ -1,0 +1,52 @@
+"""Plain: one question for every format: what is in this file, and may it be opened further.
+
+Runs in a process that is thrown away. Every read has a cap, and whatever goes wrong is a refusal
+with a reason: nothing passes because a check could not be made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from registry.scan.containers import look_at_pickle
+from registry.scan.finding import Finding, Refused, shown
+from registry.scan.onnx_look import look_at_onnx
+from registry.scan.skops_look import look_at_skops
+
+Look = Callable[[BinaryIO, int, dict[str, Any]], Finding]
+_LOOKS: dict[str, Look] = {
+    "skops": look_at_skops,
+    "onnx": look_at_onnx,
+    "joblib": look_at_pickle,
+    "pickle": look_at_pickle,
+}
+# What a file that defies a reader is refused as.
+_UNREADABLE = {"skops": "zip-damaged", "onnx": "onnx-malformed"}
+
+
+def look(file: BinaryIO, size: int, format: str) -> Finding:
+    """The finding on ``size`` bytes of ``file`` as ``format``, a key of the table of formats.
+
+    Never raises on account of the file's content.
+    """
+    evidence: dict[str, Any] = {"format": format, "size_bytes": size}
+    try:
+        return _looked(file, size, format, evidence)
+    except Refused as refused:
+        return refused.finding(evidence)
+    except (ArithmeticError, LookupError, ValueError, RecursionError, MemoryError, OSError) as bug:
+        # A hole in a reader is no way in.
+        reason = _UNREADABLE.get(format, "container-damaged")
+        return Refused(reason, f"The file cannot be read ({type(bug).__name__})").finding(evidence)
+
+
+def _looked(file: BinaryIO, size: int, format: str, evidence: dict[str, Any]) -> Finding:
+    read = _LOOKS.get(format)
+    if read is None:
+        found = f"Files of the format {shown(format)} are not looked at"
+        raise Refused("format-not-supported-yet", found)
+    if not size:
+        raise Refused("empty-file", "The file is empty")
+    file.seek(0)
+    return read(file, size, evidence)
