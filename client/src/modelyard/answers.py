@@ -94,19 +94,19 @@ def _transformed(estimator: Any, example: Any) -> dict[str, Any] | None:
     rows = table.to_numpy() if hasattr(table, "to_numpy") else _dense(table)
     if table.shape[1] == 1:
         return {"predictions": _cells(rows[:, 0])}
-    names = _column_names(estimator, table)
+    names = _column_names(estimator, table.shape[1])
     if names is None:
         return None
     return {"predictions": [dict(zip(names, _cells(row), strict=True)) for row in rows]}
 
 
-def _column_names(estimator: Any, table: Any) -> list[str] | None:
-    if hasattr(table, "columns"):
-        return [str(name) for name in table.columns]
+def _column_names(estimator: Any, width: int) -> list[str] | None:
+    """The names that the estimator itself gives: the service has no others to go by."""
     try:
-        return [str(name) for name in estimator.get_feature_names_out()]
+        names = [str(name) for name in estimator.get_feature_names_out()]
     except Exception:  # absent, or raised by a step that has none
         return None
+    return names if len(names) == width > 0 else None
 
 
 def _dense(matrix: Any) -> Any:
