@@ -54,17 +54,26 @@ def check_tags(tags: object, *, pointer: str = "/tags") -> dict[str, str]:
 
 
 def check_metrics(metrics: object, *, pointer: str = "/metrics") -> dict[str, float]:
-    """An object of finite numbers. Raises InvalidField, which names the metric."""
+    """An object of finite numbers. Raises InvalidField, which names the metric.
+
+    A whole number that no 64 bits hold becomes the nearest float: answers could not show it.
+    """
     if not isinstance(metrics, Mapping) or len(metrics) > METRICS_MAX:
         raise InvalidField("An object of numbers was expected.", pointer=pointer)
+    checked = {}
     for key, value in metrics.items():
         if not isinstance(key, str) or not _is_tag_text(key):
             raise InvalidField("A metric's name is a text.", pointer=pointer)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InvalidField("A metric is a number.", pointer=f"{pointer}/{key}")
-        if not math.isfinite(value):
+        try:
+            as_float = float(value)
+        except OverflowError:
+            as_float = math.inf
+        if not math.isfinite(as_float):
             raise InvalidField("A metric is a finite number.", pointer=f"{pointer}/{key}")
-    return dict(metrics)
+        checked[key] = value if abs(value) < 2**63 else as_float
+    return checked
 
 
 def changed(row: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
