@@ -46,9 +46,12 @@ def typed(cells: Sequence[Any] | pa.Array, column: Column) -> pa.Array | None:
     try:
         if isinstance(cells, pa.Array):
             return _tensor_array(cells, column) if column.shape else scalars(cells, column.dtype)
-        if set(map(type, cells)) & {Missing}:
+        kinds = set(map(type, cells))
+        if Missing in kinds:
             cells = [None if cell is MISSING else cell for cell in cells]
-        return _tensor_list(cells, column) if column.shape else _listed(cells, column.dtype)
+        if column.shape:
+            return _tensor_list(cells, column)
+        return _listed(cells, kinds - {NoneType, Missing}, column.dtype)
     # NotImplementedError is Arrow's for a cast that it does not know.
     except (pa.ArrowException, OverflowError, UnicodeEncodeError, NotImplementedError):
         return None
@@ -94,8 +97,8 @@ def plain(array: pa.Array) -> pa.Array:
     return array.cast(pa.float32()) if pa.types.is_float16(kind) else array
 
 
-def _listed(cells: Sequence[Any], dtype: DType) -> pa.Array | None:
-    kinds = set(map(type, cells)) - {NoneType}
+def _listed(cells: Sequence[Any], kinds: set[type], dtype: DType) -> pa.Array | None:
+    """Python values, of these types where they are not None."""
     if not kinds <= _PYTHON_KINDS[dtype.kind]:
         return None
     if dtype.kind == "integer" and float in kinds:
@@ -199,7 +202,10 @@ def _tensor_array(array: pa.Array, column: Column) -> pa.Array | None:
 
 def _tensor_list(cells: Sequence[Any], column: Column) -> pa.Array | None:
     nested = tensors.unnest_list(cells, column.shape or ())
-    return None if nested is None else _renested(nested, _listed(nested.leaf, column.dtype))
+    if nested is None:
+        return None
+    kinds = set(map(type, nested.leaf))  # a null element is of no kind: it takes the slow way
+    return _renested(nested, _listed(nested.leaf, kinds, column.dtype))
 
 
 def _renested(nested: tensors.Nested, leaf: pa.Array | None) -> pa.Array | None:
