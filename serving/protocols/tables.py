@@ -5,7 +5,7 @@ Used for CSV, Arrow and Parquet answers and for the results of batch jobs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -46,7 +46,7 @@ def answer_columns(answer: Answer) -> Iterator[tuple[str, pa.Array]]:
                 yield free, presentable(array)
 
 
-def input_names(inputs: list[str], answers: dict[str, pa.Array]) -> list[str]:
+def input_names(inputs: Sequence[str], answers: Collection[str]) -> list[str]:
     """The names of the kept inputs beside these answer columns."""
     taken = set(answers) | (set(inputs) - set(answers))
     names = []
