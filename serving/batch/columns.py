@@ -15,6 +15,7 @@ from registry.signature.types import Signature
 from serving.protocols.tables import input_names
 
 NAMES_SHOWN = 20
+REJECT_COLUMNS = ("row", "column", "code", "received")
 
 
 class OnRowError(StrEnum):
@@ -94,6 +95,19 @@ def columns_without_rows(
     )
     renamed = [{**column, "name": name} for column, name in zip(kept, names, strict=True)]
     return renamed + [dict(column) for column in outputs]
+
+
+def reject_columns(keys: Sequence[Mapping[str, Any]], *, hides_cells: bool) -> list[dict[str, Any]]:
+    """The columns of rejects as JSON: row, keys, column, code and, unless hidden, received."""
+    described: list[dict[str, Any]] = [{"name": "row", "type": "int64", "nullable": False}]
+    described += [{**key, "name": key_name(key["name"])} for key in keys]
+    texts = ("column", "code") if hides_cells else ("column", "code", "received")
+    return described + [{"name": name, "type": "string", "nullable": True} for name in texts]
+
+
+def key_name(name: str) -> str:
+    """What a key is called among rejects: one with a name of ours becomes ``input.<name>``."""
+    return f"input.{name}" if name in REJECT_COLUMNS else name
 
 
 def _type_of(arrow: pa.DataType) -> dict[str, Any]:

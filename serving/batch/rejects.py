@@ -11,9 +11,9 @@ import pyarrow as pa
 from registry.errors import PROBLEMS_SHOWN, RowProblem
 from registry.signature.types import Signature
 from registry.signature.validate import Validated
+from serving.batch.columns import key_name
 
 Validate = Callable[[pa.Table], Validated]
-OWN_COLUMNS = ("row", "column", "code", "received")
 
 
 def every_problem(validated: Validated, inputs: pa.Table, validate: Validate) -> list[RowProblem]:
@@ -49,18 +49,12 @@ def rejects_table(
     rows = np.array([problem.row for problem in problems], dtype=np.int64)
     columns: dict[str, pa.Array] = {"row": pa.array(rows + first_row)}
     for name in keys.column_names:
-        shown = f"input.{name}" if name in OWN_COLUMNS else name
-        columns[shown] = keys.column(name).take(pa.array(rows)).combine_chunks()
+        columns[key_name(name)] = keys.column(name).take(pa.array(rows)).combine_chunks()
     columns["column"] = pa.array([problem.column for problem in problems], pa.string())
     columns["code"] = pa.array([problem.code for problem in problems], pa.string())
     if not hides_cells:
         columns["received"] = pa.array([problem.received for problem in problems], pa.string())
     return pa.RecordBatch.from_pydict(columns)
-
-
-def rejects_schema(keys: pa.Schema, *, hides_cells: bool) -> pa.Schema:
-    """The schema of ``rejects_table``, for a job that rejected nothing."""
-    return rejects_table([], keys.empty_table(), 0, hides_cells=hides_cells).schema
 
 
 def model_failed(row: int) -> RowProblem:

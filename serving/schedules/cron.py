@@ -26,6 +26,8 @@ WRITTEN_OUT = {
 FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 CRON_MAX_CHARS = 200
 NEXT_RUNS = 5
+# Longer than clocks are ever put back.
+_ANY_CHANGE = timedelta(hours=3)
 # Any date of the calendar; the search runs over 50 years and leap days come back every 8 at most.
 _PROBE = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -74,9 +76,7 @@ def due_after(cron: str, zone: str, after: datetime) -> Iterator[datetime]:
     within 50 years.
     """
     last = after.astimezone(UTC)
-    # From before the gap or the repeated hour: local times say nothing about the order in there.
-    start = (after - timedelta(hours=3)).astimezone(ZoneInfo(zone))
-    for due in CronSim(cron, start):
+    for due in CronSim(cron, _start(after, ZoneInfo(zone))):
         if due.astimezone(UTC) > last:
             last = due.astimezone(UTC)
             yield due
@@ -92,6 +92,15 @@ def first_due(cron: str, zone: str, after: datetime) -> datetime | None:
     for due in due_after(cron, zone, after):
         return due.astimezone(UTC)
     return None
+
+
+def _start(after: datetime, zone: ZoneInfo) -> datetime:
+    """Where the walk begins: where clocks have just changed, from before the change.
+
+    cronsim walks in local time, which says nothing about the order in a repeated hour.
+    """
+    here, before = after.astimezone(zone), (after - _ANY_CHANGE).astimezone(zone)
+    return before if before.utcoffset() != here.utcoffset() else here
 
 
 def _written_out(word: str) -> str:

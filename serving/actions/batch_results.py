@@ -1,0 +1,77 @@
+"""The rows that a job gives back: where they lie, and who may read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from registry.errors import NotAllowed, StateConflict
+from registry.models import Dataset
+from registry.principals import Principal
+from serving.actions.batch_jobs import column_names
+from serving.batch.columns import kept_columns, key_columns, reject_columns
+from serving.models import BatchJob
+from serving.models.batch_job import JobState
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table in Parquet parts, in row order; ``name`` is that of a file without its suffix."""
+
+    name: str
+    parts: Sequence[Mapping[str, Any]]
+    columns: Sequence[Mapping[str, Any]]
+
+
+def results_of(job: BatchJob, *, by: Principal) -> Rows:
+    """The scored rows of a job that has ended well.
+
+    Raises StateConflict before the end and for a job without results, NotAllowed.
+    """
+    _require_rows(by, job)
+    if job.output is None or job.state not in (
+        JobState.COMPLETED,
+        JobState.COMPLETED_WITH_REJECTS,
+    ):
+        raise StateConflict(f"The job is {job.state}: it has no results{_yet(job)}.")
+    return Rows(job.output_name, job.output.parts, job.output.columns)
+
+
+def rejects_of(job: BatchJob, *, by: Principal) -> Rows:
+    """The rejected rows of a job that has ended, also of what a failed one has found so far.
+
+    Raises StateConflict before the end, NotAllowed.
+    """
+    _require_rows(by, job)
+    if job.is_active:
+        raise StateConflict(f"The job is {job.state}: its rejects are not complete yet.")
+    lying = job.chunks.exclude(rejects_name="").in_row_order()
+    parts = [
+        {"name": name, "sha256": sha256, "rows": rejects}
+        for name, sha256, rejects in lying.values_list("rejects_name", "rejects_sha256", "rejects")
+    ]
+    return Rows(f"{job.output_name}-rejects", parts, _reject_columns(job))
+
+
+def may_read_rows(by: Principal, job: BatchJob) -> bool:
+    """Whether the dataset, or the output, is one that the principal may see."""
+    wanted = {job.dataset_id, job.output.dataset_id if job.output else None} - {None}
+    return Dataset.objects.visible_to(by).filter(pk__in=wanted).exists()
+
+
+def _require_rows(by: Principal, job: BatchJob) -> None:
+    if not may_read_rows(by, job):
+        raise NotAllowed("This needs the role viewer on the job's dataset or on its output.")
+
+
+def _reject_columns(job: BatchJob) -> list[dict[str, Any]]:
+    names = column_names(job.dataset_version)
+    wanted = [name for name in names if name in set(job.keep_columns or names)]
+    keys = key_columns(kept_columns(wanted, names), job.version.parsed_signature)
+    by_name = {column["name"]: column for column in job.dataset_version.columns}
+    return reject_columns([by_name[name] for name in keys], hides_cells=job.hides_cells)
+
+
+def _yet(job: BatchJob) -> str:
+    return " yet" if job.is_active else ""

@@ -1,0 +1,195 @@
+"""Doors: batch jobs, their results and their rejects."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db.models import Q, QuerySet
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import path
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from registry.api.bodies import datasets, models, versions  # noqa: F401  (their kinds come first)
+from registry.api.describe import describe
+from registry.api.downloads import WRITTEN, send_parts
+from registry.api.idempotency import Answer, once
+from registry.api.parameters import EXPAND, PAGING, SEARCH, Parameter, ordered, ordering
+from registry.api.resource import Resource
+from registry.errors import JobNotFound
+from registry.models import Dataset, RegisteredModel
+from registry.tabular import FORMATS
+from serving.actions.batch_jobs import cancel_job, create_job, find_job, retry_job
+from serving.actions.batch_results import Rows, rejects_of, results_of
+from serving.api import batch_lineage
+from serving.api.batch_bodies import BatchJobIn, BatchJobOut, visible_jobs
+from serving.models import BatchJob
+from serving.models.batch_job import JobState
+
+_ORDERS = ("created_at", "state")
+_STATE = Parameter("state", "Only this state.", choices=tuple(JobState.values))
+_MODEL = Parameter("model", "Only jobs of this model.")
+_DATASET = Parameter("dataset", "Only jobs on this dataset.")
+_SCHEDULE = Parameter("schedule", "Only jobs of this schedule.")
+_FORMAT = Parameter("format", "`csv` when left out.", choices=WRITTEN)
+_SAFE = Parameter(
+    "safe", "Keep spreadsheets from taking texts for formulas; always so in a session.", "boolean"
+)
+_FILE_TYPES = tuple(FORMATS[key].media_types[0] for key in WRITTEN)
+
+batch_lineage.register()
+
+
+class BatchJobs(Resource):
+    """``/batch-jobs``"""
+
+    @describe(
+        "batch_jobs_list",
+        "The batch jobs that you may see",
+        answers={200: BatchJobOut},
+        is_list=True,
+        query=(
+            *PAGING,
+            SEARCH,
+            ordering(*_ORDERS),
+            EXPAND,
+            _STATE,
+            _MODEL,
+            _DATASET,
+            _SCHEDULE,
+        ),
+    )
+    def get(self, request: Request) -> Response:
+        """One page of jobs, newest first."""
+        rows = _narrowed(visible_jobs(self.by), self.query)
+        return self.page(_in_order(rows, self.query.get("ordering")), "batch-job")
+
+    @describe(
+        "batch_jobs_create",
+        "Score a dataset",
+        body=BatchJobIn,
+        answers={202: BatchJobOut},
+        is_creating=True,
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Accept a job; the versions of model and dataset are pinned from now on."""
+        values = BatchJobIn.read(request.data)
+
+        def work() -> Answer:
+            shown = self.shown(create_job(by=self.by, **values), "batch-job")
+            return Answer(202, shown, {"Location": shown["url"]})
+
+        return once(request, request.data, work)
+
+
+class _OneJob(Resource):
+    def job(self, id: str) -> BatchJob:
+        """The job of the path. Raises JobNotFound."""
+        try:
+            return find_job(self.by, uuid.UUID(id))
+        except ValueError:
+            raise JobNotFound("There is no batch job with this id.") from None
+
+
+class BatchJobDoor(_OneJob):
+    """``/batch-jobs/{id}``"""
+
+    @describe("batch_jobs_get", "One batch job", answers={200: BatchJobOut}, query=(EXPAND,))
+    def get(self, request: Request, id: str) -> Response:
+        """The job and how far it has come."""
+        return self.one(self.job(id), "batch-job")
+
+
+class BatchJobCancel(_OneJob):
+    """``/batch-jobs/{id}/cancel``"""
+
+    @describe("batch_jobs_cancel", "Stop a batch job for good", answers={200: BatchJobOut})
+    def post(self, request: Request, id: str) -> Response:
+        """Cancel; what has been scored of it is not kept."""
+        return self.one(cancel_job(by=self.by, job=self.job(id)), "batch-job")
+
+
+class BatchJobRetry(_OneJob):
+    """``/batch-jobs/{id}/retry``"""
+
+    @describe(
+        "batch_jobs_retry", "Run again what failed or was rejected", answers={202: BatchJobOut}
+    )
+    def post(self, request: Request, id: str) -> Response:
+        """Only from ``failed`` and ``completed_with_rejects``; clean chunks stay as they are."""
+        job = retry_job(by=self.by, job=self.job(id))
+        return Response(self.shown(job, "batch-job"), status=202)
+
+
+class _Download(_OneJob):
+    def send(self, rows: Rows) -> HttpResponseBase:
+        """The rows as a stream in the asked format."""
+        safe = self.by.api_key is None or self.query.get("safe", False)
+        format = self.query.get("format", "csv")
+        return send_parts(rows.parts, rows.columns, format, name=rows.name, safe=safe)
+
+
+class BatchJobResults(_Download):
+    """``/batch-jobs/{id}/results``"""
+
+    @describe(
+        "batch_jobs_results",
+        "The scored rows, in the order of the dataset",
+        answers={200: _FILE_TYPES},
+        query=(_FORMAT, _SAFE),
+    )
+    def get(self, request: Request, id: str) -> HttpResponseBase:
+        """Kept input columns, then predictions and probabilities; rejected rows are not in it."""
+        return self.send(results_of(self.job(id), by=self.by))
+
+
+class BatchJobRejects(_Download):
+    """``/batch-jobs/{id}/rejects``"""
+
+    @describe(
+        "batch_jobs_rejects",
+        "The rejected rows, one line for each refused cell",
+        answers={200: _FILE_TYPES},
+        query=(_FORMAT, _SAFE),
+    )
+    def get(self, request: Request, id: str) -> HttpResponseBase:
+        """``row``, keys, ``column``, ``code`` and, unless confidential, ``received``."""
+        return self.send(rejects_of(self.job(id), by=self.by))
+
+
+def _narrowed(rows: QuerySet[BatchJob], query: dict[str, str]) -> QuerySet[BatchJob]:
+    if "state" in query:
+        rows = rows.filter(state=query["state"])
+    if "model" in query:
+        rows = rows.filter(model__in=RegisteredModel.objects.named(query["model"]))
+    if "dataset" in query:
+        rows = rows.filter(dataset__in=Dataset.objects.named(query["dataset"]))
+    if "schedule" in query:
+        rows = rows.filter(slots__schedule__name__iexact=query["schedule"])
+    if text := query.get("search"):
+        # By way of the few names: the many jobs have no text of their own.
+        rows = rows.filter(
+            Q(model__in=RegisteredModel.objects.filter(name__icontains=text))
+            | Q(dataset__in=Dataset.objects.filter(name__icontains=text))
+        )
+    return rows
+
+
+def _in_order(rows: QuerySet[BatchJob], asked: str | None) -> QuerySet[BatchJob]:
+    checked = ordered(rows, asked, _ORDERS)
+    keys = asked.replace("created_at", "id").split(",") if asked else []
+    # Ids are made in the order of time, and have an index.
+    return checked.order_by(*keys, *([] if {"id", "-id"} & set(keys) else ["-id"]))
+
+
+_JOB = "batch-jobs/<str:id>"
+
+urlpatterns = [
+    path("batch-jobs", BatchJobs.as_view()),
+    path(_JOB, BatchJobDoor.as_view()),
+    path(f"{_JOB}/cancel", BatchJobCancel.as_view()),
+    path(f"{_JOB}/retry", BatchJobRetry.as_view()),
+    path(f"{_JOB}/results", BatchJobResults.as_view()),
+    path(f"{_JOB}/rejects", BatchJobRejects.as_view()),
+]

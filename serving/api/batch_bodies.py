@@ -1,0 +1,224 @@
+"""Batch jobs as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Now
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from registry.api.kinds import KINDS, Edge, Kind, Loaded, add_kind, to_many, to_one
+from registry.api.shapes import (
+    NAME_OR_ROW,
+    In,
+    Json,
+    NameOrRow,
+    NumberOrRow,
+    Out,
+    Text,
+    Texts,
+    Whole,
+)
+from registry.principals import Principal
+from serving.actions.batch_jobs import KEEP_ALL
+from serving.batch.columns import OnRowError
+from serving.batch.progress import fraction_done, seconds_left
+from serving.batch.ranges import CHUNK_ROWS, MAX_CHUNK_ROWS
+from serving.models import BatchChunk, BatchJob
+from serving.models.batch_chunk import ChunkState
+from serving.models.batch_job import JobState
+
+_WELL_ENDED = (JobState.COMPLETED, JobState.COMPLETED_WITH_REJECTS)
+
+
+@extend_schema_field(
+    {"oneOf": [{"const": KEEP_ALL}, {"type": "array", "items": {"type": "string"}}]}
+)
+class KeepColumns(Json):
+    """``"all"``, or a list of column names."""
+
+
+class JobOptions(In):
+    """How the rows are scored; schedules take the same."""
+
+    version = Whole(required=False, allow_null=True)
+    outputs = Texts(required=False, allow_null=True)
+    keep_columns = KeepColumns(required=False)
+    on_row_error = Text(required=False, help_text=f"One of {', '.join(OnRowError)}.")
+    chunk_rows = Whole(
+        required=False,
+        allow_null=True,
+        help_text=f"At most {MAX_CHUNK_ROWS:,}; {CHUNK_ROWS:,} when left out.",
+    )
+
+
+class BatchJobIn(JobOptions):
+    """A dataset to be scored."""
+
+    model = Text(help_text="A name, or `name@alias`.")
+    dataset = Text(help_text="A name for its newest version, or `name@number`.")
+
+
+class ChunkCounts(serializers.Serializer[Any]):
+    """How many chunks stand where."""
+
+    pending = serializers.IntegerField()
+    leased = serializers.IntegerField()
+    done = serializers.IntegerField()
+    failed = serializers.IntegerField()
+
+
+class JobError(serializers.Serializer[Any]):
+    """Why a job failed; ``errors`` names rows where rows are the reason."""
+
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    errors = serializers.ListField(child=serializers.DictField(), required=False)
+
+
+class BatchJobOut(Out):
+    """A batch job. ``rows_done`` counts rejected rows too, so that it ends at ``rows_total``.
+
+    ``rows_total`` is null until the dataset was read, ``eta_s`` unless the job runs and has done
+    something; ``paused_reason`` says why it waits, and it goes on by itself.
+    """
+
+    kind_key = "batch-job"
+
+    id = serializers.UUIDField()
+    model = NameOrRow(source="model.name")
+    version = NumberOrRow(source="version.number")
+    ref = serializers.CharField(source="model_ref")
+    dataset = serializers.SerializerMethodField()
+    outputs = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    keep_columns = serializers.SerializerMethodField()
+    on_row_error = serializers.CharField()
+    chunk_rows = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=JobState.choices)
+    rows_total = serializers.IntegerField(allow_null=True)
+    rows_done = serializers.IntegerField()
+    rows_rejected = serializers.IntegerField()
+    progress = serializers.SerializerMethodField()
+    eta_s = serializers.SerializerMethodField()
+    chunks = serializers.SerializerMethodField()
+    paused_reason = serializers.SerializerMethodField()
+    output_dataset = serializers.SerializerMethodField()
+    error = serializers.SerializerMethodField()
+    created_by = serializers.CharField(source="created_by.username")
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+    def path_of(self, row: BatchJob) -> str:
+        """The path of the job."""
+        return f"/batch-jobs/{row.pk}"
+
+    def neighbours(self, row: BatchJob) -> dict[str, str | None]:
+        """What it scores with, what it reads, and what came of it."""
+        path, model, read = self.path_of(row), f"/models/{row.model.name}", row.dataset_version
+        has_results = row.state in _WELL_ENDED
+        output = row.output
+        sees_output = output is not None and self._sight.sees_dataset(output.dataset_id)
+        return {
+            "model": model,
+            "version": f"{model}/versions/{row.version.number}",
+            "dataset": f"/datasets/{row.dataset.name}",
+            "dataset_version": f"/datasets/{row.dataset.name}/versions/{read.number}",
+            "results": f"{path}/results" if has_results else None,
+            "rejects": None if row.is_active else f"{path}/rejects",
+            "output_dataset": f"/datasets/{row.output_name}" if sees_output else None,
+            "cancel": f"{path}/cancel",
+            "retry": f"{path}/retry",
+            "lineage": f"/lineage/batch-job/{row.pk}",
+        }
+
+    @extend_schema_field(NAME_OR_ROW)
+    def get_dataset(self, row: BatchJob) -> str:
+        """``name@number`` of what is read."""
+        return f"{row.dataset.name}@{row.dataset_version.number}"
+
+    @extend_schema_field(
+        {"oneOf": [{"const": KEEP_ALL}, {"type": "array", "items": {"type": "string"}}]}
+    )
+    def get_keep_columns(self, row: BatchJob) -> str | list[str]:
+        """``"all"`` or names."""
+        return KEEP_ALL if row.keep_columns is None else list(row.keep_columns)
+
+    def get_progress(self, row: BatchJob) -> float:
+        """Between 0 and 1, by rows."""
+        has_ended_well = row.state in _WELL_ENDED
+        return fraction_done(row.rows_total, row.rows_done, has_ended_well=has_ended_well)
+
+    def get_eta_s(self, row: Any) -> int | None:
+        """Seconds left at the pace so far."""
+        if row.state != JobState.RUNNING or row.started_at is None:
+            return None
+        elapsed_s = (row.now - row.started_at).total_seconds()
+        return seconds_left(row.rows_total, row.rows_done, elapsed_s)
+
+    @extend_schema_field(ChunkCounts)
+    def get_chunks(self, row: Any) -> dict[str, int]:
+        """How many chunks stand where."""
+        return {state: getattr(row, f"chunks_{state}") for state in ChunkState.values}
+
+    def get_paused_reason(self, row: BatchJob) -> str | None:
+        """Why a running job waits; null while it goes on."""
+        return row.paused_reason or None
+
+    @extend_schema_field(NAME_OR_ROW)
+    def get_output_dataset(self, row: BatchJob) -> str | None:
+        """The dataset of the results; null before the end."""
+        return row.output_name if row.output_id else None
+
+    @extend_schema_field(JobError(allow_null=True))
+    def get_error(self, row: BatchJob) -> Any:
+        """Why it failed; null otherwise."""
+        return row.error
+
+
+def visible_jobs(by: Principal) -> QuerySet[BatchJob]:
+    """Visible jobs with all that writing them out needs."""
+    counts = {f"chunks_{state}": _count_of(state) for state in ChunkState.values}
+    return (
+        BatchJob.objects.visible_to(by)
+        .select_related("model", "version", "dataset", "dataset_version", "output", "created_by")
+        .defer(
+            "output_columns",
+            *(f"version__{name}" for name in ("signature", "facts", "declared_signature")),
+            *(f"dataset_version__{name}" for name in ("columns", "profile", "parts", "errors")),
+            *(f"output__{name}" for name in ("columns", "profile", "parts", "errors")),
+        )
+        .annotate(now=Now(), **counts)
+    )
+
+
+def _count_of(state: str) -> Coalesce:
+    chunks = BatchChunk.objects.filter(job=OuterRef("pk"), state=state).order_by()
+    counted = chunks.values("job").annotate(count=Count("pk")).values("count")
+    return Coalesce(Subquery(counted), 0)
+
+
+def _outputs(rows: Sequence[BatchJob], by: Principal) -> Loaded:
+    ids = {row.pk: row.output.dataset_id for row in rows if row.output}
+    found = {d.pk: d for d in KINDS["dataset"].rows(by).filter(pk__in=set(ids.values()))}
+    return {pk: [found[dataset]] for pk, dataset in ids.items() if dataset in found}
+
+
+add_kind(
+    Kind(
+        "batch-job",
+        BatchJobOut,
+        visible_jobs,
+        {
+            "model": to_one("model", "model"),
+            "version": to_one("version", "version"),
+            "dataset": to_one("dataset-version", "dataset_version"),
+            "output_dataset": Edge("dataset", _outputs),
+        },
+    )
+)
+for _kind in ("model", "version", "dataset"):
+    KINDS[_kind].edges["batch_jobs"] = to_many("batch-job", _kind)
