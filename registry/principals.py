@@ -79,7 +79,12 @@ class Principal:
         return self.has_scope_for(role) and roles.rank(self.role_on(governed)) >= roles.rank(role)
 
     def may_everywhere(self, role: str) -> bool:
-        """The same for what is not about one model or dataset, such as making a new one."""
+        """The same for what is not about one model or dataset, such as making a new one.
+
+        A key that is limited to models manages nothing beyond them.
+        """
+        if role == roles.MANAGER and self.model_ids is not None:
+            return False
         return self.has_scope_for(role) and roles.rank(self.global_role) >= roles.rank(role)
 
     def _granted(self, governed: Governed) -> str | None:

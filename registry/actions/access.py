@@ -48,10 +48,7 @@ def create_api_key(
     if expires_at is not None and expires_at <= timezone.now():
         raise InvalidField("The key would have expired already.", pointer="/expires_at")
     limited_to = None if models is None else _models_of(user, models)
-    if by.model_ids is not None and (
-        limited_to is None or not {m.pk for m in limited_to} <= by.model_ids
-    ):
-        raise NotAllowed("The new key would reach further than the key that makes it.")
+    _check_reach(by, limited_to, expires_at)
     key, text = _insert(user, name, scopes, limited_to, expires_at)
     audit.record(by, "api_key.create", key, after={"user": str(user), "scopes": list(scopes)})
     return key, text
@@ -64,6 +61,7 @@ def rotate_api_key(*, by: Principal, key: ApiKey) -> tuple[ApiKey, str]:
     _refuse_dead(key)
     limited_to = None if key.all_models else list(key.limited_to.all())
     _check_scopes(by, key.user, key.scopes)
+    _check_reach(by, limited_to, key.expires_at)
     successor, text = _insert(key.user, key.name, key.scopes, limited_to, key.expires_at)
     ApiKey.objects.filter(pk=key.pk).update(revoked_at=timezone.now())
     audit.record(by, "api_key.rotate", key, after={"successor": successor.public_id})
@@ -169,6 +167,22 @@ def _check_scopes(by: Principal, user: User, scopes: Sequence[str]) -> None:
             )
         if not by.has_scope_for(role):
             raise NotAllowed("The new key would reach further than the key that makes it.")
+
+
+def _check_reach(
+    by: Principal, limited_to: Sequence[RegisteredModel] | None, expires_at: datetime | None
+) -> None:
+    """A key makes no key for more models, and none that outlives it."""
+    if by.api_key is None:
+        return
+    ends_at = by.api_key.expires_at
+    outlives = ends_at is not None and (expires_at is None or expires_at > ends_at)
+    reached = by.model_ids
+    is_wider = reached is not None and (
+        limited_to is None or not {m.pk for m in limited_to} <= reached
+    )
+    if outlives or is_wider:
+        raise NotAllowed("The new key would reach further than the key that makes it.")
 
 
 def _models_of(user: User, names: Iterable[str]) -> list[RegisteredModel]:
