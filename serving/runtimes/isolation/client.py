@@ -48,7 +48,7 @@ OpenArtifact = Callable[[], BinaryIO]
 MAX_KEPT = 64
 ATTEMPTS = 3
 # How long after the deadline the end of the child is waited for: it dies by the same clock.
-GRACE_S = 1.0
+GRACE_S = 1.5
 FATE_WAIT_S = 3.0
 
 
@@ -189,13 +189,16 @@ class HostClient:
         if "need" in told:
             return "need"
         connection.child, connection.number = int(told["child"]), int(told["conn"])
+        connection.was_loading = bool(told["loading"])
         return "child"
 
     def _await_ready(self, connection: Connection, clock: Clock) -> None:
         try:
             told = connection.receive(clock).header
         except TimeoutError as error:
-            raise ModelLoading("The model is still being loaded.", retry_after_s=2) from error
+            if connection.was_loading:
+                raise ModelLoading("The model is being loaded.", retry_after_s=2) from error
+            raise _busy() from error
         except (EOFError, OSError, ProtocolError):
             self._explain(connection)
         if "error" in told:
@@ -288,6 +291,10 @@ def _answer_of(frame: Frame, batch: pa.RecordBatch) -> Answer:
     if answer.n_rows != batch.num_rows:
         raise HostError("The model gave another number of answers than it was given rows.")
     return answer
+
+
+def _busy() -> HostBusy:
+    return HostBusy("The model was busy until the deadline.", retry_after_s=1)
 
 
 def _unreadable() -> HostError:

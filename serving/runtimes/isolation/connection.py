@@ -40,11 +40,15 @@ class Clock:
 
 @dataclass(slots=True)
 class Connection:
-    """``child`` and ``number`` are the host's names for the process and for this connection."""
+    """``child`` and ``number`` are the host's names for the process and for this connection.
+
+    ``was_loading``: the process was not ready yet when the connection was handed to it.
+    """
 
     sock: socket.socket
     child: int = 0
     number: int = 0
+    was_loading: bool = False
 
     def exchange(
         self,

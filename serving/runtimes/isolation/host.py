@@ -36,8 +36,8 @@ LOAD_TIMEOUT_S = 60.0
 MAX_FDS_IN_FRAME = 2
 GUEST_PATIENCE_S = 60.0
 # How often the parent looks round; at least that often, since every event counts too.
-ROUND_S = 1.0
-OVERDUE_GRACE_S = 0.5
+ROUND_S = 0.5
+OVERDUE_GRACE_S = 0.3
 # Messages that are read from a child that has ended.
 LAST_WORDS = 16
 
@@ -298,7 +298,8 @@ class Host:
         """Tell the caller which child it gets, then give the child the connection."""
         self._next += 1
         connection = self._next
-        if not self._reply(guest, {"child": child.number, "conn": connection}):
+        told = {"child": child.number, "conn": connection, "loading": child.board.is_loading}
+        if not self._reply(guest, told):
             return
         message = json.dumps({"conn": connection}).encode()
         try:
@@ -313,11 +314,9 @@ class Host:
     def _hear(self, child: Child) -> None:
         """What a child says: only that its load failed."""
         try:
-            message = child.control.recv(protocol.MAX_HEADER_BYTES)
+            message = _next_message(child.control)
         except BlockingIOError:
             return
-        except OSError:
-            message = b""
         if not message:
             self._selector.unregister(child.control)
             child.control.close()
@@ -395,6 +394,20 @@ class Host:
             os.kill(pid, signal.SIGKILL)
         for pid in self._by_pid:
             os.waitpid(pid, 0)
+
+
+def _next_message(control: socket.socket) -> bytes:
+    """The next message of a child, empty when it has closed. Raises BlockingIOError.
+
+    A child that ends without having taken all its connections leaves a reset, which comes before
+    the messages that it has sent: those are still there at the second try.
+    """
+    for _ in range(2):
+        try:
+            return control.recv(protocol.MAX_HEADER_BYTES)
+        except ConnectionResetError:
+            continue
+    return b""
 
 
 def _drain(sock: socket.socket) -> None:

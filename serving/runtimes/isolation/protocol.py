@@ -21,7 +21,7 @@ import pyarrow as pa
 PREFIX = struct.Struct("!IQ")
 MAX_HEADER_BYTES = 256 * 1024
 MAX_BODY_BYTES = 1024**3
-_SCRATCH_BYTES = 64 * 1024
+_SMALL_BYTES = 64 * 1024
 
 Body: TypeAlias = Any  # bytes, memoryview or pa.Buffer, which has no types
 
@@ -93,35 +93,29 @@ def receive(sock: socket.socket, max_body_bytes: int = MAX_BODY_BYTES) -> Frame:
 
     Raises EOFError when the other side has closed, ProtocolError, or OSError.
     """
-    scratch = bytearray(_SCRATCH_BYTES)
-    have = _fill(sock, memoryview(scratch), 0, PREFIX.size)
-    n_header, n_body = lengths(scratch, max_body_bytes)
-    start = PREFIX.size + n_header
-    whole = start + n_body
-    if have > whole:
-        raise ProtocolError("bytes were sent ahead of an answer")
-    if start > len(scratch):
-        scratch.extend(bytes(start - len(scratch)))
-    if whole <= len(scratch):
-        _fill(sock, memoryview(scratch)[:whole], have, whole)
-        return Frame(header_of(scratch[PREFIX.size : start]), bytes(scratch[start:whole]))
-    have = _fill(sock, memoryview(scratch)[: max(start, have)], have, start)
+    prefix = bytearray(PREFIX.size)
+    _fill(sock, memoryview(prefix))
+    n_header, n_body = lengths(prefix, max_body_bytes)
+    if n_header + n_body <= _SMALL_BYTES:
+        both = bytearray(n_header + n_body)
+        _fill(sock, memoryview(both))
+        return Frame(header_of(both[:n_header]), bytes(both[n_header:]))
+    header = bytearray(n_header)
+    _fill(sock, memoryview(header))
     # allocate_buffer does not touch its pages: a length that never arrives costs no memory.
     body = pa.allocate_buffer(n_body)
-    view = memoryview(body).cast("B")
-    view[: have - start] = scratch[start:have]
-    _fill(sock, view, have - start, n_body)
-    return Frame(header_of(scratch[PREFIX.size : start]), body)
+    _fill(sock, memoryview(body).cast("B"))
+    return Frame(header_of(header), body)
 
 
-def _fill(sock: socket.socket, view: memoryview, have: int, need: int) -> int:
-    """Receive until ``need`` bytes stand in the view; how many there are then."""
-    while have < need:
+def _fill(sock: socket.socket, view: memoryview) -> None:
+    """Receive exactly as many bytes as the view has: what follows may be for another reader."""
+    have = 0
+    while have < len(view):
         got = sock.recv_into(view[have:])
         if got == 0:
             raise EOFError("the other side has closed the connection")
         have += got
-    return have
 
 
 def is_quiet(sock: socket.socket) -> bool:

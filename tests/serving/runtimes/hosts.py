@@ -37,10 +37,7 @@ class RunningHost:
         """Send the signal and wait; the exit code."""
         self.client.close()
         self.process.send_signal(number)
-        code = self.process.wait(20)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-        return code
+        return self.process.wait(20)
 
     def pids(self) -> list[int]:
         return [child["pid"] for child in self.client.status()["children"]]
@@ -54,6 +51,9 @@ def running(socket: Path, **options: Any) -> Iterator[RunningHost]:
     finally:
         if host.process.poll() is None:
             host.end()
+        host.client.close()
+        assert host.process.stderr is not None
+        host.process.stderr.close()
 
 
 def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -213,7 +213,7 @@ def test_a_load_that_fails_is_told_to_everybody_who_waits(
 
     with ThreadPoolExecutor(3) as pool:
         raised = list(pool.map(call, range(3)))
-    assert {type(one) for one in raised} == {error}
+    assert {type(one) for one in raised} == {error}, [getattr(one, "evidence", one) for one in raised]
 
 
 def test_five_deaths_in_a_minute_suspend_the_model_alone(client: HostClient) -> None:
@@ -451,6 +451,7 @@ def test_a_forked_process_makes_connections_of_its_own(client: HostClient) -> No
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
+        signal.alarm(20)  # a child that hangs ends, and the test fails
         try:
             got = [ask(client, model, float(n)) for n in range(100, 200)]
             os.write(write, b"1" if got == [[float(n)] for n in range(100, 200)] else b"0")
