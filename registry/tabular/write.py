@@ -53,7 +53,8 @@ def csv_chunks(
 
 def _joined(lines: pa.StringArray, line_end: str) -> bytes:
     whole = pa.LargeListArray.from_arrays([0, len(lines)], lines.cast(pa.large_string()))
-    text: bytes = pc.binary_join(whole, line_end)[0].as_buffer().to_pybytes()
+    between = pa.scalar(line_end, pa.large_string())
+    text: bytes = pc.binary_join(whole, between)[0].as_buffer().to_pybytes()
     return text + line_end.encode()
 
 

@@ -108,7 +108,8 @@ def _upload_penguins(by: Principal) -> None:
 def _score_penguins(by: Principal, wait: Wait) -> None:
     if not BatchJob.objects.exists():
         job = create_job(by=by, model="penguins", dataset=DATASET)
-        wait(lambda: BatchJob.objects.filter(pk=job.pk).ended().exists(), "the demo's batch job")
+        mine = BatchJob.objects.filter(pk=job.pk)
+        wait(lambda: not mine.active().exists(), "the demo's batch job")
     if not Schedule.objects.exists():
         create_schedule(
             by=by,

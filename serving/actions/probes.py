@@ -36,7 +36,7 @@ from registry.formats import FORMATS
 from registry.models import ModelVersion
 from registry.models.check import CheckName, Verdict
 from registry.signature.facts import ModelFacts
-from registry.signature.infer import check_declared, infer
+from registry.signature.infer import Inferred, check_declared, infer
 from registry.signature.types import Signature
 from registry.signature.validate import Validated, validate_columns
 from registry.tabular import TabularError, read_table
@@ -160,39 +160,46 @@ class _Checking:
 
     def _signature(self, facts: ModelFacts) -> tuple[Signature, Validated | None]:
         with self._verdict(CheckName.SIGNATURE):
-            self.example = self._read_example()
-            signature, notes = self._signature_of(facts)
+            found = self._signature_of(facts)
+            signature = found.signature
             rows = self._validated_example(signature)
             record_findings(self.version, signature=signature.to_json())
             self._record(
-                Verdict.WARNED if any(n.is_warning for n in notes) else Verdict.PASSED,
+                Verdict.WARNED if any(n.is_warning for n in found.notes) else Verdict.PASSED,
                 f"{len(signature.inputs)} inputs, {len(signature.outputs)} outputs.",
                 {
                     "declared": self.version.declared_signature is not None,
                     "example_rows": rows.n_rows if rows else 0,
-                    "notes": [note.text for note in notes],
+                    "notes": [note.text for note in found.notes],
                 },
             )
         return signature, rows
 
-    def _signature_of(self, facts: ModelFacts) -> tuple[Signature, tuple[Any, ...]]:
-        declared = self.version.declared_signature
-        if declared is not None:
-            checked = check_declared(Signature.from_json(declared), facts, self.example)
-            return checked.signature, checked.notes
-        inferred = infer(facts, self.example, self.version.example_format == "parquet")
-        return inferred.signature, inferred.notes
+    def _signature_of(self, facts: ModelFacts) -> Inferred:
+        """The declared or inferred signature; ``self.example`` then has its types.
 
-    def _read_example(self) -> pa.Table | None:
+        Text files are read twice: what looks like a number may be a text to the model, such as
+        a postal code.
+        """
+        if self.version.declared_signature is not None:
+            declared = Signature.from_json(self.version.declared_signature)
+            self.example = self._read_example(declared)
+            return check_declared(declared, facts, self.example)
+        is_typed = self.version.example_format == "parquet"
+        self.example = self._read_example()
+        found = infer(facts, self.example, is_typed)
+        if not is_typed:
+            self.example = self._read_example(found.signature)
+        return found
+
+    def _read_example(self, signature: Signature | None = None) -> pa.Table | None:
         if not self.version.example_sha256:
             return None
-        declared = self.version.declared_signature
-        columns = Signature.from_json(declared).inputs if declared is not None else None
         with storage.open_verified(self.version.example_sha256) as file:
             return read_table(
                 file,
                 self.version.example_format,
-                columns=columns,
+                columns=signature.inputs if signature else None,
                 max_bytes=EXAMPLE_MAX_BYTES,
             )
 

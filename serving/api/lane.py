@@ -17,7 +17,10 @@ from serving.protocols.base import Decoded, Encoded, Limits, Reply
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a caller sent. ``content_type`` and ``accept`` are header values, or None."""
+    """What a caller sent. ``content_type`` and ``accept`` are header values, or None.
+
+    ``outputs`` stand for those that a table body cannot name; a JSON body's own come first.
+    """
 
     target: Target
     body: bytes
@@ -25,6 +28,7 @@ class Call:
     accept: str | None
     on_row_error: OnRowError
     request_id: str
+    outputs: tuple[str, ...] | None = None
 
 
 def handle(call: Call) -> Encoded:
@@ -45,6 +49,7 @@ def handle(call: Call) -> Encoded:
 
 def _reply(call: Call, decoded: Decoded) -> Reply:
     target = call.target
+    outputs = call.outputs if decoded.outputs is None else decoded.outputs
     return Reply(
         model=target.model,
         version=target.number,
@@ -54,11 +59,11 @@ def _reply(call: Call, decoded: Decoded) -> Reply:
         answer=score(
             target,
             decoded.validated,
-            outputs=decoded.outputs,
+            outputs=outputs,
             params=decoded.params,
             on_row_error=call.on_row_error,
         ),
-        asked=choose_outputs(target.facts, decoded.outputs),
+        asked=choose_outputs(target.facts, outputs),
         skipped=call.on_row_error == "skip",
         confidential=target.hides_cells,
     )

@@ -23,6 +23,10 @@ ON_ROW_ERROR = Parameter(
     "What a bad row does: `fail` refuses the whole request, `skip` answers the good rows.",
     choices=("fail", "skip"),
 )
+OUTPUTS = Parameter(
+    "outputs",
+    "Comma-separated kinds of outputs, for bodies that are tables; a JSON body names its own.",
+)
 
 
 class _AnyAccept(BaseContentNegotiation):
@@ -67,12 +71,17 @@ class _Predict(Resource):
                 accept=request.META.get("HTTP_ACCEPT"),
                 on_row_error=self.query.get("on_row_error", "fail"),
                 request_id=request_id_of(request),
+                outputs=_names(self.query.get("outputs")),
             )
         )
         response = HttpResponse(encoded.body, content_type=encoded.content_type)
         for name, value in encoded.headers.items():
             response[name] = value
         return response
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(name.strip() for name in text.split(","))
 
 
 _BODIES = {
@@ -90,7 +99,7 @@ class PredictByRef(_Predict):
         "predict",
         "Score rows with a model's champion or an alias",
         answers={200: PredictAnswer},
-        query=(ON_ROW_ERROR,),
+        query=(ON_ROW_ERROR, OUTPUTS),
         body=_BODIES,
         tags=["scoring"],
     )
@@ -106,7 +115,7 @@ class PredictByVersion(_Predict):
         "predict_version",
         "Score rows with one version",
         answers={200: PredictAnswer},
-        query=(ON_ROW_ERROR,),
+        query=(ON_ROW_ERROR, OUTPUTS),
         body=_BODIES,
         tags=["scoring"],
     )
