@@ -27,7 +27,7 @@ SIGNATURE: dict[str, Any] = {
     "params": [],
 }
 FACTS = {"estimator": "sklearn.linear_model.LogisticRegression"}
-CUSTOMERS = b"age,city\r\n42,Rome\r\n7,Oslo\r\n,\r\n"
+CUSTOMERS = b"age,city\r\n42,Rome\r\n7,Oslo\r\n9,\r\n"
 
 
 def model_bytes(seed: str = "churn") -> bytes:

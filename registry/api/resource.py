@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from django.core.files.uploadhandler import FileUploadHandler
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -21,7 +22,7 @@ from registry.api.parsers import StrictJSONParser
 from registry.api.renderers import StrictJSONRenderer
 from registry.api.shapes import In, form_caps
 from registry.api.sight import Sight
-from registry.api.uploads import Intake, Part, form_of
+from registry.api.uploads import Intake, NoForm, Part, form_of
 from registry.errors import UnsupportedMediaType
 from registry.principals import Principal
 
@@ -50,6 +51,16 @@ class Resource(APIView):
     def default_response_headers(self) -> dict[str, str]:
         """Answers are about what the caller may see: no shared cache keeps them."""
         return {**super().default_response_headers, "Cache-Control": "private, no-store"}
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        """Decide who reads a form before anybody can, the CSRF check included."""
+        if request.content_type == FORM_TYPE:
+            request.upload_handlers = [self.form_handler(request)]
+        return super().initialize_request(request, *args, **kwargs)
+
+    def form_handler(self, request: HttpRequest) -> FileUploadHandler:
+        """What a form meets: a refusal, unless the resource takes one."""
+        return NoForm(request, (JSON_TYPE,))
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, then read the query parameters that the door declares."""
@@ -102,12 +113,10 @@ class FormResource(Resource):
             if self._intake is not None:
                 self._intake.clean()
 
-    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        """Put our handlers in place before anybody, the CSRF check included, reads the form."""
-        if request.method == "POST" and request.content_type == FORM_TYPE:
-            self._intake = Intake(request, form_caps(self.form))
-            request.upload_handlers = [self._intake]
-        return super().initialize_request(request, *args, **kwargs)
+    def form_handler(self, request: HttpRequest) -> FileUploadHandler:
+        """Scratch files for the parts, up to the caps of the form's fields."""
+        self._intake = Intake(request, form_caps(self.form))
+        return self._intake
 
     def read_form(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The checked fields, and what a repeated call must have alike (texts and digests).

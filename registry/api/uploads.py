@@ -12,10 +12,10 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest
@@ -27,6 +27,7 @@ from registry.errors import (
     MalformedMultipart,
     StorageFull,
     TooLarge,
+    UnsupportedMediaType,
 )
 from registry.storage import Stored
 
@@ -185,6 +186,25 @@ class Intake(FileUploadHandler):
     def clean(self) -> None:
         """Remove every scratch file that was not kept."""
         self.parts.clean()
+
+
+class NoForm(FileUploadHandler):
+    """For doors that take no form: refuses one before any of it is read."""
+
+    def __init__(self, request: HttpRequest, accepted: Sequence[str]) -> None:
+        super().__init__(request)
+        self.accepted = accepted
+
+    def handle_raw_input(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raises UnsupportedMediaType."""
+        raise UnsupportedMediaType("A form is not read here.", accepted=self.accepted)
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
+        """Never called."""
+        return raw_data
+
+    def file_complete(self, file_size: int) -> None:
+        """Never called."""
 
 
 class _Whole:

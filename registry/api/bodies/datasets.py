@@ -154,14 +154,14 @@ class DatasetVersionOut(Out):
         return row.sha256 or None
 
     @extend_schema_field({"type": "array", "items": {"oneOf": NAME_OR_ROW["oneOf"]}})
-    def get_parents(self, row: DatasetVersion) -> list[str]:
+    def get_parents(self, row: Any) -> list[str]:
         """What it was made from, as ``name@number``."""
-        return [f"{other.dataset.name}@{other.number}" for other in row.parents.all()]
+        return [f"{other.dataset.name}@{other.number}" for other in row.shown_parents]
 
     @extend_schema_field({"type": "array", "items": {"oneOf": NAME_OR_ROW["oneOf"]}})
-    def get_children(self, row: DatasetVersion) -> list[str]:
+    def get_children(self, row: Any) -> list[str]:
         """What was made from it, as ``name@number``."""
-        return [f"{other.dataset.name}@{other.number}" for other in row.children.all()]
+        return [f"{other.dataset.name}@{other.number}" for other in row.shown_children]
 
 
 class DatasetVersionWholeOut(DatasetVersionOut):
@@ -172,7 +172,7 @@ class DatasetVersionWholeOut(DatasetVersionOut):
 
     def get_columns(self, row: DatasetVersion) -> list[dict[str, Any]]:
         """Each column as in a signature, with its profile."""
-        profiles = row.profile or {}
+        profiles = {figures["name"]: figures for figures in row.profile}
         return [{**column, "profile": profiles.get(column["name"])} for column in row.columns]
 
     def get_errors(self, row: DatasetVersion) -> list[dict[str, Any]]:
@@ -217,7 +217,10 @@ def visible_dataset_versions(by: Principal) -> QuerySet[DatasetVersion]:
         DatasetVersion.objects.visible_to(by)
         .select_related("dataset", "created_by")
         .defer(*_LARGE)
-        .prefetch_related(Prefetch("parents", relatives), Prefetch("children", relatives))
+        .prefetch_related(
+            Prefetch("parents", relatives, to_attr="shown_parents"),
+            Prefetch("children", relatives, to_attr="shown_children"),
+        )
     )
 
 
@@ -231,7 +234,7 @@ def _relatives(name: str) -> Edge:
     """The edge to the parents or the children, which the rows know already."""
 
     def load(rows: Sequence[DatasetVersion], by: Principal) -> Loaded:
-        ids = {row.pk: [other.pk for other in getattr(row, name).all()] for row in rows}
+        ids = {row.pk: [other.pk for other in getattr(row, f"shown_{name}")] for row in rows}
         wanted = {pk for others in ids.values() for pk in others}
         found = {n.pk: n for n in KINDS["dataset-version"].rows(by).filter(pk__in=wanted)}
         return {pk: [found[o] for o in others if o in found] for pk, others in ids.items()}
