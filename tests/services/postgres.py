@@ -116,9 +116,7 @@ def _installation(base: Path) -> tuple[Path, str | None]:
 
 
 @pytest.fixture(scope="session")
-def _postgres_settings(
-    postgres_server: PostgresServer, django_db_blocker: Any
-) -> dict[str, Any]:
+def _postgres_settings(postgres_server: PostgresServer, django_db_blocker: Any) -> dict[str, Any]:
     """A migrated database on it, as an entry of DATABASES; named after the process of xdist."""
     from django.core.management import call_command
     from django.db import connections

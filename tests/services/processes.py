@@ -1,4 +1,4 @@
-"""Which processes belong to a state folder: every part carries its path in its environment."""
+"""Which processes belong to a state folder: each names it in its environment or its arguments."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ def living_in(home: Path) -> dict[int, str]:
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if marker in (entry / "environ").read_bytes().split(b"\0"):
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            variables = (entry / "environ").read_bytes().split(b"\0")
+            # The model host has emptied its environment; its socket lies in the folder.
+            if marker in variables or f"{home}/" in command:
                 found[int(entry.name)] = command
         except OSError:
             continue

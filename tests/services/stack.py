@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -31,6 +32,7 @@ class Stack:
     url: str
     output: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    readers: list[threading.Thread] = field(default_factory=list)
 
     @property
     def password(self) -> str:
@@ -59,11 +61,18 @@ class Stack:
         """What it said, for a failure message."""
         return "".join([*self.output, *self.errors[-60:]])
 
+    def close(self) -> None:
+        """It has ended: wait for the last of what it said."""
+        for reader in self.readers:
+            reader.join(10)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal it and wait at most 10 s; its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(10)
+        code = self.process.wait(10)
+        self.close()
+        return code
 
 
 Start = Callable[..., Stack]
@@ -92,12 +101,16 @@ def start_stack(home: Path, **variables: str) -> Stack:
     )
     stack = Stack(process, home, f"http://127.0.0.1:{port}")
     for pipe, lines in ((process.stdout, stack.output), (process.stderr, stack.errors)):
-        threading.Thread(target=_collect, args=(pipe, lines), daemon=True).start()
+        assert pipe is not None
+        stack.readers.append(threading.Thread(target=_collect, args=(pipe, lines), daemon=True))
+        stack.readers[-1].start()
     return stack
 
 
-def _collect(pipe: object, lines: list[str]) -> None:
-    lines.extend(pipe)  # type: ignore[call-overload]
+def _collect(pipe: IO[str], lines: list[str]) -> None:
+    with pipe:
+        for line in pipe:
+            lines.append(line)
 
 
 def end_stack(stack: Stack) -> None:
@@ -108,6 +121,7 @@ def end_stack(stack: Stack) -> None:
         stack.process.kill()
         stack.process.wait(10)
     wait_until(lambda: not living_in(stack.home), 12, f"nothing is left of {stack.home}")
+    stack.close()
 
 
 @pytest.fixture

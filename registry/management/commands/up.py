@@ -87,9 +87,11 @@ class Demo:
 
     @classmethod
     def is_wanted(cls, home: Path) -> bool:
-        """Whether a load was begun and not finished, and is not switched off."""
-        is_known = "load_demo" in get_commands()
-        return is_known and bool(settings.MODELYARD["DEMO"]) and cls.marker(home).exists()
+        """Whether a load was begun and not finished, or its output is lost."""
+        if not settings.MODELYARD["DEMO"] or "load_demo" not in get_commands():
+            return False
+        is_lost = (home / "demo.key").exists() and not cls.output(home).exists()
+        return is_lost or cls.marker(home).exists()
 
     @classmethod
     def request_body(cls, home: Path) -> str | None:
