@@ -5,16 +5,20 @@ Every worker rings for the reconciler too, so that the ledger goes on when beat 
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from typing import Any
 
 from celery import current_app, shared_task
 from celery.signals import worker_ready
+from kombu.exceptions import OperationalError
 
 from registry.queue import CHECK_VERSION, DRIVE_JOB
 from serving.actions import drive as driving
 from serving.actions import probes, reconcile, schedules
+
+log = logging.getLogger(__name__)
 
 TICK = "serving.tick"
 RECONCILE = "serving.reconcile"
@@ -61,6 +65,5 @@ def _ring_for_reconcile() -> None:
     try:
         task = current_app.signature(RECONCILE)
         task.apply_async(expires=RECONCILE_EVERY_S, retry=False)
-    except (OSError, current_app.connection_for_write().connection_errors):
-        # The broker is away: the next ring may come through.
-        return
+    except (OSError, OperationalError) as error:
+        log.warning("Could not ring for %s: %s", RECONCILE, error)

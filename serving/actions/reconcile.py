@@ -14,6 +14,7 @@ from celery import current_app
 from django.core.cache import cache
 from django.db import transaction
 from django.db.models.functions import Now
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from registry.actions.datasets import record_refused
@@ -102,5 +103,5 @@ def _ring(task_name: str, pk: Any) -> None:
     signature = current_app.signature(task_name, args=[str(pk)])
     try:
         signature.apply_async(expires=RING_EXPIRES_S, retry=False)
-    except (OSError, current_app.connection_for_write().connection_errors) as error:
+    except (OSError, OperationalError) as error:
         log.warning("Could not ring for %s %s: %s", task_name, pk, error)

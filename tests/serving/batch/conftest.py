@@ -32,3 +32,13 @@ def ana(db: None) -> Principal:
 def _disarmed() -> Iterator[None]:
     yield
     failpoints.arm(None)
+
+
+@pytest.fixture
+def transactional_ana(request: pytest.FixtureRequest) -> Principal:
+    """The same owner where transactions are real: on PostgreSQL, where a test is marked so."""
+    if not request.node.get_closest_marker("postgres"):
+        request.getfixturevalue("transactional_db")
+    owner = ledger.person("ana")
+    ledger.ready_version(owner)
+    return owner
