@@ -196,7 +196,8 @@ class Environment:
             raise SettingError(name, "the URL cannot be read.", fix) from error
         if not entry.get("NAME"):
             raise SettingError(name, "the URL names no database.", fix)
-        return entry
+        # The folder of a Unix socket stands there percent-encoded, as libpq has it.
+        return entry | {"HOST": unquote(entry.get("HOST") or "")}
 
     def redis_url(self, name: str) -> str:
         """A URL as redis-py takes it (``redis rediss unix``); "" if unset."""

@@ -35,6 +35,7 @@ NETWORKS = ["10.0.0.0/8", "::1/128"]
         ),
         (lambda env: env.redis_url("X"), "rediss://h:1/2", "rediss://h:1/2"),
         (lambda env: env.database("X")["NAME"], "postgres://u:p%40@h/n", "n"),
+        (lambda env: env.database("X")["HOST"], "postgres://u@%2Frun%2FPg/n", "/run/Pg"),
         (lambda env: env.database("X")["PASSWORD"], "postgres://u:p%40@h/n", "p@"),
     ],
 )
