@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -13,10 +13,10 @@ DEPTH = 2
 
 
 @contextmanager
-def ahead(source: Iterator[T], *, depth: int = DEPTH) -> Iterator[Iterator[T]]:
+def ahead(source: Generator[T, None, None], *, depth: int = DEPTH) -> Iterator[Iterator[T]]:
     """The same items, ``depth`` of them prepared in advance; what the source raises is raised.
 
-    Leaving the block ends the thread, however much of the source is left.
+    Leaving the block closes the source and ends the thread, however much of it is left.
     """
     items: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=depth)
     is_over = threading.Event()
@@ -26,18 +26,17 @@ def ahead(source: Iterator[T], *, depth: int = DEPTH) -> Iterator[Iterator[T]]:
         yield _taken(items)
     finally:
         is_over.set()
-        while not items.empty():
-            items.get_nowait()
         thread.join()
 
 
 def _fill(
-    source: Iterator[T], items: queue.Queue[tuple[str, Any]], is_over: threading.Event
+    source: Generator[T, None, None], items: queue.Queue[tuple[str, Any]], is_over: threading.Event
 ) -> None:
     try:
-        for item in source:
-            if not _put(items, ("item", item), is_over):
-                return
+        with closing(source):
+            for item in source:
+                if not _put(items, ("item", item), is_over):
+                    return
         _put(items, ("end", None), is_over)
     except BaseException as error:
         _put(items, ("error", error), is_over)

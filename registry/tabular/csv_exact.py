@@ -17,7 +17,7 @@ from registry.errors import PROBLEMS_SHOWN, RowProblem, received_text
 from registry.tabular.errors import TabularError
 from registry.tabular.source import open_text
 
-RECORD_MAX_BYTES = 4 << 20
+RECORD_MAX_BYTES = 8 << 20
 # Possessive: a doubled quote is never taken for a closing one, and time stays linear.
 _FIELD = re.compile(r'"([^"]*+(?:""[^"]*+)*+)("?)([^,\r\n]*)|([^,\r\n]*)')
 _QUOTED_REST = re.compile(r'[^"]*+(?:""[^"]*+)*+"[^,\r\n]*')

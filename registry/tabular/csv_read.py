@@ -14,18 +14,20 @@ import pyarrow.csv as arrow_csv
 from registry.signature.names import nearest, shown
 from registry.signature.types import Column
 from registry.tabular.csv_exact import (
-    RECORD_MAX_BYTES,
     CsvFile,
     Record,
     ragged_problems,
     records,
+    rows_of,
 )
 from registry.tabular.errors import TabularError
-from registry.tabular.source import open_text
+from registry.tabular.source import TextStream, open_text
 from registry.tabular.text_columns import parse_column
 from registry.tabular.text_types import TypeFinder
 
 COLUMNS_MAX = 4096
+# A record of this length is always read, one of twice the length never.
+BLOCK_BYTES = 4 << 20
 
 
 class Widened(Exception):
@@ -102,26 +104,14 @@ def match_columns(names: Sequence[str], columns: Sequence[Column]) -> None:
 
 
 def text_batches(source: CsvFile, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Every cell as text, null where it was empty and not quoted, in batches of about 4 MiB.
+    """Every cell as text, null where it was empty and not quoted, in batches of about one block.
 
     Raises TabularError that names the physical lines of ragged rows, of bytes that are not
     UTF-8 or of a quote that is never closed.
     """
     stream = open_text(source.file, is_gzip=source.is_gzip, max_bytes=source.max_bytes)
     try:
-        yield from arrow_csv.open_csv(
-            stream,
-            read_options=arrow_csv.ReadOptions(block_size=RECORD_MAX_BYTES),
-            parse_options=arrow_csv.ParseOptions(
-                newlines_in_values=True, ignore_empty_lines=len(names) > 1
-            ),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-                null_values=[""],
-            ),
-        )
+        yield from _arrow_batches(stream, names)
     except pa.ArrowInvalid as fault:
         if _has_rows(source, len(names)):
             raise _named(source, tuple(names), str(fault)) from None
@@ -133,6 +123,25 @@ def text_batches(source: CsvFile, names: Sequence[str]) -> Iterator[pa.RecordBat
         # Arrow closes an open quote at the end of the file by itself, silently.
         if stream.quotes % 2:
             ragged_problems(source, tuple(names))
+
+
+def _arrow_batches(stream: TextStream, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from arrow_csv.open_csv(
+            stream,
+            read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES),
+            parse_options=arrow_csv.ParseOptions(
+                newlines_in_values=True, ignore_empty_lines=len(names) > 1
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+                null_values=[""],
+            ),
+        )
+    finally:
+        stream.end()
 
 
 def _has_rows(source: CsvFile, width: int) -> bool:
@@ -147,10 +156,21 @@ def _named(source: CsvFile, names: tuple[str, ...], fault: str) -> TabularError:
         problems, count = ragged_problems(source, names)
     except TabularError as refused:
         return refused
+    if not count and "straddl" in fault:
+        return _too_long(source, len(names))
     if not count:
         return TabularError("malformed-file", f"The CSV file cannot be read: {fault[:200]}")
     found = f"{count} {'line has' if count == 1 else 'lines have'} another number of fields"
     return TabularError("ragged-rows", found, problems=problems, count=count)
+
+
+def _too_long(source: CsvFile, width: int) -> TabularError:
+    longest = max(
+        rows_of(source, width), key=lambda pair: sum(map(len, filter(None, pair[1].cells)))
+    )
+    line = longest[1].line
+    found = f"The record that begins on line {line} is longer than {BLOCK_BYTES >> 20} MiB"
+    return TabularError("record-too-long", found, line=line, column=None)
 
 
 def find_columns(source: CsvFile, names: Sequence[str]) -> tuple[Column, ...]:

@@ -6,6 +6,7 @@ Everything here counts: bytes that came out, quotes among them, and NUL bytes, w
 from __future__ import annotations
 
 import io
+import threading
 import zlib
 from typing import BinaryIO
 
@@ -19,20 +20,41 @@ BOM = b"\xef\xbb\xbf"
 
 
 class CappedStream(io.RawIOBase):
-    """Reads another stream and refuses to give more than ``max_bytes``."""
+    """Reads another stream and refuses to give more than ``max_bytes``.
+
+    Arrow reads ahead in threads of its own, and goes on for a while after the last batch was
+    asked for. ``end`` makes sure that nobody moves the file any more when it is read again.
+    """
 
     def __init__(self, raw: BinaryIO | io.RawIOBase, *, max_bytes: int) -> None:
         super().__init__()
         self._raw = raw
         self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._is_ended = False
         self.bytes_read = 0
 
     def readable(self) -> bool:
         """Always true."""
         return True
 
+    def end(self) -> None:
+        """Let every later read find the end; waits for one that is under way."""
+        with self._lock:
+            self._is_ended = True
+
     def read(self, size: int | None = -1) -> bytes:
         """The next bytes; raises TabularError ``too-large`` over the cap."""
+        with self._lock:
+            return b"" if self._is_ended else self._read(size)
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stub says Buffer
+        """Fill the buffer as far as there are bytes."""
+        chunk = self.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def _read(self, size: int | None) -> bytes:
         wanted = READ_BYTES if size is None or size < 0 else size
         chunk = self._raw.read(wanted) or b""
         self.bytes_read += len(chunk)
@@ -43,12 +65,6 @@ class CappedStream(io.RawIOBase):
                 limit_bytes=self._max_bytes,
             )
         return chunk
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stub says Buffer
-        """Fill the buffer as far as there are bytes."""
-        chunk = self.read(len(buffer))
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
 
 
 class TextStream(CappedStream):
@@ -61,9 +77,9 @@ class TextStream(CappedStream):
         self.quotes = 0
         self._refuse_nul = refuse_nul
 
-    def read(self, size: int | None = -1) -> bytes:
-        """The next bytes; a NUL byte raises ``bad-encoding`` without a line."""
-        chunk = super().read(size)
+    def _read(self, size: int | None) -> bytes:
+        """A NUL byte raises ``bad-encoding`` without a line."""
+        chunk = super()._read(size)
         self.quotes += chunk.count(b'"')
         if self._refuse_nul and b"\0" in chunk:
             raise TabularError("bad-encoding", "The file holds a NUL byte")

@@ -22,7 +22,7 @@ from registry.tabular.text_cells import (
     is_integer_text,
 )
 
-# Whole numbers up to here are exact in the float type.
+# Whole numbers below are exact in the float type; the next one above is rounded to this one.
 EXACT_WHOLE = {"float64": 2**53, "float32": 2**24}
 FIRST_DAY = -719_162  # 0001-01-01, the first that Python can hold
 FIRST_MICROSECOND = FIRST_DAY * 86_400_000_000
@@ -85,7 +85,7 @@ def _whole_floats(text: pa.StringArray, dtype: DType) -> pa.Array | None:
     if parsed is None:
         return None
     values = _numpy(parsed)
-    if not (np.abs(values) <= EXACT_WHOLE["float64"]).all() or (values != np.trunc(values)).any():
+    if not (np.abs(values) < EXACT_WHOLE["float64"]).all() or (values != np.trunc(values)).any():
         return None
     return _cast(parsed, dtype.arrow)
 
@@ -99,7 +99,7 @@ def _float(text: pa.StringArray, dtype: DType, inferring: bool) -> pa.Array | No
     values = _numpy(parsed)
     if not np.isfinite(values).all() or _has_odd_number(text, zeros_are_odd=inferring):
         return None
-    wide = np.flatnonzero(np.abs(values) > EXACT_WHOLE[dtype.key]).tolist()
+    wide = np.flatnonzero(np.abs(values) >= EXACT_WHOLE[dtype.key]).tolist()
     return None if _loses_digits(text, values, wide) else parsed
 
 

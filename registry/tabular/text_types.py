@@ -64,11 +64,10 @@ class TypeFinder:
             return "float64"
         if self.family != "number":
             return self.family
-        if not self._is_whole or self._has_missing:
+        is_mixed = self._low < 0 and self._high > INT64_MAX
+        if not self._is_whole or self._has_missing or is_mixed:
             return "string" if self._loses_digits else "float64"
-        if self._high <= INT64_MAX:
-            return "int64"
-        return "uint64" if self._low >= 0 else "string"
+        return "int64" if self._high <= INT64_MAX else "uint64"
 
     def _begin(self, text: pa.StringArray) -> None:
         first = _first(clean(text, DTYPES["string"])) if text.null_count < len(text) else None

@@ -8,7 +8,7 @@ an answer never holds them.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -174,7 +174,7 @@ class _Drain(io.RawIOBase):
 
 def regrouped(
     batches: Iterable[pa.RecordBatch], schema: pa.Schema, rows: int = ROW_GROUP_ROWS
-) -> Iterator[pa.Table]:
+) -> Generator[pa.Table, None, None]:
     """The same rows in tables of exactly ``rows`` rows, the last one shorter."""
     held: list[pa.RecordBatch] = []
     count = 0
