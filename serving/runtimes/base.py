@@ -69,6 +69,14 @@ class Answer:
         """The blocks of one kind, in the order of the outputs; empty when not asked for."""
         return tuple(block for block in self.blocks if block.kind == kind)
 
+    def without_rows(self) -> Answer:
+        """The same blocks with no row in them: the answer to an empty batch."""
+        blocks = (
+            Block(b.kind, b.output, b.labels, tuple(array.slice(0, 0) for array in b.arrays))
+            for b in self.blocks
+        )
+        return Answer(0, tuple(blocks))
+
 
 class LoadedModel(Protocol):
     """A model in memory. Not thread-safe; one process scores one request at a time."""

@@ -99,8 +99,15 @@ def may_build(module: str, name: str, found: Any) -> bool:
         ):
             return True
         return f"{module}.".startswith(_CLASSES_OF)
-    # Score functions, kernels, identity functions and the constructors that Cython makes.
-    is_function = isinstance(found, FunctionType | BuiltinFunctionType) or "cyfunction" in str(
-        type(found)
-    )
-    return is_function and module.startswith("sklearn.") and found.__module__.startswith("sklearn.")
+    if name.startswith("__pyx_unpickle_"):  # what Cython makes for a class of its own
+        return module.split(".")[0] in ("numpy", "pandas", "scipy", "sklearn")
+    # Score functions, kernels, identity functions and the constructors of trees.
+    return module.startswith("sklearn.") and _is_function(found)
+
+
+def _is_function(found: Any) -> bool:
+    """A function of scikit-learn itself, not one that it has imported."""
+    compiled = type(found).__name__ == "cython_function_or_method"
+    if not compiled and not isinstance(found, FunctionType | BuiltinFunctionType):
+        return False
+    return str(getattr(found, "__module__", "")).startswith("sklearn.")

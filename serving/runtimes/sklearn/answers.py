@@ -5,27 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-from scipy import sparse
-
-from registry.errors import InvalidField
-from serving.runtimes.base import MAX_DENSE_COLUMNS, Block, Label, python_label
-
-
-class WrongAnswerCount(ValueError):
-    """The model gave another number of answers than it was given rows."""
-
-
-class TooWide(InvalidField):
-    """A sparse answer with more columns than are made dense."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__(
-            f"The model answers with {width} sparse columns and at most {MAX_DENSE_COLUMNS} are"
-            " made dense. Put SelectKBest or TruncatedSVD behind the last step.",
-            pointer="/outputs",
-        )
+from serving.runtimes.arrays import WrongAnswerCount, columns_of, to_arrow
+from serving.runtimes.base import Block, Label
 
 
 def prediction_blocks(returned: Any, n_rows: int, names: Sequence[str | None]) -> tuple[Block, ...]:
@@ -109,70 +90,3 @@ def transform_block(returned: Any, n_rows: int, names: Sequence[str] | None, pre
     if names is None or len(names) != len(columns):
         names = [f"{prefix}{i}" for i in range(len(columns))]
     return Block("transform", None, tuple(names), tuple(columns))
-
-
-def columns_of(returned: Any, n_rows: int) -> list[np.ndarray]:
-    """The columns of a 1-D or 2-D answer (array, sparse matrix or frame), each of ``n_rows``.
-
-    Raises WrongAnswerCount, and TooWide for a sparse matrix of more than 4,096 columns.
-    """
-    if sparse.issparse(returned):
-        if returned.shape[1] > MAX_DENSE_COLUMNS:
-            raise TooWide(returned.shape[1])
-        returned = returned.toarray()
-    if hasattr(returned, "iloc") and getattr(returned, "ndim", 1) == 2:
-        columns = [returned.iloc[:, i].to_numpy() for i in range(returned.shape[1])]
-    else:
-        array = np.asarray(returned)
-        if array.ndim not in (1, 2):
-            raise WrongAnswerCount(f"the model answered with an array of shape {array.shape}")
-        columns = [array] if array.ndim == 1 else list(array.T)
-    for column in columns[:1]:
-        if len(column) != n_rows:
-            raise WrongAnswerCount(f"the model gave {len(column)} answers for {n_rows} rows")
-    return columns
-
-
-def to_arrow(column: np.ndarray) -> pa.Array:
-    """A column as boolean, int64 (uint64 where needed), float64, string or timestamp.
-
-    The narrower types widen exactly. In object columns None and NaN are null unless the column
-    is one of numbers.
-    """
-    kind = column.dtype.kind
-    if kind == "b":
-        return pa.array(column)
-    if kind == "i":
-        return pa.array(column.astype(np.int64, copy=False))
-    if kind == "u":
-        wide = np.uint64 if column.dtype.itemsize == 8 else np.int64
-        return pa.array(column.astype(wide, copy=False))
-    if kind == "f":
-        return pa.array(column.astype(np.float64, copy=False))
-    if kind == "U":
-        return pa.array(column.tolist(), type=pa.string())
-    if kind == "M":
-        return pa.array(column.astype("datetime64[us]"), type=pa.timestamp("us", "UTC"))
-    if kind == "O":
-        return _objects_to_arrow(column)
-    raise TypeError(f"an answer of type {column.dtype} cannot be written")
-
-
-def _objects_to_arrow(column: np.ndarray) -> pa.Array:
-    cells = [None if cell is None else _plain(cell) for cell in column.tolist()]
-    types = {type(cell) for cell in cells if cell is not None}
-    if types == {float} or types == {float, int}:
-        return pa.array([None if c is None else float(c) for c in cells], type=pa.float64())
-    cells = [None if isinstance(cell, float) and cell != cell else cell for cell in cells]
-    types -= {float}
-    for plain, arrow in ((bool, pa.bool_()), (int, pa.int64()), (str, pa.string())):
-        if types == {plain}:
-            return pa.array(cells, type=arrow)
-    if not types:
-        return pa.array(cells, type=pa.string())
-    named = ", ".join(sorted(t.__name__ for t in types))
-    raise TypeError(f"an answer that mixes {named} cannot be written")
-
-
-def _plain(cell: Any) -> Label:
-    return python_label(cell)

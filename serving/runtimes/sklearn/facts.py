@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 
 from registry.errors import CheckRefused
 from registry.signature.facts import METHODS, ColumnHint, InputForm, OutputFacts
+from serving.runtimes import arrays
 from serving.runtimes.base import Label, python_label
 from serving.runtimes.sklearn import anatomy
 from serving.runtimes.sklearn.inputs import ColumnPlan
@@ -229,19 +230,16 @@ def output_facts(
     (a ClassifierChain answers 1.0 where its label is 1), else those of the labels.
     """
     if predicted and (classes is None or len(classes) == len(predicted)):
-        kinds = [dtype_key(array) for array in predicted]
+        kinds = [arrays.dtype_key(array) for array in predicted]
     else:
         kinds = [_type_of_labels(labels) for labels in classes or ((),)]
     labels_of: Sequence[tuple[Label, ...] | None] = classes or [None] * len(kinds)
     return tuple(
         OutputFacts(name, kind, labels)
-        for name, kind, labels in zip(output_names(len(kinds)), kinds, labels_of, strict=True)
+        for name, kind, labels in zip(
+            arrays.output_names(len(kinds)), kinds, labels_of, strict=True
+        )
     )
-
-
-def output_names(count: int) -> tuple[str | None, ...]:
-    """None for a single output, else ``y0``, ``y1``, ...: scikit-learn keeps no names of them."""
-    return (None,) if count == 1 else tuple(f"y{i}" for i in range(count))
 
 
 def _type_of_labels(labels: Sequence[Label]) -> str:
@@ -256,12 +254,3 @@ def _type_of_labels(labels: Sequence[Label]) -> str:
     raise CheckRefused(
         "mixed-labels", f"The class labels mix {named}. Train on labels of one type."
     )
-
-
-def dtype_key(array: pa.Array) -> str:
-    """The dtype key of an answer's array."""
-    if pa.types.is_boolean(array.type):
-        return "boolean"
-    if pa.types.is_timestamp(array.type):
-        return "datetime"
-    return {"double": "float64"}.get(str(array.type), str(array.type))

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from registry.errors import InvalidField
 from registry.signature.facts import InputForm
+from serving.runtimes.arrays import tensor_of
 
 # What pandas 3 calls ``str``: missing is NaN.
 _STR = pd.StringDtype(na_value=np.nan)
@@ -115,7 +116,7 @@ def _objects(array: pa.Array, missing: float | None) -> np.ndarray:
 def _matrix(batch: pa.RecordBatch, plans: Mapping[str, ColumnPlan]) -> np.ndarray:
     """Shape (n_rows, n_features); a tensor column gives as many features as it has elements."""
     parts = [
-        _tensor_of(array, field).reshape(batch.num_rows, -1)
+        tensor_of(array, field).reshape(batch.num_rows, -1)
         if pa.types.is_nested(field.type)
         else _cells(array, field, plans.get(field.name, _PLAIN))
         for field, array in zip(batch.schema, batch.columns, strict=True)
@@ -135,22 +136,6 @@ def _matrix(batch: pa.RecordBatch, plans: Mapping[str, ColumnPlan]) -> np.ndarra
     return matrix
 
 
-def _tensor_of(array: pa.Array, field: pa.Field) -> np.ndarray:
-    """Nested lists of one shape as an ndarray of shape (n_rows, ...).
-
-    The validator has checked that every row has the same shape and that no element is null.
-    """
-    shape = [len(array)]
-    values = array
-    while pa.types.is_nested(values.type):
-        inner = values.flatten()
-        shape.append(len(inner) // max(len(values), 1))
-        values = inner
-    if array.null_count or values.null_count:
-        raise InvalidField(f"The tensor in the column {field.name!r} has a missing value.")
-    return np.array(values.to_numpy(zero_copy_only=False)).reshape(shape)
-
-
 def _series(batch: pa.RecordBatch, plans: Mapping[str, ColumnPlan]) -> np.ndarray:
     """Shape (n_rows,): raw texts, or labels."""
     field = _only(batch)
@@ -159,7 +144,7 @@ def _series(batch: pa.RecordBatch, plans: Mapping[str, ColumnPlan]) -> np.ndarra
 
 def _tensor(batch: pa.RecordBatch, plans: Mapping[str, ColumnPlan]) -> np.ndarray:
     del plans
-    return _tensor_of(batch.column(0), _only(batch))
+    return tensor_of(batch.column(0), _only(batch))
 
 
 def _only(batch: pa.RecordBatch) -> pa.Field:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from registry.errors import CheckRefused, InvalidField
 from registry.signature.facts import ModelFacts
+from serving.runtimes import arrays
 from serving.runtimes.base import (
     MAX_DENSE_COLUMNS,
     Answer,
@@ -108,7 +109,7 @@ class SklearnModel:
         """Fill in the outputs, from the labels or from the answer to one trial row."""
         if "predict" not in self._facts.methods:
             if len(self._transform_names or ()) > MAX_DENSE_COLUMNS:
-                error = answers.TooWide(len(self._transform_names or ()))
+                error = arrays.TooWide(len(self._transform_names or ()))
                 raise CheckRefused("answer-too-wide", str(error))
             return
         outputs = facts.output_facts(self._classes, self._trial_prediction())
@@ -120,8 +121,8 @@ class SklearnModel:
             x = make_input(self._form, trial, self._names, self._plans)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                columns = answers.columns_of(self._estimator.predict(x), 1)
-            return [answers.to_arrow(column) for column in columns]
+                columns = arrays.columns_of(self._estimator.predict(x), 1)
+            return [arrays.to_arrow(column) for column in columns]
         except Exception:  # the trial row is a guess: what refuses it may still take real rows
             return None
 
@@ -141,14 +142,9 @@ class SklearnModel:
     def _answer_to_nothing(self, wanted: tuple[str, ...]) -> Answer:
         """No rows, which estimators refuse: the blocks of a trial row without its values."""
         try:
-            full = self.score(self._trial_batch(), wanted, {})
+            return self.score(self._trial_batch(), wanted, {}).without_rows()
         except Exception:  # as above: then the callers see lists without rows and without names
             return Answer(0, ())
-        blocks = (
-            Block(b.kind, b.output, b.labels, tuple(array.slice(0, 0) for array in b.arrays))
-            for b in full.blocks
-        )
-        return Answer(0, tuple(blocks))
 
 
 def _as_predictions(block: Block) -> tuple[Block, ...]:

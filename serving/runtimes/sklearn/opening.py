@@ -24,7 +24,7 @@ _REMEDY = (
 def open_skops(artifact: BinaryIO) -> Any:
     """The object in a skops file.
 
-    Raises CheckRefused ``untrusted-types`` with the names of the types that are not on our list.
+    Raises CheckRefused ``skops-untrusted-type`` with the types that are not on our list.
     """
     try:
         needed = skops_io.get_untrusted_types(file=artifact)
@@ -33,7 +33,7 @@ def open_skops(artifact: BinaryIO) -> Any:
     refused = [name for name in needed if name not in allowed.skops_types()]
     if refused:
         raise CheckRefused(
-            "untrusted-types",
+            "skops-untrusted-type",
             f"The file needs {_listed(refused)}, which is not opened here. {_REMEDY}",
             types=refused[:50],
         )
@@ -50,7 +50,7 @@ def _guarded(opener: Callable[[BinaryIO], Any]) -> Callable[[BinaryIO], Any]:
             return opener(artifact)
         except allowed.NotAllowed as error:
             raise CheckRefused(
-                "untrusted-types",
+                "pickle-untrusted-global",
                 f"The file needs {error}, which is not opened here. {_REMEDY}",
                 types=[str(error)],
             ) from error

@@ -213,7 +213,9 @@ def test_a_load_that_fails_is_told_to_everybody_who_waits(
 
     with ThreadPoolExecutor(3) as pool:
         raised = list(pool.map(call, range(3)))
-    assert {type(one) for one in raised} == {error}, [getattr(one, "evidence", one) for one in raised]
+    assert {type(one) for one in raised} == {error}, [
+        getattr(one, "evidence", one) for one in raised
+    ]
 
 
 def test_five_deaths_in_a_minute_suspend_the_model_alone(client: HostClient) -> None:
@@ -376,11 +378,12 @@ def test_sigterm_leaves_no_child_and_no_socket(tmp_path: Path) -> None:
     with running(socket, is_warmed=False) as one:
         ask(one.client, artifact(key="a"), 1.0)
         ask(one.client, artifact(key="b"), 1.0)
-        thread = threading.Thread(
-            target=lambda: pytest.raises(
-                (ModelFailed, HostUnavailable), ask, one.client, artifact(key="a"), does.LOOP
-            )
-        )
+
+        def hang() -> None:
+            with pytest.raises((ModelFailed, HostUnavailable)):
+                ask(one.client, artifact(key="a"), does.LOOP)
+
+        thread = threading.Thread(target=hang)
         thread.start()
         until(lambda: any(c["busy"] for c in one.client.status()["children"]))
         children = one.pids()

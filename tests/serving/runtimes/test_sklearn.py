@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 from functools import cache
 from typing import Any
 
@@ -11,7 +12,18 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import skops.io
 from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.cluster import DBSCAN
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from registry.errors import CheckRefused, InvalidField
 from registry.signature.facts import ModelFacts
@@ -134,3 +146,262 @@ def test_no_rows_give_no_answers_of_the_same_shape(case: Case) -> None:
     assert [(b.kind, b.output, b.labels) for b in empty.blocks] == [
         (b.kind, b.output, b.labels) for b in full.blocks
     ]
+
+
+# --- how files are opened -----------------------------------------------------------------------
+
+
+def skops_bytes(model: Any) -> bytes:
+    return bytes(skops.io.dumps(model))
+
+
+def pickle_bytes(model: Any) -> bytes:
+    return pickle.dumps(model, protocol=5)
+
+
+def joblib_bytes(model: Any, compress: Any = 0) -> bytes:
+    file = io.BytesIO()
+    joblib.dump(model, file, compress=compress)
+    return file.getvalue()
+
+
+FILES = {
+    "skops": ("skops", skops_bytes),
+    "pickle": ("pickle", pickle_bytes),
+    "joblib": ("joblib", joblib_bytes),
+    "joblib zlib": ("joblib", lambda m: joblib_bytes(m, ("zlib", 3))),
+    "joblib gzip": ("joblib", lambda m: joblib_bytes(m, ("gzip", 3))),
+    "joblib bz2": ("joblib", lambda m: joblib_bytes(m, ("bz2", 3))),
+    "joblib xz": ("joblib", lambda m: joblib_bytes(m, ("xz", 3))),
+    "joblib lzma": ("joblib", lambda m: joblib_bytes(m, ("lzma", 3))),
+}
+
+
+def opened(content: bytes, format: str) -> SklearnModel:
+    return load_runtime("sklearn").load(io.BytesIO(content), format)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("way", FILES)
+@pytest.mark.parametrize("name", ["mixed columns", "text pipeline", "pandas categories"])
+def test_a_file_of_every_kind_answers_as_the_object_in_it(name: str, way: str) -> None:
+    case = next(case for case in CASES if case.name == name)
+    format, write = FILES[way]
+    answer = opened(write(fitted(name)), format).score(case.batch, case.kinds, {})
+    assert answer == loaded(name).score(case.batch, case.kinds, {})
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("way", ["skops", "joblib"])
+def test_every_estimator_comes_back_from_its_file(case: Case, way: str) -> None:
+    format, write = FILES[way]
+    model = opened(write(fitted(case.name)), format)
+    assert model.score(case.batch, case.kinds, {}) == loaded(case.name).score(
+        case.batch, case.kinds, {}
+    )
+
+
+def test_the_users_own_function_is_refused_with_its_name_and_a_remedy() -> None:
+    model = FunctionTransformer(own_function).fit([[1.0]])
+    for format, content in (("skops", skops_bytes(model)), ("pickle", pickle_bytes(model))):
+        with pytest.raises(CheckRefused, match=r"own_function.*ONNX") as caught:
+            opened(content, format)
+        assert any("own_function" in name for name in caught.value.evidence["types"])
+
+
+def own_function(x: Any) -> Any:
+    return x
+
+
+def pickled_global(module: str, name: str, argument: str = "x") -> bytes:
+    """A pickle that calls ``module.name(argument)`` when it is loaded."""
+    text = argument.encode()
+    return (
+        b"\x80\x02c"
+        + f"{module}\n{name}\n".encode()
+        + b"X"
+        + len(text).to_bytes(4, "little")
+        + text
+        + b"\x85R."
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("builtins", "eval"),
+        ("builtins", "getattr"),
+        ("os", "system"),
+        ("pathlib", "os.system"),
+        ("numpy.testing._private.utils", "runstring"),
+        ("numpy.core._ufunc_reconstruct", "x"),
+        ("sklearn.utils._testing", "raises"),
+        ("sklearn.datasets._base", "load_files"),
+        ("pandas", "read_pickle"),
+        ("pandas.io.pickle", "read_pickle"),
+        ("joblib", "load"),
+        ("scipy.io", "loadmat"),
+        ("no.such.module", "thing"),
+    ],
+)
+@pytest.mark.parametrize("format", ["pickle", "joblib"])
+def test_a_pickle_may_not_name_what_is_no_part_of_a_model(
+    module: str, name: str, format: str
+) -> None:
+    with pytest.raises(CheckRefused) as caught:
+        opened(pickled_global(module, name), format)
+    assert caught.value.reason == "pickle-untrusted-global"
+    assert caught.value.evidence["types"] == [f"{module}.{name}"]
+
+
+def test_a_global_inside_an_array_of_objects_is_held_to_the_same_rule() -> None:
+    held = np.array([own_function], dtype=object)
+    with pytest.raises(CheckRefused) as caught:
+        opened(joblib_bytes({"model": held}), "joblib")
+    assert caught.value.reason == "pickle-untrusted-global"
+
+
+@pytest.mark.parametrize("format", ["skops", "joblib", "pickle"])
+@pytest.mark.parametrize("content", [b"", b"\x80\x05", b"\x78\x9cbroken", b"PK\x03\x04broken"])
+def test_a_damaged_file_is_refused_and_not_raised_upon(format: str, content: bytes) -> None:
+    with pytest.raises(CheckRefused) as caught:
+        opened(content, format)
+    assert caught.value.reason == "load-failed"
+
+
+@pytest.mark.parametrize("thing", [{"a": 1}, [1, 2], np.eye(2), DBSCAN().fit(np.eye(3))])
+def test_what_cannot_score_new_rows_is_refused(thing: Any) -> None:
+    with pytest.raises(CheckRefused) as caught:
+        opened(joblib_bytes(thing), "joblib")
+    assert caught.value.reason == "no-scoring-method"
+
+
+# --- what the runtime finds out -----------------------------------------------------------------
+
+
+def hints_of(model: Any) -> dict[str, Any]:
+    return dict(SklearnModel(model).facts().columns)
+
+
+def frame_with_missing() -> pd.DataFrame:
+    return pd.DataFrame({"n": [1.0, np.nan, 3.0, 4.0], "c": ["a", "b", np.nan, "a"]})
+
+
+@pytest.mark.parametrize(
+    ("step", "column", "accepts"),
+    [
+        (make_pipeline(SimpleImputer(), LogisticRegression()), "n", True),
+        (make_pipeline(StandardScaler(), LogisticRegression()), "n", False),
+        (make_pipeline(StandardScaler(), SimpleImputer(), LogisticRegression()), "n", True),
+        (HistGradientBoostingClassifier(), "n", True),
+        (make_pipeline(StandardScaler(), HistGradientBoostingClassifier()), "n", True),
+        (LogisticRegression(), "n", False),
+        (make_pipeline(SimpleImputer(missing_values=-1), LogisticRegression()), "n", False),
+        (make_pipeline(OneHotEncoder(), LogisticRegression()), "c", False),
+        (
+            make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()),
+            "c",
+            True,
+        ),
+    ],
+)
+def test_a_column_accepts_missing_values_where_the_whole_way_does(
+    step: Any, column: str, accepts: bool
+) -> None:
+    whole = pd.DataFrame({"n": [1.0, 2.0, 3.0, 4.0], "c": ["a", "b", "c", "a"]})
+    model = step.fit(whole[[column]], [0, 1, 0, 1])
+    assert hints_of(model)[column].accepts_missing is accepts
+
+
+def test_an_encoder_that_saw_a_missing_value_accepts_it() -> None:
+    frame = frame_with_missing()[["c"]]
+    hint = hints_of(make_pipeline(OneHotEncoder(), LogisticRegression()).fit(frame, [0, 1, 0, 1]))
+    assert hint["c"].accepts_missing
+    assert hint["c"].categories == ("a", "b")
+    assert hint["c"].unknown_raises
+    assert hint["c"].type == "string"
+
+
+def test_numbers_only_is_said_where_every_column_may_be_read_as_a_number() -> None:
+    frame = frame_with_missing()
+    numeric = SklearnModel(HistGradientBoostingClassifier().fit(frame[["n"]], [0, 1, 0, 1]))
+    assert numeric.facts().numeric_only
+    mixed = make_column_transformer((StandardScaler(), ["n"]), (OneHotEncoder(), ["c"]))
+    assert not SklearnModel(mixed.fit(frame)).facts().numeric_only
+    dropping = make_column_transformer((StandardScaler(), ["n"]), remainder="drop")
+    assert not SklearnModel(dropping.fit(frame)).facts().numeric_only
+
+
+def test_pandas_categories_are_told_with_their_values() -> None:
+    hints = loaded("pandas categories").facts().columns
+    assert hints["city"].dtype_category
+    assert hints["city"].categories == ("Lima", "Oslo", "Rome")
+    assert not hints["age"].dtype_category
+
+
+def test_n_jobs_is_one_everywhere_inside() -> None:
+    inner = RandomForestClassifier(3, n_jobs=2)
+    model = GridSearchCV(make_pipeline(StandardScaler(), inner), {}, cv=2, n_jobs=1)
+    model.fit(np.arange(24.0).reshape(12, 2), [0, 1] * 6)
+    SklearnModel(model)
+    assert model.best_estimator_[-1].n_jobs == 1
+
+
+def test_a_sparse_answer_that_is_too_wide_is_refused_at_load() -> None:
+    wide = TfidfVectorizer().fit([f"word{i}" for i in range(4097)])
+    with pytest.raises(CheckRefused, match="4097") as caught:
+        SklearnModel(wide)
+    assert caught.value.reason == "answer-too-wide"
+
+
+def test_a_sparse_answer_without_names_that_is_too_wide_is_an_invalid_field() -> None:
+    wide = HashingVectorizer(n_features=5000).fit(["a"])
+    batch = pa.RecordBatch.from_pydict({"text": ["a b"]})
+    with pytest.raises(InvalidField, match="5000"):
+        SklearnModel(wide).score(batch, (), {})
+
+
+def test_one_answer_for_many_rows_is_an_error_and_not_an_answer() -> None:
+    model = SklearnModel(
+        make_pipeline(Halving(), LogisticRegression()).fit(np.eye(4), [0, 1, 0, 1])
+    )
+    batch = pa.RecordBatch.from_pydict({f"x{i}": [1.0, 0.0] for i in range(4)})
+    with pytest.raises(ValueError, match="1 answers for 2 rows"):
+        model.score(batch, (), {})
+
+
+class Halving(BaseEstimator):
+    """Loses rows when it transforms."""
+
+    def fit(self, x: Any, y: Any = None) -> Halving:
+        return self
+
+    def transform(self, x: Any) -> Any:
+        return x[: max(len(x) // 2, 1)] if len(x) < 4 else x
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("outputs", "params", "said"),
+    [(("probabilities",), {}, "has no 'probabilities'"), ((), {"a": 1}, "takes no params")],
+)
+def test_what_the_model_lacks_is_an_invalid_field(outputs: Any, params: Any, said: str) -> None:
+    with pytest.raises(InvalidField, match=said):
+        loaded("linear").score(batch_of_case("linear"), outputs, params)
+
+
+def batch_of_case(name: str) -> pa.RecordBatch:
+    return next(case for case in CASES if case.name == name).batch
+
+
+def test_a_column_that_the_model_knows_and_the_batch_lacks_is_named() -> None:
+    batch = batch_of_case("linear")
+    with pytest.raises(InvalidField, match="größe"):
+        loaded("linear").score(batch.select([0, 1, 3]), (), {})
+
+
+def test_columns_are_found_by_name_whatever_their_order() -> None:
+    batch = batch_of_case("linear")
+    turned = batch.select([3, 1, 0, 2])
+    assert loaded("linear").score(turned, (), {}) == loaded("linear").score(batch, (), {})
