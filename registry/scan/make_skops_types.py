@@ -25,6 +25,9 @@ LIBRARIES = ("skops", "scikit-learn", "numpy", "scipy")
 # Never wanted, whatever the fits record: they reach other things by name, and the distributions
 # of scipy.stats run texts of their state as code when they are restored.
 NEVER = ("operator.", "functools.", "scipy.stats.", "joblib.")
+# A partial is named together with the function that it holds. This one is how histogram gradient
+# boosting prepares the columns that are no categories; it checks an array and changes nothing.
+WANTED = frozenset({"functools.partial(sklearn.utils.validation.check_array)"})
 
 
 def fitted_models() -> Iterator[Any]:
@@ -41,7 +44,18 @@ def fitted_models() -> Iterator[Any]:
             yield from _fitted(instance)
     for instance in _families():
         yield from _fitted(instance)
+    yield from _with_categories()
     yield from _parts()
+
+
+def _with_categories() -> Iterator[Any]:
+    """What takes the categories of pandas, by the type of the column."""
+    import pandas as pd
+    from sklearn import ensemble
+
+    frame = pd.DataFrame({"a": range(30), "s": pd.Categorical(["x", "y", "z"] * 10)})
+    for kind in (ensemble.HistGradientBoostingClassifier, ensemble.HistGradientBoostingRegressor):
+        yield kind(max_iter=3, categorical_features="from_dtype").fit(frame, [0, 1, 2] * 10)
 
 
 def _fitted(instance: Any) -> Iterator[Any]:
@@ -251,6 +265,9 @@ def _record(value: Any, nodes: dict[str, set[str]]) -> None:
         name = f"{value['__module__']}.{value['__class__']}"
         if value["__loader__"] == "MethodNode":
             name += f".{value['content']['func']}"
+        elif value["__loader__"] == "PartialNode":
+            held = value["content"]["func"]
+            name += f"({held['__module__']}.{held['__class__']})"
         nodes[value["__loader__"]].add(name)
     for part in value.values():
         _record(part, nodes)
@@ -294,7 +311,8 @@ def _untrusted_by_skops(nodes: dict[str, set[str]]) -> set[str]:
         *known.CONTAINER_TYPE_NAMES,
         *known.NUMPY_DTYPE_TYPE_NAMES,
     }
-    return {name for names in nodes.values() for name in names} - by_default
+    found = {name.partition("(")[0] for names in nodes.values() for name in names}
+    return found - by_default
 
 
 def main() -> None:
@@ -306,7 +324,7 @@ def main() -> None:
         nodes = recorded(fitted_models())
         _defaults(nodes)
     for names in nodes.values():
-        names -= {name for name in names if name.startswith(NEVER)}
+        names -= {name for name in names if name.startswith(NEVER) and name not in WANTED}
     listed = {
         "made_with": {library: version(library) for library in LIBRARIES},
         "protocols": [PROTOCOL],

@@ -44,7 +44,7 @@ def look_at_skops(file: BinaryIO, size: int, evidence: dict[str, Any]) -> Findin
     evidence |= {
         "members": len(archive.members),
         "unpacked_bytes": sum(m.size_bytes for m in archive.members.values()),
-        "written_with": LISTED["made_with"],
+        "list_made_with": LISTED["made_with"],
     }
     _check_names(archive)
     schema = _schema(archive)
@@ -112,11 +112,22 @@ def _node(value: dict[str, Any]) -> Node:
         content = value.get("content")
         method = content.get("func") if isinstance(content, dict) else None
         name = f"{name}.{method}" if _is_name(method) and _is_name(name) else ""
+    elif loader == "PartialNode":
+        name = f"{name}({_held_by(value)})" if _is_name(name) else ""
     elif not _is_name(name):
         name = ""
     if not name or _MODULE.fullmatch(module) is None:
         raise _malformed(f"a node names {shown(module)}.{shown(value.get('__class__'))}")
     return loader, module, name, value
+
+
+def _held_by(partial: dict[str, Any]) -> str:
+    """The function that a partial holds, which is judged together with it."""
+    content = partial.get("content")
+    held = content.get("func") if isinstance(content, dict) else None
+    if not isinstance(held, dict) or held.get("__loader__") != "FunctionNode":
+        return ""
+    return f"{shown(held.get('__module__'))}.{shown(held.get('__class__'))}"
 
 
 def _is_name(text: Any) -> bool:
