@@ -391,3 +391,20 @@ def test_without_pyarrow_the_example_goes_as_json(client, service, monkeypatch):
     filename, content = form(service)["example"]
     assert filename == "example.json"
     assert json.loads(content)[2] == {"age": None, "city": "Rome"}
+
+
+def test_a_text_pipeline_answers_each_row_of_a_frame_of_one_column():
+    import pandas as pd
+    from modelyard.answers import local_answers
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    frame = pd.DataFrame({"review": ["good", "bad", "good fun"]})
+    model = make_pipeline(CountVectorizer(), LogisticRegression())
+    model.fit(frame["review"], ["yes", "no", "yes"])
+
+    answers = local_answers(model, frame)
+
+    assert answers["predictions"] == model.predict(frame["review"]).tolist()
+    assert len(answers["probabilities"]) == 3

@@ -24,7 +24,8 @@ def test_every_way_of_scoring_answers_what_scikit_learn_answers(
     name: str, client: modelyard.Client, http: httpx.Client
 ) -> None:
     case = CASES[name]()
-    pushed = client.push(case.estimator, name, example=case.frame)
+    own = {"predictions": case.estimator.predict(case.x).tolist()} if case.naive_times else None
+    pushed = client.push(case.estimator, name, example=case.frame, expected=own)
     assert pushed.status == "ready", [c.summary for c in pushed.checks if c.verdict == "failed"]
 
     expected = answers_of(case)
@@ -77,7 +78,7 @@ def by_columns(http: httpx.Client, name: str, frame: pd.DataFrame) -> pd.DataFra
 def by_csv(http: httpx.Client, name: str, frame: pd.DataFrame) -> pd.DataFrame:
     headers = {"Content-Type": "text/csv", "Accept": "text/csv"}
     answer = ok(http.post(f"/models/{name}/predict", content=exact_csv(frame), headers=headers))
-    return pd.read_csv(io.BytesIO(answer.content), float_precision="round_trip")
+    return pd.read_csv(io.BytesIO(answer.content))
 
 
 def by_arrow(http: httpx.Client, name: str, frame: pd.DataFrame) -> pd.DataFrame:

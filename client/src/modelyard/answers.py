@@ -13,6 +13,7 @@ from typing import Any
 
 from modelyard.cells import json_cell, label_text
 from modelyard.errors import UsageError
+from modelyard.optional import is_frame
 
 DENSE_MAX_COLUMNS = 4096
 
@@ -25,16 +26,25 @@ def local_answers(estimator: Any, example: Any) -> dict[str, Any] | None:
     UsageError when the estimator refuses the example, which it then would over there, too.
     """
     try:
-        if hasattr(estimator, "predict"):
-            return _predicted(estimator, example)
-        if hasattr(estimator, "transform"):
-            return _transformed(estimator, example)
+        answers = _answers(estimator, example)
+        if answers is not None and is_frame(example) and example.shape[1] == 1:
+            # A frame of one column given to a text vectoriser is iterated over its columns.
+            if len(answers["predictions"]) != len(example):
+                return _answers(estimator, example.iloc[:, 0])
+        return answers
     except UsageError:
         raise
     except Exception as exc:  # an estimator raises whatever it likes
         raise UsageError(
             f"The estimator cannot answer its own example: {type(exc).__name__}: {exc}"
         ) from exc
+
+
+def _answers(estimator: Any, example: Any) -> dict[str, Any] | None:
+    if hasattr(estimator, "predict"):
+        return _predicted(estimator, example)
+    if hasattr(estimator, "transform"):
+        return _transformed(estimator, example)
     return None
 
 
