@@ -159,7 +159,7 @@ def answer_from_ipc(body: bytes | memoryview | pa.Buffer) -> Answer:
         blocks = tuple(_block(entry, arrays) for entry in layout["blocks"])
         if next(arrays, None) is not None:
             raise ValueError("the answer has more columns than its layout names")
-    except (pa.ArrowException, KeyError, TypeError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"the answer is not well-formed: {error!r}"[:300]) from error
     return Answer(n_rows, blocks)
 
@@ -184,15 +184,18 @@ def batch_to_ipc(batch: pa.RecordBatch) -> pa.Buffer:
 
 
 def batch_from_ipc(body: bytes | memoryview | pa.Buffer) -> pa.RecordBatch:
-    """The one batch of an IPC stream, every offset and buffer checked.
+    """The one batch of an IPC stream, every offset and buffer checked. Raises ValueError.
 
     Arrow trusts the offsets of a stream until it is told to validate; the full check also looks
-    at UTF-8. Raises ArrowException or ValueError.
+    at UTF-8.
     """
-    with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
-        batches = list(reader)
-    if len(batches) != 1:
-        raise ValueError(f"one batch was expected, {len(batches)} came")
-    batch: pa.RecordBatch = batches[0]
-    batch.validate(full=True)
+    try:
+        with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
+            batches = list(reader)
+        if len(batches) != 1:
+            raise ValueError(f"one batch was expected, {len(batches)} came")
+        batch: pa.RecordBatch = batches[0]
+        batch.validate(full=True)
+    except (pa.ArrowException, OSError) as error:  # a truncated stream is an OSError to Arrow
+        raise ValueError(f"the Arrow stream is damaged: {str(error)[:200]}") from error
     return batch

@@ -165,9 +165,12 @@ def _names_out(estimator: Any) -> tuple[str, ...] | None:
 
 
 def run_alone(estimator: Any) -> None:
-    """Set ``n_jobs`` to 1 in the estimator and in everything fitted inside it."""
+    """Set ``n_jobs`` to 1 in the estimator and in everything fitted inside it.
+
+    None means 1 already, and some estimators warn of any other value.
+    """
     for one in _inside(estimator):
-        if getattr(one, "n_jobs", 1) != 1:
+        if getattr(one, "n_jobs", None) not in (None, 1):
             one.n_jobs = 1
 
 

@@ -200,9 +200,7 @@ def classifiers() -> list[Case]:
         on_names("naive bayes", GaussianNB(), YS),
         on_matrix("calibrated", CalibratedClassifierCV(LinearSVC(), cv=3), YS),
         on_names("voting", VotingClassifier([("a", lr()), ("b", GaussianNB())], voting="soft"), YS),
-        on_matrix(
-            "stacking", StackingClassifier([("a", lr()), ("b", GaussianNB())], cv=2, n_jobs=2), YS
-        ),
+        on_matrix("stacking", StackingClassifier([("a", lr()), ("b", GaussianNB())], cv=2), YS),
         on_names("grid search", GridSearchCV(lr(), {"C": [0.1, 1]}, cv=2), YS, DECISION),
         on_matrix("one vs rest", OneVsRestClassifier(lr()), YS, DECISION),
         on_matrix("scaled", make_pipeline(StandardScaler(), PCA(2), lr()), YS, DECISION),
@@ -229,7 +227,7 @@ def regressors() -> list[Case]:
 def many_outputs() -> list[Case]:
     lr = LogisticRegression
     return [
-        on_matrix("multi-output", MultiOutputClassifier(lr(), n_jobs=2), YM),
+        on_matrix("multi-output", MultiOutputClassifier(lr()), YM),
         on_matrix("multi-output forest", RandomForestClassifier(5, random_state=0), YM),
         on_matrix("multi-label", MultiOutputClassifier(lr()), YL),
         on_matrix("multi-label one vs rest", OneVsRestClassifier(lr()), YL, DECISION),
