@@ -1,7 +1,8 @@
-"""Describes doors for the OpenAPI page: each operation with its answers and all its problems."""
+"""Describes doors for the OpenAPI page: each operation with its answers and its problems."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -107,6 +108,7 @@ def _answers(answers: Mapping[int, Any], is_list: bool) -> dict[Any, Any]:
     return described
 
 
+@functools.cache
 def _page_of(out: type[serializers.Serializer[Any]]) -> Any:
     """The shape of a list of ``out``."""
     name = f"{out.__name__}Page"
@@ -120,7 +122,7 @@ def _page_of(out: type[serializers.Serializer[Any]]) -> Any:
 
 
 def _problems(has_body: bool) -> dict[Any, Any]:
-    statuses = sorted(ALWAYS + (WITH_BODY if has_body else (409,)))
+    statuses = sorted(ALWAYS + (WITH_BODY if has_body else (409, 415)))
     return {
         (status, PROBLEM_TYPE): OpenApiResponse(Problem, _REASONS[status]) for status in statuses
     }

@@ -266,6 +266,9 @@ class Out(serializers.Serializer[Any]):
         """The object's own url."""
         return self._sight.url(self.path_of(row))
 
+    @extend_schema_field(
+        {"type": "object", "additionalProperties": {"type": ["string", "null"], "format": "uri"}}
+    )
     def get_links(self, row: Any) -> dict[str, str | None]:
         """The urls of the neighbours, those of the upper building included."""
         paths = self.neighbours(row)

@@ -56,7 +56,9 @@ class VersionArtifact(Resource):
     versions: a file that nobody has checked yet is not handed on to everybody.
     """
 
-    @describe("versions_artifact", "The model file as it came", answers={200: (BYTES_TYPE,)})
+    @describe(
+        "versions_artifact", "The model file as it came", answers={200: (BYTES_TYPE,), 304: None}
+    )
     def get(self, request: Request, name: str, number: str) -> HttpResponseBase:
         """The bytes, with their sha256 as ETag."""
         version = version_of(model_named(self.by, name), number)
