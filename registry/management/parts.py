@@ -15,6 +15,8 @@ from registry.supervisor.part import Part, Step
 
 # Somebody waits for the pages: the others leave it the cores until it answers.
 WEB = "web"
+# For processes that never open a model: the libraries of models are not there for them.
+LEAN = {"MODELYARD_LEAN": "1"}
 MANAGE = str(Path(settings.BASE_DIR) / "manage.py")
 # Answers wait for the model host without computing, so there are more threads than cores; work
 # that computes is kept one at a time per process where it happens.
@@ -93,7 +95,7 @@ def web(run: Path, needs: tuple[str, ...]) -> Part:
         *("--respawn-failed-workers", "--respawn-interval", "0.5"),
         *("--workers-kill-timeout", "4"),
     )
-    env = {"PROMETHEUS_MULTIPROC_DIR": str(run / "metrics")}
+    env = LEAN | {"PROMETHEUS_MULTIPROC_DIR": str(run / "metrics")}
     probe = probes.http_answers(settings.HOST, settings.PORT, "/healthz")
     return Part(WEB, command, probe, env, needs=needs)
 
@@ -123,7 +125,7 @@ def _celery(name: str, command: tuple[str, ...], run: Path, needs: tuple[str, ..
         name,
         command,
         probes.file_appears(ready),
-        {"MODELYARD_READY_FILE": str(ready)},
+        LEAN | {"MODELYARD_READY_FILE": str(ready)},
         needs=needs,
         behind=(WEB,),
         ready_file=ready,

@@ -19,6 +19,7 @@ from registry.principals import Principal
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SPAN = re.compile(r"([0-9]{1,6})([mhdw])")
+_LONGEST = timedelta(days=36_500)
 REFUSED = 2
 
 
@@ -79,9 +80,10 @@ def _listed(text: str) -> list[str]:
 
 def _span(text: str) -> timedelta:
     match = _SPAN.fullmatch(text)
-    if not match or not int(match[1]):
+    span = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta()
+    if not timedelta() < span <= _LONGEST:
         raise argparse.ArgumentTypeError(f"“{text}” is no time span such as 12h, 30d or 8w")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    return span
 
 
 def _refuse_in_one_line(parser: argparse.ArgumentParser) -> None:
