@@ -105,13 +105,16 @@ def set_grant(*, by: Principal, governed: Governed, user: User, role: str) -> Gr
     if role not in roles.ROLES:
         raise InvalidField(f"One of {', '.join(roles.ROLES)} was expected.", pointer="/role")
     target = _target(governed)
-    before = Grant.objects.filter(user=user, **target).first()
-    grant, _ = Grant.objects.update_or_create(user=user, **target, defaults={"role": role})
+    before = Grant.objects.select_for_update().filter(user=user, **target).first()
+    role_before = before.role if before else None
+    grant = before or Grant(user=user, **target)
+    grant.role = role
+    grant.save()
     audit.record(
         by,
         "grant.set",
         governed,
-        before={"role": before.role if before else None},
+        before={"role": role_before},
         after={"role": role, "user": str(user)},
     )
     return grant

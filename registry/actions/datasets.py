@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -61,7 +61,7 @@ def upload_dataset(
 def update_dataset(*, by: Principal, dataset: Dataset, **values: Any) -> Dataset:
     """Change the description, tags or (as manager) classification of a dataset."""
     require(by, roles.MANAGER if "classification" in values else roles.PUBLISHER, dataset)
-    checks = {
+    checks: dict[str, Callable[[Any], Any]] = {
         "description": lambda v: fields.check_text(v, pointer="/description"),
         "tags": fields.check_tags,
         "classification": _check_classification,

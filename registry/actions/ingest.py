@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from functools import partial
 
 from registry import storage
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 LEASE_S = 60
 
 
-def ingest_dataset(version_id: object) -> None:
+def ingest_dataset(version_id: uuid.UUID | str) -> None:
     """Read one version, unless somebody else does or it is settled.
 
     Ends with ``ready``, or with ``rejected`` and the line and column of each problem. Where the

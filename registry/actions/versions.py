@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,7 +137,7 @@ def correct_version(*, by: Principal, version: ModelVersion, signature: object) 
 def update_version(*, by: Principal, version: ModelVersion, **values: Any) -> ModelVersion:
     """Change what may change on a version: description, tags, metrics."""
     require(by, roles.PUBLISHER, version.model)
-    checks = {
+    checks: dict[str, Callable[[Any], Any]] = {
         "description": lambda v: fields.check_text(v, pointer="/description"),
         "tags": fields.check_tags,
         "metrics": fields.check_metrics,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
         free = Q(reading_until__isnull=True) | Q(reading_until__lt=Now())
         return self.filter(free, status=DatasetStatus.PENDING)
 
-    def claim_ingest(self, version_id: object, *, lease_s: int) -> bool:
+    def claim_ingest(self, version_id: uuid.UUID | str, *, lease_s: int) -> bool:
         """Take one for reading; False when somebody else has it or it is settled."""
         return bool(
             self.awaiting_ingest()
@@ -61,7 +62,7 @@ class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
             )
         )
 
-    def extend_ingest(self, version_id: object, *, lease_s: int) -> bool:
+    def extend_ingest(self, version_id: uuid.UUID | str, *, lease_s: int) -> bool:
         """Keep a claim for another lease; False when the version is settled."""
         pending = self.filter(pk=version_id, status=DatasetStatus.PENDING)
         return bool(pending.update(reading_until=Now() + timedelta(seconds=lease_s)))

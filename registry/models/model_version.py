@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
         abandoned = Q(status=VersionStatus.CHECKING, checking_until__lt=Now())
         return self.filter(Q(status=VersionStatus.PENDING) | abandoned)
 
-    def claim_check(self, version_id: object, *, lease_s: int) -> bool:
+    def claim_check(self, version_id: uuid.UUID | str, *, lease_s: int) -> bool:
         """Take one for checking; False when somebody else has it or it needs none."""
         return bool(
             self.awaiting_check()
@@ -159,4 +160,4 @@ class ModelVersion(TimeOrdered):
     @property
     def parsed_facts(self) -> ModelFacts:
         """What the runtime said about the fitted object. Only after the load check."""
-        return ModelFacts.from_json(self.facts)
+        return ModelFacts.from_json(self.facts or {})

@@ -14,6 +14,7 @@ the version stands. One pass:
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -54,7 +55,7 @@ GOLDEN_ROWS = 1_000
 EXAMPLE_MAX_BYTES = 64 << 20
 
 
-def check_version(version_id: object) -> None:
+def check_version(version_id: uuid.UUID | str) -> None:
     """Run the checks of one version, unless somebody else does or it needs none.
 
     Where the model host or the storage is away, the version goes back to pending and is found

@@ -50,7 +50,9 @@ class PredictAnswer(serializers.Serializer[Any]):
     probabilities = serializers.ListField(required=False)
     decision = serializers.ListField(required=False)
     transform = serializers.ListField(required=False)
-    errors = serializers.ListField(child=serializers.DictField(), required=False)
+    errors = serializers.ListField(  # type: ignore[assignment]  # the name of our member
+        child=serializers.DictField(), required=False
+    )
     error_count = serializers.IntegerField(required=False)
     request_id = serializers.CharField()
 
