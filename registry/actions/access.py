@@ -104,8 +104,10 @@ def set_grant(*, by: Principal, governed: Governed, user: User, role: str) -> Gr
     require(by, roles.MANAGER, governed)
     if role not in roles.ROLES:
         raise InvalidField(f"One of {', '.join(roles.ROLES)} was expected.", pointer="/role")
+    # Two calls at once queue here: the second one finds the grant of the first.
+    type(governed).objects.select_for_update().get(pk=governed.pk)
     target = _target(governed)
-    before = Grant.objects.select_for_update().filter(user=user, **target).first()
+    before = Grant.objects.filter(user=user, **target).first()
     role_before = before.role if before else None
     grant = before or Grant(user=user, **target)
     grant.role = role
