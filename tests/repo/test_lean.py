@@ -13,6 +13,8 @@ import pytest
 LOOK = """
 import json, sys
 import {module}
+import django
+django.setup()
 from django.urls import get_resolver
 get_resolver().url_patterns
 from config.celery import app
