@@ -91,7 +91,9 @@ def test_every_answer_is_as_described(described):
             continue
         content = operations["get"]["responses"]["200"]["content"]["application/json"]
         validator = Draft202012Validator(content["schema"] | {"components": schema["components"]})
-        problems = [(list(error.path), error.message) for error in validator.iter_errors(answer.json())]
+        problems = [
+            (list(error.path), error.message) for error in validator.iter_errors(answer.json())
+        ]
         assert problems == [], url
         seen += 1
     assert seen >= 20
