@@ -5,6 +5,8 @@ import os
 import sys
 
 OLDEST_PYTHON = (3, 11)
+# Every other command is quicker without the libraries of models.
+OPENS_MODELS = ("load_demo", "shell")
 
 
 def main() -> int:
@@ -22,8 +24,11 @@ def main() -> int:
 
     from django.conf import settings
 
+    from config import lean
     from config.env import SettingError
 
+    if sys.argv[1:2] not in [[name] for name in OPENS_MODELS]:
+        lean.refuse_model_libraries()
     try:
         # Before Django's own command line looks: it would hide the reason of a failure.
         settings.configured or settings.INSTALLED_APPS  # noqa: B018

@@ -113,8 +113,8 @@ def worker(run: Path, needs: tuple[str, ...]) -> Part:
 def beat(run: Path, needs: tuple[str, ...]) -> Part:
     """Rings every few seconds; two of them do no harm."""
     command = (
-        *(sys.executable, "-m", "celery", "--app", "config", "--workdir", str(settings.BASE_DIR)),
-        *("beat", "--loglevel", "WARNING", "--pidfile", ""),
+        *(sys.executable, "-m", "celery", "--app", "config.beat"),
+        *("--workdir", str(settings.BASE_DIR), "beat", "--loglevel", "WARNING", "--pidfile", ""),
     )
     return _celery("beat", command, run, needs)
 
