@@ -402,5 +402,8 @@ LOGGING = {
         # Scanners ask for other hosts all day; the answer is a 400, and no news.
         "django.security.DisallowedHost": {"handlers": [], "propagate": False},
         "axes": {"level": "WARNING"},
+        # Two lines for each ring of the bell, every few seconds.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
     },
 }
