@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from serving.conf import conf
-from serving.runtimes.isolation.host import MAX_CHILDREN
+from serving.runtimes.isolation.nursery import MAX_CHILDREN
 from serving.runtimes.isolation.start import command_line, environment_for
 
 

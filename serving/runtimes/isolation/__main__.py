@@ -13,11 +13,11 @@ from pathlib import Path
 from serving.runtimes import RUNTIMES
 from serving.runtimes.isolation import confine
 from serving.runtimes.isolation.door import AlreadyServed, UnsafeFolder, listen
-from serving.runtimes.isolation.host import (
+from serving.runtimes.isolation.host import Host
+from serving.runtimes.isolation.nursery import (
     LOAD_TIMEOUT_S,
     MAX_CHILDREN,
     MAX_INSPECTIONS,
-    Host,
     HostSettings,
 )
 from serving.runtimes.isolation.offspring import log

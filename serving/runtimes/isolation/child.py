@@ -1,8 +1,6 @@
 """A child of the model host: holds one model and answers the connections that it is handed.
 
 It runs in the process that the parent forked, opens nothing by name, and ends by ``os._exit``.
-A deadline is a timer whose signal ends the process: nothing that the model does can catch it, not
-even a loop in C. The parent tells the callers why their connection closed.
 """
 
 from __future__ import annotations
@@ -11,11 +9,9 @@ import gc
 import hashlib
 import json
 import os
-import selectors
-import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -26,14 +22,10 @@ from serving.runtimes.base import Answer, LoadedModel, answer_to_ipc, batch_from
 from serving.runtimes.golden import Golden, compare
 from serving.runtimes.isolation import protocol
 from serving.runtimes.isolation.board import Board
-from serving.runtimes.isolation.confine import MAX_OPEN_FILES
-from serving.runtimes.isolation.errors import GoldenDiffers, RequestExpired, to_wire
+from serving.runtimes.isolation.desk import Desk, Operation, end_after
+from serving.runtimes.isolation.errors import GoldenDiffers, to_wire
 from serving.runtimes.isolation.protocol import ModelSpec, ProtocolError
 
-MAX_CONNECTIONS = MAX_OPEN_FILES - 64
-# A caller that stops in the middle of a frame holds up the others for at most this long.
-STALL_S = 5.0
-MAX_DEADLINE_S = 3600.0
 _HASH_CHUNK = 1024 * 1024
 
 
@@ -54,11 +46,6 @@ class Assignment:
     runtimes: Mapping[str, str]
 
 
-def end_after(seconds: float) -> None:
-    """End this process when the time is over; 0 disarms."""
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-
-
 def serve_pooled(given: Assignment) -> None:
     """Load, check the golden rows, then answer until the parent closes the control socket.
 
@@ -76,7 +63,8 @@ def serve_pooled(given: Assignment) -> None:
         return
     end_after(0)
     given.board.ready()
-    Desk(given, {"score": lambda frame: score(model, frame)}, greeting={"ready": True}).run()
+    operations: dict[str, Operation] = {"score": lambda frame: score(model, frame)}
+    Desk(given.control, given.board, operations).run()
 
 
 def serve_inspection(given: Assignment) -> None:
@@ -93,12 +81,12 @@ def serve_inspection(given: Assignment) -> None:
         return score(loaded[0], frame)
 
     given.board.ready()
-    operations = {
+    operations: dict[str, Operation] = {
         "scan": lambda _: json.dumps(scan(given)).encode(),
         "load": load,
         "score": score_loaded,
     }
-    Desk(given, operations, greeting={"ready": True}, single=True).run()
+    Desk(given.control, given.board, operations, single=True).run()
 
 
 def artifact_of(fd: int) -> BinaryIO:
@@ -180,110 +168,3 @@ def score(model: LoadedModel, frame: protocol.Frame) -> Any:
     batch = batch_from_ipc(frame.body)
     answer: Answer = model.score(batch, tuple(str(kind) for kind in outputs), params)
     return answer_to_ipc(answer)
-
-
-class Desk:
-    """Answers connections one request at a time, in the order in which they become readable."""
-
-    def __init__(
-        self,
-        given: Assignment,
-        operations: Mapping[str, Callable[[protocol.Frame], Any]],
-        *,
-        greeting: dict[str, Any],
-        single: bool = False,
-    ) -> None:
-        self._control, self._board = given.control, given.board
-        self._operations, self._greeting, self._single = operations, greeting, single
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._control, selectors.EVENT_READ, 0)
-        self._connections: dict[int, socket.socket] = {}
-
-    def run(self) -> None:
-        """Serve until the parent closes the control socket, or the only caller has left."""
-        while True:
-            for key, _ in self._selector.select():
-                if key.data == 0:
-                    if not self._accept():
-                        return
-                elif key.data in self._connections:
-                    self._serve(key.data)
-            if self._single and self._greeted and not self._connections:
-                return
-
-    _greeted = False
-
-    def _accept(self) -> bool:
-        """Take a connection that the parent hands over; False when the parent has closed."""
-        message, fds, _, _ = socket.recv_fds(self._control, 256, 1)
-        if not message:
-            return False
-        number = int(json.loads(message)["conn"])
-        for fd in fds:
-            connection = socket.socket(fileno=fd)
-            connection.settimeout(STALL_S)
-            if len(self._connections) >= MAX_CONNECTIONS:
-                self._answer(connection, {"error": _busy()})
-                connection.close()
-            elif self._answer(connection, self._greeting):
-                self._connections[number] = connection
-                self._selector.register(connection, selectors.EVENT_READ, number)
-        self._greeted = True
-        return True
-
-    def _answer(self, connection: socket.socket, header: dict[str, Any], body: Any = b"") -> bool:
-        try:
-            protocol.send(connection, header, body)
-        except OSError:
-            return False
-        return True
-
-    def _drop(self, number: int) -> None:
-        connection = self._connections.pop(number)
-        self._selector.unregister(connection)
-        connection.close()
-
-    def _serve(self, number: int) -> None:
-        connection = self._connections[number]
-        try:
-            frame = protocol.receive(connection)
-        except (EOFError, OSError, ProtocolError):
-            self._drop(number)
-            return
-        if not protocol.is_quiet(connection):
-            self._drop(number)  # the caller left while its request was queued
-            return
-        header, body = self._perform(number, frame)
-        if not self._answer(connection, header, body):
-            self._drop(number)
-
-    def _perform(self, number: int, frame: protocol.Frame) -> tuple[dict[str, Any], Any]:
-        """The answer of one request, the deadline armed around the model's work only."""
-        try:
-            operation = self._operations[str(frame.header.get("op"))]
-            remaining_s = _remaining_s(frame.header)
-            self._board.begin(number, time.monotonic() + remaining_s)
-            end_after(remaining_s)
-            try:
-                return {"ok": True}, operation(frame)
-            finally:
-                end_after(0)
-        except BaseException as error:  # SystemExit too: what a model raises is its failure
-            return {"error": to_wire(error)}, b""
-        finally:
-            self._board.end()
-
-
-def _remaining_s(header: Mapping[str, Any]) -> float:
-    """Seconds until the request's deadline, which is a time of the machine's monotonic clock."""
-    until = header.get("until")
-    if not isinstance(until, int | float):
-        raise ProtocolError("a request has a deadline")
-    remaining = min(until - time.monotonic(), MAX_DEADLINE_S)
-    if remaining <= 0:
-        raise RequestExpired
-    return remaining
-
-
-def _busy() -> dict[str, Any]:
-    return {"kind": "busy", "message": "Too many callers are connected to this model."}

@@ -7,8 +7,6 @@ or was evicted, is sent again; the process that ended while it worked on this on
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -27,6 +25,7 @@ from serving.runtimes.isolation.connection import (
     connect,
     unavailable,
 )
+from serving.runtimes.isolation.descriptors import descriptor_of, in_memory
 from serving.runtimes.isolation.errors import (
     HostBusy,
     HostError,
@@ -110,7 +109,7 @@ class HostClient:
         connection = connect(self._path, clock)
         try:
             with ExitStack() as stack:
-                fd = stack.enter_context(_descriptor_of(open_artifact()))
+                fd = stack.enter_context(descriptor_of(open_artifact()))
                 header = {"op": "inspect", "spec": spec.to_json()}
                 self._greet(connection, clock, header, (fd,))
             try:
@@ -157,9 +156,9 @@ class HostClient:
             header = {"op": "open", "spec": spec.to_json()}
             if self._greet(connection, clock, header) == "need":
                 with ExitStack() as stack:
-                    fds = [stack.enter_context(_descriptor_of(open_artifact()))]
+                    fds = [stack.enter_context(descriptor_of(open_artifact()))]
                     if golden is not None:
-                        fds.append(stack.enter_context(_in_memory(golden().to_bytes())))
+                        fds.append(stack.enter_context(in_memory(golden().to_bytes())))
                     self._greet(connection, clock, header, tuple(fds))
             self._await_ready(connection, clock)
         except (CheckRefused, InvalidField, ModelRaised) as error:
@@ -318,33 +317,3 @@ def _replaced() -> ModelDied:
 def _error_of(told: Mapping[str, Any]) -> Exception:
     error = told.get("error")
     return from_wire(error if isinstance(error, Mapping) else {})
-
-
-@contextmanager
-def _descriptor_of(artifact: BinaryIO) -> Iterator[int]:
-    """A descriptor of the artifact that can be passed on: its own, or a copy in memory."""
-    with artifact:
-        try:
-            fd = artifact.fileno()
-        except (AttributeError, OSError):
-            with _copied(artifact) as fd:
-                yield fd
-            return
-        yield fd
-
-
-@contextmanager
-def _copied(artifact: BinaryIO) -> Iterator[int]:
-    fd = os.memfd_create("artifact")
-    with os.fdopen(fd, "wb") as memory:
-        shutil.copyfileobj(artifact, memory, 1024 * 1024)
-        memory.flush()
-        yield fd
-
-
-@contextmanager
-def _in_memory(content: bytes) -> Iterator[int]:
-    with os.fdopen(os.memfd_create("golden"), "wb") as memory:
-        memory.write(content)
-        memory.flush()
-        yield memory.fileno()

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -28,7 +29,8 @@ Name = tuple[str, str]
 class Child:
     """A forked process. ``name`` is None for an inspection.
 
-    ``evicted``: ended to make room; ``overdue``: ended because its own timer did not.
+    ``since`` is monotonic. ``evicted``: ended to make room. ``overdue``: ended because its own
+    timer did not end it.
     """
 
     number: int
@@ -36,6 +38,7 @@ class Child:
     name: Name | None
     control: socket.socket
     board: Board
+    since: float = field(default_factory=time.monotonic)
     evicted: bool = False
     overdue: bool = False
     failure: dict[str, Any] | None = None

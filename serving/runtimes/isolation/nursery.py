@@ -1,0 +1,195 @@
+"""The children that a model host has now: made, listened to, made room among, buried."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from serving.runtimes.isolation import protocol
+from serving.runtimes.isolation.offspring import Child, Graves, Name, Order, fate_of, log, spawn
+from serving.runtimes.isolation.protocol import ModelSpec, ProtocolError
+
+MAX_CHILDREN = 16
+MAX_INSPECTIONS = 4
+LOAD_TIMEOUT_S = 60.0
+# All checks of one version together take less.
+MAX_INSPECTION_S = 900.0
+OVERDUE_GRACE_S = 0.3
+# Messages that are read from a child that has ended.
+LAST_WORDS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """``memory_bytes`` per model; ``max_children`` loaded models, inspections not counted."""
+
+    socket_path: Path
+    memory_bytes: int
+    max_children: int = MAX_CHILDREN
+    max_inspections: int = MAX_INSPECTIONS
+    load_timeout_s: float = LOAD_TIMEOUT_S
+    runtimes: dict[str, str] = field(default_factory=dict)
+
+
+class Nursery:
+    """All children by number, by process id, and the pooled ones by the model that they hold."""
+
+    def __init__(self, settings: HostSettings, selector: selectors.BaseSelector) -> None:
+        self._settings, self._selector = settings, selector
+        self._children: dict[int, Child] = {}
+        self._by_pid: dict[int, Child] = {}
+        self._by_name: dict[Name, Child] = {}
+        self.graves = Graves()
+        # Numbers go on from a random start, so that one of an earlier host names no child.
+        self._number = int.from_bytes(os.urandom(6), "big")
+
+    def next_number(self) -> int:
+        """A number for a child or a connection, never given twice."""
+        self._number += 1
+        return self._number
+
+    def is_living(self, number: int) -> bool:
+        """Whether that child has not ended, or not been buried yet."""
+        return number in self._children
+
+    def of(self, name: Name) -> Child | None:
+        """The child that holds this model."""
+        return self._by_name.get(name)
+
+    @property
+    def inspections(self) -> int:
+        """How many children serve an inspection."""
+        return sum(1 for child in self._children.values() if child.name is None)
+
+    def make(self, spec: ModelSpec, name: Name | None, fds: tuple[int, ...]) -> Child:
+        """A new child. Raises OSError when no process can be made."""
+        order = Order(
+            number=self.next_number(),
+            spec=spec,
+            name=name,
+            fds=fds,
+            memory_bytes=self._settings.memory_bytes,
+            load_timeout_s=self._settings.load_timeout_s,
+            runtimes=self._settings.runtimes,
+        )
+        child = spawn(order)
+        self._children[child.number] = self._by_pid[child.pid] = child
+        if name is not None:
+            self._by_name[name] = child
+        self._selector.register(child.control, selectors.EVENT_READ, ("control", child))
+        log(f"{spec.key}: process {child.pid} {'inspects' if name is None else 'started'}")
+        return child
+
+    def make_room(self) -> bool:
+        """Evict who was idle longest while there are too many; False when all are at work."""
+        while len(self._by_name) >= self._settings.max_children:
+            idle = [
+                child
+                for child in self._by_name.values()
+                if not child.board.is_loading and not child.board.serving
+            ]
+            if not idle:
+                return False
+            oldest = min(idle, key=lambda child: child.board.last_used_ns)
+            oldest.evicted = True
+            self._forget(oldest)
+            os.kill(oldest.pid, signal.SIGKILL)
+        return True
+
+    def end_overdue(self) -> None:
+        """End children that block the signal of their deadline, and inspections without end."""
+        oldest = time.monotonic() - MAX_INSPECTION_S
+        for child in self._children.values():
+            is_endless = child.name is None and child.since < oldest
+            if (is_endless or child.board.is_overdue(OVERDUE_GRACE_S)) and not child.overdue:
+                child.overdue = True
+                os.kill(child.pid, signal.SIGKILL)
+
+    def hear(self, child: Child) -> None:
+        """What a child says: only that its load failed."""
+        if child.control.fileno() < 0:
+            return
+        try:
+            message = _next_message(child.control)
+        except BlockingIOError:
+            return
+        if not message:
+            self._selector.unregister(child.control)
+            child.control.close()
+            return
+        try:
+            failure = protocol.header_of(message).get("failed")
+        except ProtocolError:
+            return
+        child.failure = failure if isinstance(failure, dict) else None
+
+    def reap(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Bury every child that has ended: its number and its fate."""
+        while self._by_pid:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            child = self._by_pid.pop(pid, None)
+            if child is not None:
+                yield child.number, self._bury(child, status)
+
+    def _bury(self, child: Child, status: int) -> dict[str, Any]:
+        for _ in range(LAST_WORDS):
+            self.hear(child)
+        del self._children[child.number]
+        self._forget(child)
+        fate = fate_of(child, status)
+        self.graves.bury(child.number, fate)
+        if child.name is not None and not child.evicted:
+            self.graves.count(child.name, time.monotonic())
+        log(f"process {child.pid} ended: {json.dumps(fate)[:300]}")
+        child.board.close()
+        return fate
+
+    def _forget(self, child: Child) -> None:
+        if child.name is not None and self._by_name.get(child.name) is child:
+            del self._by_name[child.name]
+
+    def end_all(self) -> None:
+        """No child outlives the host. They keep nothing, so there is nothing to wait for."""
+        for pid in self._by_pid:
+            os.kill(pid, signal.SIGKILL)
+        for pid in self._by_pid:
+            os.waitpid(pid, 0)
+
+    def status(self) -> list[dict[str, Any]]:
+        """Each pooled child: key, pid, what it does, requests served, seconds idle."""
+        now = time.monotonic_ns()
+        return [
+            {
+                "key": key,
+                "pid": child.pid,
+                "loading": child.board.is_loading,
+                "busy": bool(child.board.serving),
+                "served": child.board.served,
+                "idle_s": round((now - child.board.last_used_ns) / 1e9, 3),
+            }
+            for (key, _), child in self._by_name.items()
+        ]
+
+
+def _next_message(control: socket.socket) -> bytes:
+    """The next message of a child, empty when it has closed. Raises BlockingIOError.
+
+    A child that ends without having taken all its connections leaves a reset, which comes before
+    the messages that it has sent: those are still there at the second try.
+    """
+    for _ in range(2):
+        try:
+            return control.recv(protocol.MAX_HEADER_BYTES)
+        except ConnectionResetError:
+            continue
+    return b""
