@@ -1,4 +1,4 @@
-"""What the tests of the ledger work with: people, a model, datasets, and a model host that obeys."""
+"""What the tests of the ledger work with: people, a model, datasets, an obedient model host."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from registry import storage
-from registry.models import Artifact, Dataset, DatasetVersion, Grant, ModelVersion, User
-from registry.models import RegisteredModel
+from registry.models import (
+    Artifact,
+    Dataset,
+    DatasetVersion,
+    Grant,
+    ModelVersion,
+    RegisteredModel,
+    User,
+)
 from registry.principals import Principal
 from registry.signature.facts import ModelFacts, OutputFacts
 from registry.signature.outputs import output_columns

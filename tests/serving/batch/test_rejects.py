@@ -65,9 +65,7 @@ def test_only_kept_columns_are_keys(ana: Principal, host: ObedientHost) -> None:
 
 
 @pytest.mark.django_db
-def test_a_job_that_takes_no_bad_row_fails_and_names_it(
-    ana: Principal, host: ObedientHost
-) -> None:
+def test_a_job_that_takes_no_bad_row_fails_and_names_it(ana: Principal, host: ObedientHost) -> None:
     dataset_of(ana, rows_without_some_ages(25, {13, 14}))
     job = ask(ana, chunk_rows=10, on_row_error="fail")
     drive(owner="w1")
