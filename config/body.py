@@ -84,7 +84,7 @@ class Counted:
 
     def read(self, size: int = -1, /) -> bytes:
         """Exactly ``size`` bytes, or all that are left when that is fewer."""
-        wanted = self.left if size is None or size < 0 else min(size, self.left)
+        wanted = self.left if size < 0 else min(size, self.left)
         pieces = []
         while wanted:
             piece = self.source.read(wanted)
@@ -111,7 +111,7 @@ class Form:
 
     def read(self, size: int = -1, /) -> bytes:
         """At most ``size`` bytes. Raises TooLarge, or MalformedMultipart when it breaks off."""
-        wanted = PIECE_BYTES if size is None or size < 0 else min(size, PIECE_BYTES)
+        wanted = PIECE_BYTES if size < 0 else min(size, PIECE_BYTES)
         piece = self.source.read(wanted) if wanted else b""
         self.seen += len(piece)
         if self.seen > self.limit:

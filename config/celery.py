@@ -16,9 +16,11 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@worker_ready.connect
-@beat_init.connect
 def _say_ready(**_: Any) -> None:
     """Tell whoever started this process that it works now: `manage.py up`, or a container probe."""
     if path := os.environ.get("MODELYARD_READY_FILE"):
         Path(path).write_text(str(os.getpid()), encoding="ascii")
+
+
+worker_ready.connect(_say_ready)
+beat_init.connect(_say_ready)

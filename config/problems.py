@@ -90,7 +90,7 @@ def _not_acceptable(error: Any) -> errors.DomainError:
 
 
 def _throttled(error: drf.Throttled) -> errors.DomainError:
-    wait_s = math.ceil(error.wait or 1)
+    wait_s = math.ceil(getattr(error, "wait", None) or 1)
     return errors.RateLimited("Too many requests.", retry_after_s=wait_s)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
-class HashedWhenCollected(CompressedManifestStaticFilesStorage):
+class HashedWhenCollected(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # untyped
     """WhiteNoise's manifest storage, which answers plain names while there is no manifest.
 
     Without it every page fails until somebody runs ``collectstatic``: in tests, in a shell.

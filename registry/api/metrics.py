@@ -85,7 +85,7 @@ def exposition() -> bytes:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         note = b"# The numbers of requests are those of one web process.\n"
         return generate_latest(held) + note + generate_latest(THIS_PROCESS)
-    MultiProcessCollector(held)
+    MultiProcessCollector(held)  # type: ignore[no-untyped-call]  # the library's
     return generate_latest(held)
 
 
