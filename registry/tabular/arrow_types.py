@@ -7,6 +7,8 @@ a column of nulls to float64. Refused: times without a zone, nested types, binar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from registry.signature.dtypes import DTYPES
@@ -85,3 +87,8 @@ def undecimal(array: pa.Array) -> pa.Array:
         return array.cast(pa.decimal128(38, 0)).cast(pa.int64())
     # Arrow's own cast rounds in two steps; text to float is exact.
     return array.cast(pa.string()).cast(pa.float64())
+
+
+def schema_of(columns: Sequence[Column]) -> pa.Schema:
+    """The Arrow schema of typed batches; every field may be null here."""
+    return pa.schema([(column.name, column.arrow) for column in columns])

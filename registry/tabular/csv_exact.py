@@ -209,5 +209,9 @@ def ragged_problems(source: CsvFile, names: tuple[str, ...]) -> tuple[list[RowPr
 def ragged(row: int, record: Record, width: int) -> RowProblem:
     """The problem of one row that has another number of fields than the header."""
     return RowProblem(
-        row, None, "ragged-row", f"{width} fields", f"{len(record.cells)} fields", record.line
+        row, None, "ragged-row", _fields(width), _fields(len(record.cells)), record.line
     )
+
+
+def _fields(count: int) -> str:
+    return "1 field" if count == 1 else f"{count} fields"

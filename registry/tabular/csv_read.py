@@ -6,7 +6,8 @@ Where anything is wrong, ``csv_exact`` reads the file again to name the physical
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
@@ -187,22 +188,36 @@ def _found(names: Sequence[str], finders: Sequence[TypeFinder]) -> tuple[Column,
     return tuple(Column(name, finder.found(), finder.has_nulls) for name, finder in pairs)
 
 
-def first_columns(source: CsvFile, names: Sequence[str]) -> tuple[Column, ...]:
-    """A guess from the first batch; ``inferred_batches`` says whether it holds for all rows."""
-    finders = [TypeFinder() for _ in names]
+def guessed_batches(
+    source: CsvFile, names: Sequence[str]
+) -> tuple[tuple[Column, ...], Generator[pa.RecordBatch, None, None]]:
+    """Types as the first batch tells them, and all batches typed so.
+
+    The batches raise Widened where a later row does not fit; otherwise the types are those that
+    ``find_columns`` would have found.
+    """
     batches = text_batches(source, names)
-    first = next(batches, None)
-    batches.close()  # type: ignore[attr-defined]  # a generator has it
-    if first is not None:
-        for finder, text in zip(finders, first.columns, strict=True):
+    finders = [TypeFinder() for _ in names]
+    first = list(islice(batches, 1))
+    for batch in first:
+        for finder, text in zip(finders, batch.columns, strict=True):
             finder.add(text)
-    return _found(names, finders)
+    columns = _found(names, finders)
+    return columns, _typed(chain(first, batches), columns)
 
 
-def inferred_batches(source: CsvFile, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
-    """Typed batches by types that were found; raises Widened where a cell does not fit them."""
+def inferred_batches(
+    source: CsvFile, columns: Sequence[Column]
+) -> Generator[pa.RecordBatch, None, None]:
+    """Typed batches by types that were found."""
+    return _typed(text_batches(source, [column.name for column in columns]), columns)
+
+
+def _typed(
+    batches: Iterable[pa.RecordBatch], columns: Sequence[Column]
+) -> Generator[pa.RecordBatch, None, None]:
     schema = pa.schema([(column.name, column.arrow) for column in columns])
-    for batch in text_batches(source, [column.name for column in columns]):
+    for batch in batches:
         arrays = [_kept(text, c) for text, c in zip(batch.columns, columns, strict=True)]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 

@@ -10,8 +10,9 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
+from registry.tabular.arrow_read import ArrowReader
 from registry.tabular.errors import TabularError
-from registry.tabular.readers import ArrowReader, CsvReader, JsonReader, Reader
+from registry.tabular.readers import CsvReader, JsonReader, Reader
 from registry.tabular.write import arrow_chunks, csv_chunks, jsonl_chunks, parquet_chunks
 
 Chunks = Callable[..., Iterator[bytes]]

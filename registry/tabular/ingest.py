@@ -18,11 +18,11 @@ import pyarrow as pa
 
 from registry.signature.types import Column
 from registry.tabular.ahead import ahead
+from registry.tabular.arrow_types import schema_of
 from registry.tabular.csv_read import Widened
 from registry.tabular.formats import reader_of
 from registry.tabular.profile import Profiler
 from registry.tabular.read import MAX_BYTES
-from registry.tabular.readers import schema_of
 from registry.tabular.write import ROW_GROUP_ROWS, parquet_writer, regrouped
 
 
@@ -51,7 +51,7 @@ def to_parquet(
         guess = reader.guess()
         if guess is not None:
             try:
-                return _write(reader.inferred(guess), guess, path)
+                return _write(guess[1], guess[0], path)
             except Widened:
                 pass
         columns = reader.find()

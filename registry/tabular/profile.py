@@ -63,12 +63,14 @@ class _ColumnProfile:
             return
         if self._values is not None:
             self._count_values(present)
-        if self._column.dtype.kind not in ("string", "boolean"):
-            self._widen(present)
         if self._column.dtype.is_number:
             numbers = present.to_numpy(zero_copy_only=False)
+            self._widen(numbers.min().item(), numbers.max().item())
             self._moments.add(numbers)
             self._sample.add(numbers)
+        elif self._column.dtype.kind in ("date", "datetime"):
+            ends = pc.min_max(present).as_py()
+            self._widen(ends["min"], ends["max"])
 
     def result(self) -> dict[str, Any]:
         shown: dict[str, Any] = {
@@ -96,10 +98,9 @@ class _ColumnProfile:
         if len(self._values) > DISTINCT_MAX:
             self._values = None
 
-    def _widen(self, present: pa.Array) -> None:
-        ends = pc.min_max(present).as_py()
-        self._low = ends["min"] if self._low is None else min(self._low, ends["min"])
-        self._high = ends["max"] if self._high is None else max(self._high, ends["max"])
+    def _widen(self, low: Any, high: Any) -> None:
+        self._low = low if self._low is None else min(self._low, low)
+        self._high = high if self._high is None else max(self._high, high)
 
     def _distinct(self) -> dict[str, Any]:
         if self._values is None:

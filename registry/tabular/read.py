@@ -8,9 +8,10 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from registry.signature.types import Column
+from registry.tabular.arrow_read import BATCH_ROWS
+from registry.tabular.arrow_types import schema_of
 from registry.tabular.csv_read import match_columns
 from registry.tabular.formats import reader_of
-from registry.tabular.readers import BATCH_ROWS, schema_of
 
 MAX_BYTES = 20 << 30
 

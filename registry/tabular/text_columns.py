@@ -157,25 +157,31 @@ def _numpy(parsed: pa.Array) -> npt.NDArray[np.floating[Any]]:
 def _has_odd_number(text: pa.StringArray, *, zeros_are_odd: bool) -> bool:
     """True when Arrow took what is no number here: ``+5``, ``0x1F``, and ``007`` if asked.
 
-    Looks at the bytes behind the offsets: a regular expression costs twenty times as much.
+    Looks at the first bytes of all cells at once: a regular expression costs ten times as much.
     """
     _, offsets, content = text.buffers()
     if content is None or content.size == 0:
         return False
     ends = np.frombuffer(offsets, np.int32)[text.offset : text.offset + len(text) + 1]
-    content = np.frombuffer(content, np.uint8)
-    start, end = ends[:-1], ends[1:]
-    first = content[np.minimum(start, len(content) - 1)]
-    special = np.flatnonzero((first <= ord("0")) & (first >= ord("+")) & (end - start > 1))
-    first, start, end = first[special], start[special], end[special]
-    if (first == ord("+")).any():
+    start, length = ends[:-1].astype(np.int64), np.diff(ends)
+    # Filled up, so that the third byte of the last cell is there.
+    padded = np.frombuffer(content.to_pybytes() + b"\0\0\0", np.uint8)
+    first, second, third = padded[start], padded[start + 1], padded[start + 2]
+    if ((first == ord("+")) & (length > 0)).any():
         return True
-    start = start + (first == ord("-"))
-    start = start[end - start > 1]
-    second = content[start[content[start] == ord("0")] + 1]
-    if ((second | 0x20) == ord("x")).any():
-        return True
-    return zeros_are_odd and bool(((second >= ord("0")) & (second <= ord("9"))).any())
+    # Two plain comparisons: choosing by sign cell by cell costs more than both.
+    bare = (first == ord("0")) & (length > 1) & _is_odd_after_zero(second, zeros_are_odd)
+    signed = (first == ord("-")) & (second == ord("0")) & (length > 2)
+    return bool((bare | (signed & _is_odd_after_zero(third, zeros_are_odd))).any())
+
+
+def _is_odd_after_zero(
+    characters: npt.NDArray[np.uint8], zeros_are_odd: bool
+) -> npt.NDArray[np.bool_]:
+    odd: npt.NDArray[np.bool_] = (characters | 0x20) == ord("x")
+    if zeros_are_odd:
+        odd |= (characters >= ord("0")) & (characters <= ord("9"))
+    return odd
 
 
 _PARSERS: dict[str, Callable[[pa.StringArray, DType, bool], pa.Array | None]] = {

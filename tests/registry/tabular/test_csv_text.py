@@ -81,7 +81,7 @@ def test_ragged_rows_are_all_counted_and_named_by_physical_line():
     assert (error.reason, error.count) == ("ragged-rows", 2)
     assert [(p.row, p.line, p.received) for p in error.problems] == [
         (1, 3, "3 fields"),
-        (3, 8, "1 fields"),
+        (3, 8, "1 field"),
     ]
 
 

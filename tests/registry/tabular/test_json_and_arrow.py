@@ -216,6 +216,6 @@ def test_a_file_over_the_limit_is_refused():
 
 
 def test_a_small_parquet_file_may_not_grow_without_end(monkeypatch):
-    monkeypatch.setattr("registry.tabular.readers.GROWTH_FREE_BYTES", 1 << 20)
+    monkeypatch.setattr("registry.tabular.arrow_read.GROWTH_FREE_BYTES", 1 << 20)
     bomb = parquet(pa.table({"a": pa.array([0] * 3_000_000, pa.int64())}))
     assert refused(bomb, "parquet").reason == "gzip-bomb"
