@@ -25,6 +25,7 @@ from registry.models.check import Verdict
 from registry.queue import CHECK_VERSION, DRIVE_JOB, INGEST_DATASET
 from serving.actions.batch_jobs import fail_without_rows
 from serving.actions.claims import claimable_jobs, reap_expired
+from serving.actions.sweep import sweep_orphans
 from serving.batch.pace import PACE
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ PATIENCE = timedelta(seconds=20)
 RING_EVERY_S = 30
 MAX_ATTEMPTS = 5
 GIVE_UP_LEASE_S = 60
+SWEEP_EVERY_S = 3_600
 
 
 def reconcile() -> None:
@@ -48,6 +50,8 @@ def reconcile() -> None:
         _ring(DRIVE_JOB, job_id)
     _ring_for_checks()
     _ring_for_ingests()
+    if _first_in(SWEEP_EVERY_S, "swept"):
+        sweep_orphans()
 
 
 def _ring_for_checks() -> None:
@@ -92,11 +96,16 @@ def _give_up_ingest(version: DatasetVersion) -> None:
 
 def _is_its_turn(kind: str, pk: object, attempts: int) -> bool:
     """At most one ring in 30 seconds, after each attempt half as often."""
+    return _first_in(RING_EVERY_S * 2**attempts, f"rung:{kind}:{pk}", when_away=True)
+
+
+def _first_in(seconds: int, name: str, *, when_away: bool = False) -> bool:
+    """Whether nobody asked for this name in so many seconds; ``when_away``: with no cache."""
     try:
-        return bool(cache.add(f"rung:{kind}:{pk}", 1, timeout=RING_EVERY_S * 2**attempts))
+        return bool(cache.add(f"reconcile:{name}", 1, timeout=seconds))
     except (OSError, RedisError) as error:
-        log.warning("The cache is away, ringing all the same: %s", error)
-        return True
+        log.warning("The cache is away: %s", error)
+        return when_away
 
 
 def _ring(task_name: str, pk: Any) -> None:

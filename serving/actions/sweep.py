@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from django.core.files.storage import Storage, storages
+from django.db.models import Q
 from django.utils import timezone
 
 from serving.batch.names import FOLDER, job_of
@@ -15,28 +15,24 @@ from serving.models import BatchChunk, BatchJob
 log = logging.getLogger(__name__)
 
 KEPT = timedelta(days=1)
+# Orphans come from attempts: who looks every hour need not look at jobs that ended long ago.
+LOOKED_AT = timedelta(days=8)
 
 
 def sweep_orphans(*, older_than: timedelta = KEPT) -> int:
-    """Remove the orphans of all jobs; how many there were.
+    """Remove the orphans of jobs that run or ended in the last days; how many there were.
 
     A file is kept that a chunk names, or a version of the job's output (an earlier one, where the
     job was run again), and any that is young: its attempt may be about to name it.
     """
     storage = storages["default"]
-    born_before = timezone.now() - older_than
-    removed = 0
-    for folder in _folders(storage):
-        removed += _sweep_folder(storage, folder, born_before)
-    return removed
-
-
-def _folders(storage: Storage) -> list[str]:
-    try:
-        folders, _ = storage.listdir(FOLDER)
-    except FileNotFoundError:
-        return []
-    return [f"{FOLDER}/{name}" for name in folders]
+    now = timezone.now()
+    recent = Q(finished_at__isnull=True) | Q(finished_at__gte=now - LOOKED_AT)
+    jobs = BatchJob.objects.filter(recent).order_by().values_list("pk", flat=True)
+    return sum(
+        _sweep_folder(storage, f"{FOLDER}/{job_id}", now - older_than)
+        for job_id in jobs.iterator(chunk_size=1_000)
+    )
 
 
 def _sweep_folder(storage: Storage, folder: str, born_before: datetime) -> int:
@@ -53,9 +49,12 @@ def _sweep_folder(storage: Storage, folder: str, born_before: datetime) -> int:
     return len(orphans)
 
 
-def _ours(storage: Storage, folder: str) -> Iterator[str]:
-    _, files = storage.listdir(folder)
-    return (f"{folder}/{name}" for name in files if job_of(f"{folder}/{name}") is not None)
+def _ours(storage: Storage, folder: str) -> list[str]:
+    try:
+        _, files = storage.listdir(folder)
+    except FileNotFoundError:
+        return []
+    return [f"{folder}/{name}" for name in files if job_of(f"{folder}/{name}") is not None]
 
 
 def _born(storage: Storage, name: str) -> datetime:
