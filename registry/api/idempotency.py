@@ -25,8 +25,8 @@ from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
 
-from registry import strict_json
 from registry.api.auth import principal_of
+from registry.api.renderers import to_json
 from registry.errors import IdempotencyInProgress, IdempotencyMismatch, MalformedParameter
 from registry.models import IdempotencyRecord
 
@@ -139,15 +139,13 @@ def _sweep(names: Mapping[str, str]) -> None:
 def _settle(held: IdempotencyRecord, answer: Answer) -> None:
     mine = IdempotencyRecord.objects.filter(pk=held.pk, status=None)
     kept = answer.body | dict.fromkeys(answer.secret)
-    is_mine = mine.update(
-        status=answer.status, headers=dict(answer.headers), body=strict_json.dumps(kept)
-    )
+    is_mine = mine.update(status=answer.status, headers=dict(answer.headers), body=to_json(kept))
     if not is_mine:
         raise IdempotencyInProgress("Another call took the key over; this one was undone.")
 
 
 def _response(answer: Answer) -> HttpResponse:
-    shown = strict_json.dumps(answer.body | dict(answer.secret))
+    shown = to_json(answer.body | dict(answer.secret))
     return HttpResponse(
         shown, status=answer.status, headers=answer.headers, content_type="application/json"
     )

@@ -9,6 +9,8 @@ from rest_framework.renderers import BaseRenderer
 
 from registry import strict_json
 
+_INTEGER_LIMIT = 2**63
+
 
 class StrictJSONRenderer(BaseRenderer):
     """``application/json`` by the same module that reads it."""
@@ -24,4 +26,26 @@ class StrictJSONRenderer(BaseRenderer):
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
         """The body; empty where there is nothing to say, as with 204."""
-        return b"" if data is None else strict_json.dumps(data)
+        return b"" if data is None else to_json(data)
+
+
+def to_json(body: Any) -> bytes:
+    """An answer's body as JSON.
+
+    PostgreSQL's jsonb keeps 1e40 as a whole number of 41 digits, which comes back as an ``int``
+    that the writer refuses; such ones are written as the floats that they were.
+    """
+    try:
+        return strict_json.dumps(body)
+    except TypeError:
+        return strict_json.dumps(_narrowed(body))
+
+
+def _narrowed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _narrowed(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_narrowed(inner) for inner in value]
+    if isinstance(value, int) and abs(value) >= _INTEGER_LIMIT:
+        return float(value)
+    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from contextlib import redirect_stderr
 
@@ -97,3 +98,11 @@ def test_every_answer_is_as_described(described):
         assert problems == [], url
         seen += 1
     assert seen >= 20
+
+
+def test_a_whole_number_that_no_64_bits_hold_is_written_as_a_float():
+    from registry.api.renderers import to_json
+
+    shown = to_json({"max": [10**40, -(2**63), 2**62]})
+
+    assert json.loads(shown) == {"max": [1e40, -9.223372036854775808e18, 2**62]}
