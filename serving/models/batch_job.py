@@ -139,7 +139,7 @@ class BatchJob(TimeOrdered):
             models.CheckConstraint(condition=Q(chunk_rows__gte=1), name="job_chunk_has_rows"),
             models.CheckConstraint(
                 condition=Q(rows_total__isnull=True, rows_done=0)
-                | Q(rows_done__lte=models.F("rows_total")),
+                | Q(rows_total__isnull=False, rows_done__lte=models.F("rows_total")),
                 name="job_done_within_total",
             ),
             models.CheckConstraint(
@@ -148,7 +148,11 @@ class BatchJob(TimeOrdered):
             ),
             models.CheckConstraint(
                 condition=~Q(state__in=["completed", "completed_with_rejects"])
-                | Q(output__isnull=False, rows_done=models.F("rows_total")),
+                | Q(
+                    output__isnull=False,
+                    rows_total__isnull=False,
+                    rows_done=models.F("rows_total"),
+                ),
                 name="job_completed_has_all_rows",
             ),
             models.CheckConstraint(
