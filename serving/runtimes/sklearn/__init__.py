@@ -5,8 +5,13 @@ from __future__ import annotations
 import warnings
 from typing import BinaryIO
 
+from serving.runtimes.sklearn import allowed, facts
 from serving.runtimes.sklearn.model import SklearnModel
 from serving.runtimes.sklearn.opening import OPENERS
+
+# Read now: a confined child has no files to read them from.
+allowed.skops_types()
+facts.libraries()
 
 
 def load(artifact: BinaryIO, format: str) -> SklearnModel:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,10 @@ import pyarrow as pa
 from sklearn.base import BaseEstimator
 
 from registry.errors import CheckRefused
-from registry.signature.facts import METHODS, ColumnHint, InputForm, OutputFacts
+from registry.signature.facts import METHODS, InputForm, OutputFacts
 from serving.runtimes import arrays
 from serving.runtimes.base import Label, python_label
 from serving.runtimes.sklearn import anatomy
-from serving.runtimes.sklearn.inputs import ColumnPlan
 
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "joblib", "skops")
 
@@ -33,6 +33,7 @@ def methods_of(estimator: Any) -> tuple[str, ...]:
     )
 
 
+@cache
 def libraries() -> dict[str, str]:
     """Installed versions of what a scikit-learn model is computed with."""
     return {name: importlib.metadata.version(name) for name in LIBRARIES}
@@ -59,12 +60,12 @@ def names_of(estimator: Any, found: Sequence[anatomy.Branch]) -> tuple[str, ...]
     """The columns at fit, in order; for dicts the keys that the vectoriser has seen."""
     for branch in found:
         if isinstance(branch.leaf, anatomy.DICT_STEPS):
-            return tuple(_dict_keys(branch.leaf))
+            return tuple(dict_keys(branch.leaf))
     names = anatomy.recorded(estimator, "feature_names_in_")
     return None if names is None else tuple(str(name) for name in names)
 
 
-def _dict_keys(step: Any) -> dict[str, tuple[str, ...]]:
+def dict_keys(step: Any) -> dict[str, tuple[str, ...]]:
     """Key -> its known texts, empty for a number: ``city=Rome`` came from the key ``city``."""
     if not hasattr(step, "feature_names_"):
         raise CheckRefused(
@@ -77,127 +78,6 @@ def _dict_keys(step: Any) -> dict[str, tuple[str, ...]]:
         key, equals, value = str(name).partition(step.separator)
         keys[key] = (*keys.get(key, ()), value) if equals else keys.get(key, ())
     return keys
-
-
-def _is_text(leaves: Sequence[Any]) -> bool:
-    return any(isinstance(leaf, anatomy.TEXT_STEPS) for leaf in leaves)
-
-
-def column_hints(
-    found: Sequence[anatomy.Branch], names: tuple[str, ...] | None, n_features: int | None
-) -> dict[str, ColumnHint]:
-    """A hint for every column; names ``x0``, ``x1``, ... where the object knows none."""
-    for branch in found:
-        if isinstance(branch.leaf, anatomy.DICT_STEPS):
-            return {
-                key: ColumnHint("string" if texts else "float64", True, texts or None)
-                for key, texts in _dict_keys(branch.leaf).items()
-            }
-    labels = names or tuple(f"x{i}" for i in range(n_features or 1))
-    return {name: _hint(found, at, len(labels)) for at, name in enumerate(labels)}
-
-
-def _touching(
-    found: Sequence[anatomy.Branch], at: int, width: int
-) -> list[tuple[anatomy.Branch, int]]:
-    """The branches that column ``at`` takes, with its position in each."""
-    pairs = []
-    for branch in found:
-        columns = range(width) if branch.columns is None else branch.columns
-        if at in columns:
-            pairs.append((branch, list(columns).index(at)))
-    return pairs
-
-
-def _hint(found: Sequence[anatomy.Branch], at: int, width: int) -> ColumnHint:
-    touching = _touching(found, at, width)
-    known = _known_at(touching)
-    leaves = [branch.leaf for branch, _ in touching]
-    texts = known is not None and any(isinstance(value, str) for value in known)
-    return ColumnHint(
-        type="string" if _is_text(leaves) or texts else None,
-        accepts_missing=all(anatomy.survives_missing(branch) for branch, _ in touching),
-        categories=known,
-        unknown_raises=any(_raises_on_unknown(leaf) for leaf in leaves),
-        dtype_category=any(_wants_category(branch.leaf, at) for branch, at in touching),
-    )
-
-
-def _known_at(touching: Sequence[tuple[anatomy.Branch, int]]) -> tuple[Label, ...] | None:
-    """The categories of the first encoder that takes the column, without the missing one."""
-    for branch, position in touching:
-        by_position = anatomy.categories_at(branch) or {}
-        if position in by_position:
-            values = by_position[position]
-            if values.dtype.kind == "M":
-                return None
-            known = [v for v in values.tolist() if isinstance(v, bool | int | float | str)]
-            return tuple(v for v in known if v == v)
-    return None
-
-
-def _raises_on_unknown(leaf: Any) -> bool:
-    raising = getattr(leaf, "handle_unknown", None) == "error"
-    return isinstance(leaf, anatomy.ENCODERS) and raising
-
-
-def _wants_category(leaf: Any, position: int) -> bool:
-    if not isinstance(leaf, anatomy.HIST_BOOSTING) or leaf.is_categorical_ is None:
-        return False
-    by_dtype = isinstance(leaf.categorical_features, str)
-    return by_dtype and bool(leaf.is_categorical_[position])
-
-
-def takes_numbers_only(found: Sequence[anatomy.Branch], hints: dict[str, ColumnHint]) -> bool:
-    """Whether every column may be read as float64."""
-    if any(hint.type == "string" or hint.dtype_category for hint in hints.values()):
-        return False
-    return all(_takes_numbers(branch) for branch in found)
-
-
-def _takes_numbers(branch: anatomy.Branch) -> bool:
-    leaf = branch.leaf
-    if branch.dropped or leaf is None:
-        return False
-    if isinstance(leaf, anatomy.TEXT_STEPS + anatomy.DICT_STEPS + anatomy.LABEL_STEPS):
-        return False
-    if isinstance(leaf, anatomy.IMPUTERS):
-        fitted = getattr(leaf, "_fit_dtype", np.dtype(np.float64))
-        return bool(np.dtype(fitted).kind in "biuf")
-    known = anatomy.categories_at(branch)
-    if known is not None:
-        return all(values.dtype.kind in "biuf" for values in known.values())
-    return True
-
-
-def column_plans(
-    found: Sequence[anatomy.Branch], names: Sequence[str], hints: Mapping[str, ColumnHint]
-) -> dict[str, ColumnPlan]:
-    """How each column is handed over; only the columns that need something are named."""
-    plans = {}
-    for at, name in enumerate(names):
-        plan = _plan(_touching(found, at, len(names)), hints[name])
-        if plan != ColumnPlan():
-            plans[name] = plan
-    return plans
-
-
-def _plan(touching: Sequence[tuple[anatomy.Branch, int]], hint: ColumnHint) -> ColumnPlan:
-    by_branch = [(anatomy.categories_at(branch) or {}, at) for branch, at in touching]
-    arrays = [known[at] for known, at in by_branch if at in known]
-    present = [v for v in (arrays[0] if arrays else ()) if v is not None and v == v]
-    leaves = [branch.leaf for branch, _ in touching]
-    return ColumnPlan(
-        none_is_missing=any(None in a.tolist() for a in arrays if a.dtype.kind == "O")
-        or any(_misses_none(leaf) for leaf in leaves),
-        naive_time=any(a.dtype.kind == "M" for a in arrays),
-        categories=tuple(present) if hint.dtype_category else None,
-        sample=present[0] if present else None,
-    )
-
-
-def _misses_none(leaf: Any) -> bool:
-    return isinstance(leaf, anatomy.IMPUTERS) and getattr(leaf, "missing_values", 0) is None
 
 
 def classes_of(estimator: Any) -> tuple[tuple[Label, ...], ...] | None:

@@ -21,7 +21,7 @@ from serving.runtimes.base import (
     available_outputs,
     default_outputs,
 )
-from serving.runtimes.sklearn import anatomy, answers, facts
+from serving.runtimes.sklearn import anatomy, answers, columns, facts
 from serving.runtimes.sklearn.inputs import ColumnPlan, make_input
 
 # What stands in a trial row where the object names no category of its own.
@@ -40,11 +40,11 @@ class SklearnModel:
         self._names = facts.names_of(estimator, found)
         self._form = facts.input_form_of(found, self._names)
         n_features = anatomy.recorded(estimator, "n_features_in_")
-        hints = facts.column_hints(found, self._names, n_features)
-        self._plans = facts.column_plans(found, tuple(hints), hints)
+        hints = columns.column_hints(found, self._names, n_features)
+        self._plans = columns.column_plans(found, hints)
         self._classes = facts.classes_of(estimator)
         self._transform_names = _names_out(estimator) if "transform" in methods else None
-        numeric = self._form in ("frame", "matrix") and facts.takes_numbers_only(found, hints)
+        numeric = self._form in ("frame", "matrix") and columns.takes_numbers_only(found, hints)
         self._facts = ModelFacts(
             estimator=facts.qualified_name(estimator),
             libraries=facts.libraries() | ({"trained-with": trained_with} if trained_with else {}),
@@ -121,8 +121,8 @@ class SklearnModel:
             x = make_input(self._form, trial, self._names, self._plans)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                columns = arrays.columns_of(self._estimator.predict(x), 1)
-            return [arrays.to_arrow(column) for column in columns]
+                predicted = arrays.columns_of(self._estimator.predict(x), 1)
+            return [arrays.to_arrow(column) for column in predicted]
         except Exception:  # the trial row is a guess: what refuses it may still take real rows
             return None
 
