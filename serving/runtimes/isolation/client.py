@@ -180,7 +180,7 @@ class HostClient:
         try:
             told = connection.exchange(clock, header, fds=fds).header
         except TimeoutError as error:
-            raise HostBusy("The model host had no time until the deadline.") from error
+            raise _busy() from error
         except (EOFError, OSError, ProtocolError) as error:
             raise unavailable() from error
         if "error" in told:
@@ -217,7 +217,7 @@ class HostClient:
         except BaseException as error:
             connection.close()
             if isinstance(error, TimeoutError):
-                raise HostBusy("The model was busy until the deadline.", retry_after_s=1) from error
+                raise _busy() from error
             if isinstance(error, ProtocolError):
                 raise _unreadable() from error
             if isinstance(error, EOFError | OSError):
