@@ -126,7 +126,7 @@ class ScheduleRunNow(_OneSchedule):
             shown = self.shown(run_now(by=self.by, schedule=schedule), "batch-job")
             return Answer(202, shown, {"Location": shown["url"]})
 
-        return once(request, request.data, work)
+        return once(request, {}, work)
 
 
 class ScheduleSlots(_OneSchedule):

@@ -1,0 +1,170 @@
+"""The doors of schedules, as clients meet them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from serving.actions.schedules import tick
+from serving.models import BatchJob, Schedule
+from tests.people import Person, owner, stranger
+from tests.serving.batch import ledger
+
+pytestmark = pytest.mark.django_db
+
+URL = "/api/v1/schedules"
+
+
+@pytest.fixture
+def olga(db: None) -> Person:
+    olga = owner()
+    ledger.ready_version(olga.by)
+    ledger.dataset_of(olga.by, ledger.people_rows(10))
+    return olga
+
+
+def make(client: Client, **values: Any) -> Any:
+    body = {"name": "nightly", "model": "churn", "dataset": "customers", "cron": "30 2 * * *"}
+    return client.post(URL, body | values, content_type="application/json")
+
+
+def test_a_schedule_answers_with_its_next_five_runs(olga: Person) -> None:
+    answer = make(olga.client(), timezone="Europe/Rome", missed="run-once")
+    body = answer.json()
+    assert answer.status_code == 201
+    assert answer["Location"] == body["url"] == f"http://testserver{URL}/nightly"
+    expected = {
+        "name": "nightly",
+        "model": "churn",
+        "version": None,
+        "dataset": "customers",
+        "keep_columns": "all",
+        "cron": "30 2 * * *",
+        "timezone": "Europe/Rome",
+        "overlap": "skip",
+        "missed": "run-once",
+        "enabled": True,
+        "created_by": "olga",
+    }
+    assert {key: body[key] for key in expected} == expected
+    runs = [datetime.fromisoformat(run) for run in body["next_runs"]]
+    assert [(run.hour, run.minute) for run in runs] == [(2, 30)] * 5
+    assert all(run.utcoffset() in (timedelta(hours=1), timedelta(hours=2)) for run in runs)
+    assert runs[0] > datetime.now(UTC)
+
+
+def test_words_are_written_out(olga: Person) -> None:
+    assert make(olga.client(), cron="@weekly").json()["cron"] == "0 0 * * 0"
+
+
+@pytest.mark.parametrize(
+    ("values", "pointer"),
+    [
+        ({"cron": "0 30 2 * * *"}, "/cron"),
+        ({"cron": "@reboot"}, "/cron"),
+        ({"cron": "0 0 30 2 *"}, "/cron"),
+        ({"cron": 5}, "/cron"),
+        ({"timezone": "Europe/Roma"}, "/timezone"),
+        ({"overlap": "wait"}, "/overlap"),
+        ({"missed": "run_once"}, "/missed"),
+        ({"enabled": "true"}, "/enabled"),
+        ({"name": "a b"}, "/name"),
+        ({"model": "churn@3"}, "/model"),
+        ({"zone": "UTC"}, "/zone"),
+    ],
+)
+def test_a_body_is_read_strictly(olga: Person, values: dict[str, Any], pointer: str) -> None:
+    answer = make(olga.client(), **values)
+    body = answer.json()
+    assert (answer.status_code, body["code"], body["pointer"]) == (422, "invalid-field", pointer)
+    assert not Schedule.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "status", "code"),
+    [
+        ({"model": "nothing"}, 404, "model-not-found"),
+        ({"dataset": "nothing"}, 404, "dataset-not-found"),
+    ],
+)
+def test_what_is_named_must_be_there(
+    olga: Person, values: dict[str, Any], status: int, code: str
+) -> None:
+    answer = make(olga.client(), **values)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_a_name_is_taken_for_ever(olga: Person) -> None:
+    client = olga.client()
+    make(client)
+    assert client.delete(f"{URL}/nightly").status_code == 204
+    assert client.get(f"{URL}/nightly").json()["code"] == "schedule-not-found"
+    answer = make(client, name="NIGHTLY")
+    assert (answer.status_code, answer.json()["code"]) == (409, "name-taken")
+
+
+def test_a_change_answers_with_other_runs(olga: Person) -> None:
+    client = olga.client()
+    before = make(client).json()["next_runs"]
+    answer = client.patch(f"{URL}/Nightly", {"cron": "0 6 * * *"}, content_type="application/json")
+    assert answer.status_code == 200
+    assert answer.json()["next_runs"] != before
+    resting = client.patch(
+        f"{URL}/nightly", {"enabled": False}, content_type="application/json"
+    ).json()
+    assert (resting["enabled"], resting["next_runs"]) == (False, [])
+    renamed = client.patch(f"{URL}/nightly", {"name": "daily"}, content_type="application/json")
+    assert renamed.status_code == 422
+
+
+def test_run_now_answers_with_the_job_and_leaves_a_slot(olga: Person) -> None:
+    client = olga.client()
+    make(client)
+    answer = client.post(f"{URL}/nightly/run-now")
+    assert answer.status_code == 202
+    job = answer.json()
+    assert answer["Location"] == job["url"]
+    (slot,) = client.get(f"{URL}/nightly/slots").json()["results"]
+    assert (slot["state"], slot["is_manual"], slot["batch_job"]) == ("started", True, job["id"])
+    jobs = client.get("/api/v1/batch-jobs?schedule=nightly").json()["results"]
+    assert [job["id"] for job in jobs] == [job["id"]]
+
+
+def test_a_skipped_slot_shows_its_reason(olga: Person) -> None:
+    client = olga.client()
+    make(client, cron="* * * * *")
+    schedule = Schedule.objects.get()
+    tick(schedule.next_due + timedelta(seconds=1))
+    tick(schedule.next_due + timedelta(seconds=61))
+    slots = client.get(f"{URL}/nightly/slots?expand=batch_job").json()["results"]
+    assert [slot["state"] for slot in slots] == ["skipped", "started"]
+    assert slots[0]["reason"].startswith("overlap")
+    assert slots[1]["batch_job"]["model"] == "churn"
+
+
+def test_the_list_is_narrowed(olga: Person) -> None:
+    client = olga.client()
+    make(client)
+    make(client, name="weekly", enabled=False)
+
+    def names(query: str) -> list[str]:
+        return [row["name"] for row in client.get(f"{URL}{query}").json()["results"]]
+
+    assert names("") == ["weekly", "nightly"]
+    assert names("?ordering=name") == ["nightly", "weekly"]
+    assert names("?enabled=true") == ["nightly"]
+    assert names("?model=churn&search=week") == ["weekly"]
+    assert names("?model=other") == []
+
+
+def test_a_stranger_finds_nothing_and_a_key_to_read_changes_nothing(olga: Person) -> None:
+    make(olga.client())
+    assert stranger().client().get(f"{URL}/nightly").status_code == 404
+    reader = olga.client(scopes=["read"])
+    assert reader.get(f"{URL}/nightly").status_code == 200
+    assert reader.delete(f"{URL}/nightly").status_code == 403
+    assert reader.post(f"{URL}/nightly/run-now").status_code == 403
+    assert not BatchJob.objects.exists()
