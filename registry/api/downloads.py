@@ -56,17 +56,22 @@ def send_parts(
     and no broken file.
     """
     known = FORMATS[format]
-    headers = {"Content-Disposition": f'attachment; filename="{name}{known.suffixes[0]}"'}
-    media_type = known.media_types[0]
+    file_name, media_type = f"{name}{known.suffixes[0]}", known.media_types[0]
     if format == "parquet" and len(parts) == 1:
-        file = storage.open_named(parts[0]["name"])
-        headers["ETag"] = f'"{parts[0]["sha256"]}"'
-        return FileResponse(file, content_type=media_type, headers=headers)
+        return FileResponse(
+            storage.open_named(parts[0]["name"]),
+            as_attachment=True,
+            filename=file_name,
+            content_type=media_type,
+            headers={"ETag": f'"{parts[0]["sha256"]}"'},
+        )
     schema = _schema_of(parts, columns)
     chunks = write_chunks(format, _batches(parts), schema, safe=safe)
     first = next(chunks, b"")
     return StreamingHttpResponse(
-        itertools.chain((first,), chunks), content_type=media_type, headers=headers
+        itertools.chain((first,), chunks),
+        content_type=media_type,
+        headers={"Content-Disposition": f'attachment; filename="{file_name}"'},
     )
 
 
