@@ -141,4 +141,6 @@ class FormResource(Resource):
 
 def no_content() -> HttpResponse:
     """The answer that something is gone."""
-    return HttpResponse(status=204)
+    response = HttpResponse(status=204)
+    del response["Content-Type"]
+    return response
