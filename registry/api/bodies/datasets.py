@@ -61,7 +61,10 @@ class _OfNewest(serializers.ReadOnlyField):
 
 @extend_schema_field({"type": ["string", "null"]})
 class _TextOfNewest(_OfNewest):
-    pass
+    """Null too where there is none, such as the one digest of an output made of several parts."""
+
+    def get_attribute(self, instance: Any) -> Any:
+        return super().get_attribute(instance) or None
 
 
 @extend_schema_field({"type": ["integer", "null"]})
