@@ -25,7 +25,7 @@ def body_type(content_type: str | None) -> str:
     charset = _parameter(parameters, "charset")
     if charset is not None and charset not in ("utf-8", "utf8", "us-ascii"):
         text = f"The text must be UTF-8, not `{charset[:40]}`."
-        raise UnsupportedMediaType(text, accepted=[f"{CSV}; charset=utf-8"])
+        raise UnsupportedMediaType(text, accepted=[f"{media_type}; charset=utf-8"])
     return media_type
 
 

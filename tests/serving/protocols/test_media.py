@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from registry.errors import MalformedParameter, NotAcceptable
+from registry.errors import MalformedParameter, NotAcceptable, UnsupportedMediaType
 from serving.protocols.media import ARROW, CSV, JSON, PARQUET, answer_type, body_type
 
 
@@ -48,3 +48,11 @@ def test_a_body_without_a_media_type_is_json() -> None:
     assert body_type(None) == JSON
     assert body_type("application/json;charset=UTF-8") == JSON
     assert body_type('text/csv; charset="utf-8"') == CSV
+
+
+@pytest.mark.parametrize("media_type", [JSON, CSV])
+def test_a_text_that_is_not_utf_8_is_told_how_its_own_type_is_read(media_type: str) -> None:
+    with pytest.raises(UnsupportedMediaType) as refused:
+        body_type(f"{media_type}; charset=latin-1")
+
+    assert refused.value.facts["accepted"] == [f"{media_type}; charset=utf-8"]
