@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from registry.signature.cells import scalar_json
@@ -37,13 +38,18 @@ def value_schema(column: Column) -> dict[str, Any]:
     return _or_null(schema) if column.nullable else schema
 
 
-def predict_request_schema(signature: Signature) -> dict[str, Any]:
-    """The body of ``/predict``: ``instances`` or ``columns``, with ``outputs`` and ``params``."""
+def predict_request_schema(
+    signature: Signature, kinds: Sequence[str] = OUTPUT_KINDS
+) -> dict[str, Any]:
+    """The body of ``/predict``: ``instances`` or ``columns``, with ``outputs`` and ``params``.
+
+    ``kinds`` are the outputs that the model has, of ``OUTPUT_KINDS``.
+    """
     shared = {
         "outputs": {
             "type": "array",
             "minItems": 1,
-            "items": {"type": "string", "enum": list(OUTPUT_KINDS)},
+            "items": {"type": "string", "enum": list(kinds)},
         },
         "params": {
             "type": "object",
@@ -59,11 +65,14 @@ def predict_request_schema(signature: Signature) -> dict[str, Any]:
     }
 
 
-def predict_answer_schema(signature: Signature) -> dict[str, Any]:
+def predict_answer_schema(
+    signature: Signature, kinds: Sequence[str] = OUTPUT_KINDS
+) -> dict[str, Any]:
     """The answer of ``/predict``; a list holds null at a row that was skipped."""
     lists = {"predictions": _predictions_schema(signature)}
-    for name in ("probabilities", "decision", "transform"):
-        lists[name] = {"type": "array"}
+    for name in OUTPUT_KINDS[1:]:
+        if name in kinds:
+            lists[name] = {"type": "array"}
     return {
         "type": "object",
         "properties": {

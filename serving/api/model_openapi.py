@@ -17,6 +17,7 @@ from registry.signature.json_schema import (
 )
 from serving.actions.targets import Target, called_version
 from serving.protocols import media
+from serving.runtimes.base import available_outputs
 
 _PROBLEMS = {
     "401": "not-authenticated, key-expired",
@@ -82,12 +83,13 @@ def _operation(target: Target) -> dict[str, Any]:
 
 def _bodies(target: Target) -> dict[str, Any]:
     example = {"instances": [example_row(target.signature)]}
-    described = {"schema": predict_request_schema(target.signature), "example": example}
-    return {media.JSON: described, **_tables()}
+    schema = predict_request_schema(target.signature, available_outputs(target.facts))
+    return {media.JSON: {"schema": schema, "example": example}, **_tables()}
 
 
 def _answers(target: Target) -> dict[str, Any]:
-    return {media.JSON: {"schema": predict_answer_schema(target.signature)}, **_tables()}
+    schema = predict_answer_schema(target.signature, available_outputs(target.facts))
+    return {media.JSON: {"schema": schema}, **_tables()}
 
 
 def _tables() -> dict[str, Any]:

@@ -79,6 +79,14 @@ def test_the_request_schema_takes_what_predict_takes(body: dict[str, Any], fits:
     assert Draft202012Validator(predict_request_schema(SIGNATURE)).is_valid(body) == fits
 
 
+def test_the_request_schema_names_only_the_outputs_that_the_model_has() -> None:
+    validator = Draft202012Validator(predict_request_schema(SIGNATURE, ["prediction"]))
+
+    assert validator.is_valid({"instances": [], "outputs": ["prediction"]})
+    assert not validator.is_valid({"instances": [], "outputs": ["transform"]})
+    assert "transform" not in predict_answer_schema(SIGNATURE, ["prediction"])["properties"]
+
+
 def test_the_answer_schema_takes_an_answer_with_a_skipped_row() -> None:
     answer = {
         "model": "churn",
