@@ -243,11 +243,17 @@ def reject_quarantined(version: ModelVersion, *, summary: str) -> None:
     version = _locked(version)
     if version.status != VersionStatus.QUARANTINED:
         raise StateConflict(f"{version} is {version.status}, not quarantined.")
-    _reject(version, summary)
+    _reject(version, summary, skipped="Not run: a reviewer has rejected the version.")
 
 
 def _parsed_signature(signature: object) -> dict[str, Any] | None:
-    return None if signature is None else Signature.from_json(signature).to_json()
+    if signature is None:
+        return None
+    try:
+        return Signature.from_json(signature).to_json()
+    except InvalidField as error:
+        # The field of the request, then the place in it.
+        raise InvalidField(error.detail, pointer=f"/signature{error.pointer}") from None
 
 
 def _take_in(by: Principal, version: ModelVersion) -> ModelVersion:
@@ -289,10 +295,11 @@ def _settle(version: ModelVersion, status: VersionStatus, reason: str = "") -> N
     version_settled.send(ModelVersion, version=version)
 
 
-def _reject(version: ModelVersion, reason: str) -> None:
-    version.checks.filter(verdict=Verdict.PENDING).update(
-        verdict=Verdict.SKIPPED, summary="Not run: an earlier check failed."
-    )
+def _reject(
+    version: ModelVersion, reason: str, *, skipped: str = "Not run: an earlier check failed."
+) -> None:
+    pending = version.checks.filter(verdict=Verdict.PENDING)
+    pending.update(verdict=Verdict.SKIPPED, summary=skipped)
     _settle(version, VersionStatus.REJECTED, reason)
 
 
