@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,6 +30,7 @@ from registry.errors import (
     DomainError,
     InvalidField,
     ModelFailed,
+    RowProblem,
     StateConflict,
     Unavailable,
 )
@@ -47,6 +48,7 @@ from serving.protocols.native import answer_members
 from serving.runtimes.base import Answer, default_outputs
 from serving.runtimes.golden import Golden
 from serving.runtimes.isolation.client import Inspection, ModelSpec
+from serving.runtimes.isolation.errors import HostError, ModelRaised
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +169,8 @@ class _Checking:
             record_findings(self.version, signature=signature.to_json())
             self._record(
                 Verdict.WARNED if any(n.is_warning for n in found.notes) else Verdict.PASSED,
-                f"{len(signature.inputs)} inputs, {len(signature.outputs)} outputs.",
+                f"{_counted(len(signature.inputs), 'input')}, "
+                f"{_counted(len(signature.outputs), 'output')}.",
                 {
                     "declared": self.version.declared_signature is not None,
                     "example_rows": rows.n_rows if rows else 0,
@@ -217,6 +220,7 @@ class _Checking:
                 f"{validated.n_rows - validated.batch.num_rows} of {validated.n_rows} example rows "
                 "do not fit the signature.",
                 validated.problems,
+                error_count=validated.problem_count,
             )
         if validated.n_rows == 0:
             raise CheckRefused("example-is-empty", "The example file has no rows.")
@@ -235,15 +239,13 @@ class _Checking:
                 self._record(Verdict.SKIPPED, text, {})
                 return
             inputs = rows.batch.slice(0, GOLDEN_ROWS)
-            answer = child.score(
-                inputs, default_outputs(facts), {p.name: p.default for p in signature.params}
-            )
+            answer = _answer(child, inputs, facts, signature)
             evidence: dict[str, Any] = {"rows": inputs.num_rows}
             evidence |= self._compare_with_trainer(signature, answer, rows.n_rows)
             stored = storage.put_bytes(Golden(inputs, answer).to_bytes())
             record_findings(self.version, golden_sha256=stored.sha256)
-            text = f"{inputs.num_rows} example rows were scored and are kept as golden rows."
-            self._record(Verdict.PASSED, text, evidence)
+            kept = _counted(inputs.num_rows, "example row")
+            self._record(Verdict.PASSED, f"{kept} scored, and kept as golden rows.", evidence)
 
     def _compare_with_trainer(
         self, signature: Signature, answer: Answer, example_rows: int
@@ -293,24 +295,74 @@ class _Checking:
         self.name = name
         try:
             yield
+        except TabularError as refusal:
+            counted = {"error_count": refusal.count} if refusal.problems else {}
+            self._fail(
+                refusal.reason, str(refusal), refusal.problems, {**refusal.evidence, **counted}
+            )
         except CheckRefused as refusal:
             self._fail(refusal.reason, str(refusal), refusal.problems, refusal.evidence)
-        except TabularError as error:
-            self._fail("example-unreadable", str(error), error.problems, {})
         except InvalidField as error:
             self._fail("signature-does-not-fit", str(error), (), {"pointer": error.pointer})
+        except HostError as error:
+            self._fail("model-failed", str(error), (), error.evidence)
         except ModelFailed as error:
             self._fail("model-failed", str(error), (), {})
 
-    def _fail(self, reason: str, summary: str, problems: Any, evidence: dict[str, Any]) -> None:
-        shown = [p.to_json(confidential=self.version.model.hides_cells) for p in problems]
-        self._record(
-            Verdict.FAILED,
-            summary,
-            {"reason": reason, **evidence}
-            | ({"errors": shown[:PROBLEMS_SHOWN], "error_count": len(shown)} if shown else {}),
-        )
+    def _fail(
+        self,
+        reason: str,
+        summary: str,
+        problems: Sequence[RowProblem],
+        evidence: Mapping[str, Any],
+    ) -> None:
+        """``evidence`` counts the problems itself where it knows of more than the shown ones."""
+        hides_cells = self.version.model.hides_cells
+        shown = [p.to_json(confidential=hides_cells) for p in problems][:PROBLEMS_SHOWN]
+        told = {"errors": shown, "error_count": len(problems)} if shown else {}
+        # What the model's own code says may repeat a cell.
+        kept = {k: v for k, v in evidence.items() if not (hides_cells and k == "message")}
+        self._record(Verdict.FAILED, summary, {"reason": reason, **told, **kept})
         raise _Refused
+
+
+def _answer(
+    child: Inspection, inputs: pa.RecordBatch, facts: ModelFacts, signature: Signature
+) -> Answer:
+    """The model's answer to the example rows. Raises CheckRefused that names the first bad row."""
+    outputs, params = default_outputs(facts), {p.name: p.default for p in signature.params}
+
+    def score(rows: int) -> Answer:
+        return child.score(inputs.slice(0, rows), outputs, params)
+
+    try:
+        return score(inputs.num_rows)
+    except ModelRaised as error:
+        row = _first_failing(score, inputs.num_rows)
+        raise CheckRefused(
+            "model-failed",
+            f"The model raised {error.evidence.get('exception', 'an error')} on example row {row}.",
+            [RowProblem(row, None, "model-failed")],
+            **error.evidence,
+        ) from None
+
+
+def _first_failing(score: Callable[[int], Answer], rows: int) -> int:
+    """The first row on which the model raises, by halves; all ``rows`` together make it raise."""
+    passing = 0
+    while rows - passing > 1:
+        middle = (passing + rows) // 2
+        try:
+            score(middle)
+        except ModelRaised:
+            rows = middle
+        else:
+            passing = middle
+    return rows - 1
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _head(expected: Any, example_rows: int, golden_rows: int) -> Any:
