@@ -244,8 +244,12 @@ class _Checking:
             evidence |= self._compare_with_trainer(signature, answer, rows.n_rows)
             stored = storage.put_bytes(Golden(inputs, answer).to_bytes())
             record_findings(self.version, golden_sha256=stored.sha256)
-            kept = _counted(inputs.num_rows, "example row")
-            self._record(Verdict.PASSED, f"{kept} scored, and kept as golden rows.", evidence)
+            rows_kept = (
+                "1 example row was scored and is kept as a golden row."
+                if inputs.num_rows == 1
+                else f"{inputs.num_rows} example rows were scored and are kept as golden rows."
+            )
+            self._record(Verdict.PASSED, rows_kept, evidence)
 
     def _compare_with_trainer(
         self, signature: Signature, answer: Answer, example_rows: int
