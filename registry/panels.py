@@ -53,7 +53,7 @@ def panels_of(page: str) -> tuple[Panel, ...]:
 
 
 def contents_of(page: str, request: Any, subject: Any) -> list[PanelContent]:
-    """What the panels of a page have to show of ``subject``, in order; those with nothing are left out."""
+    """What the panels of a page show of ``subject``, in order; those with nothing are left out."""
     made = (import_string(panel.maker)(request, subject) for panel in panels_of(page))
     return [content for content in made if content is not None]
 

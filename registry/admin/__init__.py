@@ -1,17 +1,12 @@
-"""Doors for people: the pages of the registry, on Django's admin.
-
-Django asks the admin's app config for the class of its site on first use. Autodiscovery imports
-this module before anything uses it, so naming the class here makes ``admin.site`` ours.
-"""
+"""Doors for people: the pages of the registry, on Django's admin."""
 
 from __future__ import annotations
 
-from django.apps import apps
+from registry.admin.apps import use_our_site
 
-if apps.is_installed("django.contrib.admin"):
-    apps.get_app_config("admin").default_site = "registry.admin.site.ModelyardSite"
+use_our_site()
 
-from registry.admin import (  # noqa: E402  (the site's class is named first)
+from registry.admin import (  # noqa: E402  # the site comes first
     api_keys,
     approvals,
     audit_events,

@@ -36,18 +36,29 @@ def page_refusals() -> Iterator[None]:
         raise PermissionDenied(str(error)) from error
 
 
-@contextmanager
-def told(request: HttpRequest, success: str = "") -> Iterator[None]:
-    """While an action runs: what the domain refuses becomes a message, never an error page."""
-    try:
-        yield
-    except DomainError as error:
-        messages.error(request, str(error))
-    else:
-        if success:
-            messages.success(request, success)
+class told:  # noqa: N801  # reads as a word of the statement that it is used in
+    """While an action runs: what the domain refuses becomes a message, never an error page.
+
+    ``success`` is said when nothing was refused.
+    """
+
+    def __init__(self, request: HttpRequest, success: str = "") -> None:
+        self.request = request
+        self.success = success
+
+    def __enter__(self) -> None:
+        """Nothing to do yet."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        """True for a refusal: it has been told."""
+        if error is None and self.success:
+            messages.success(self.request, self.success)
+        if not isinstance(error, DomainError):
+            return False
+        messages.error(self.request, str(error))
+        return True
 
 
 def to_page(url: Any) -> HttpResponse:
-    """After a POST: see the page with GET (303 in spirit, 302 as Django has it)."""
+    """After a POST: see the page with GET."""
     return HttpResponseRedirect(str(url))

@@ -110,8 +110,7 @@ class ApiKeyAdmin(GovernedAdmin[ApiKey]):
             "submit_label": "Make the key",
             "cancel_url": self.url_of("changelist"),
         }
-        status = 422 if form.is_bound else 200
-        return self.render(request, "registry/form_page.html", context, status=status)
+        return self.render(request, "registry/form_page.html", context)
 
     def row_page(self, request: HttpRequest, row: ApiKey) -> HttpResponse:
         """What the key may do, and how to end it."""

@@ -17,7 +17,9 @@ from registry.principals import Principal
 from registry.templatetags.modelyard import badge
 
 DECISIONS = {"approve": approvals.approve, "reject": approvals.reject}
-_FIRST = Case(When(state=ApprovalState.PENDING, then=Value(0)), default=Value(1), output_field=IntegerField())
+_FIRST = Case(
+    When(state=ApprovalState.PENDING, then=Value(0)), default=Value(1), output_field=IntegerField()
+)
 
 
 @admin.register(ApprovalRequest)

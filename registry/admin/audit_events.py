@@ -19,13 +19,24 @@ class ActionFilter(admin.SimpleListFilter):
 
     title = "about"
     parameter_name = "about"
-    SUBJECTS = (
-        "model version alias approval dataset job schedule api_key grant user group".split()
-    )
+    # Subject as it is called -> the first word of its actions.
+    SUBJECTS = {
+        "models": "model",
+        "versions": "version",
+        "aliases": "alias",
+        "approvals": "approval",
+        "datasets": "dataset",
+        "batch jobs": "batch_job",
+        "schedules": "schedule",
+        "API keys": "api_key",
+        "grants": "grant",
+        "users": "user",
+        "groups": "group",
+    }
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
         """The subjects, in the order of the navigation."""
-        return [(subject, subject.replace("_", " ")) for subject in self.SUBJECTS]
+        return [(word, label) for label, word in self.SUBJECTS.items()]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[AuditEvent]
@@ -39,7 +50,7 @@ class AuditEventAdmin(GovernedAdmin[AuditEvent]):
     """All events for a manager of everything, one's own for others."""
 
     nav_group, nav_order, nav_label, nav_icon = "People", 9, "Audit trail", "list"
-    list_intro = "Who did what, when, to what. Events are written with the change and never altered."
+    list_intro = "Who did what, when, to what: written with the change and never altered."
     empty_title = "Nothing has happened yet"
     empty_text = "Every change that somebody makes is written down here."
     list_display = ("action", "object_shown", "actor_shown", "at", "change_shown")
@@ -75,6 +86,7 @@ class AuditEventAdmin(GovernedAdmin[AuditEvent]):
     def row_page(self, request: HttpRequest, row: AuditEvent) -> HttpResponse:
         """One event, whole."""
         before, after = row.before or {}, row.after or {}
-        changes = [(key, before.get(key), after.get(key)) for key in dict.fromkeys([*before, *after])]
+        names = dict.fromkeys([*before, *after])
+        changes = [(name, before.get(name), after.get(name)) for name in names]
         context = {"title": row.action, "crumbs": self.crumbs(), "event": row, "changes": changes}
         return self.render(request, "registry/audit_event.html", context)

@@ -177,12 +177,10 @@ class GovernedAdmin(admin.ModelAdmin[Row], Generic[Row]):
             trail.append((str(row), self.url_of("change", row.pk)))
         return trail
 
-    def render(
-        self, request: HttpRequest, template: str, context: dict[str, Any], status: int = 200
-    ) -> HttpResponse:
+    def render(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         """A page with the navigation around it."""
         whole = {**self.admin_site.each_context(request), "opts": self.opts, **context}
-        return TemplateResponse(request, template, whole, status=status)
+        return TemplateResponse(request, template, whole)
 
     def form_page(
         self,
@@ -195,7 +193,7 @@ class GovernedAdmin(admin.ModelAdmin[Row], Generic[Row]):
     ) -> HttpResponse:
         """Show a form; when it was sent and fits, ``run`` answers with the row or URL to see next.
 
-        What the domain refuses comes back on the form, beside its field (status 422 then).
+        What the domain refuses comes back on the form, beside its field.
         """
         if request.method == "POST" and form.is_valid():
             done = form.run(run)
@@ -203,8 +201,7 @@ class GovernedAdmin(admin.ModelAdmin[Row], Generic[Row]):
                 if context.get("success"):
                     messages.success(request, context["success"])
                 return self.next_page(request, done)
-        status = 422 if form.is_bound else 200
-        return self.render(request, template, {"form": form, **context}, status=status)
+        return self.render(request, template, {"form": form, **context})
 
     def next_page(self, request: HttpRequest, done: object) -> HttpResponse:
         """Where a form leads: to a row's page or an address; a script that sent it is told."""

@@ -6,14 +6,18 @@ import csv
 import io
 import json
 from collections.abc import Mapping
+from pprint import pformat
 from typing import Any
 
 from django.http import HttpRequest
 
 from registry.conf import conf
-from registry.models import ModelVersion, RegisteredModel
+from registry.models import ModelVersion
+from registry.panels import contents_of
 from registry.signature.json_schema import example_row
 from registry.signature.types import Signature
+
+LINE_CHARS = 60
 
 
 def base_url(request: HttpRequest) -> str:
@@ -22,25 +26,20 @@ def base_url(request: HttpRequest) -> str:
 
 
 def examples_for(
-    request: HttpRequest, model: RegisteredModel, version: ModelVersion | None
+    request: HttpRequest, version: ModelVersion | None, *, by_number: bool = False
 ) -> dict[str, str] | None:
-    """Commands to paste for a model; None while no version has a signature to write them from."""
+    """Commands to paste, for a model by its name or ``by_number`` of the version.
+
+    They hold a real row where the upper building knows one (panel page ``example``), else an
+    invented one; None while no version has a signature to write them from.
+    """
     if version is None or version.signature is None:
         return None
-    return _examples(base_url(request), f"models/{model.name}", Signature.from_json(version.signature))
-
-
-def version_examples(request: HttpRequest, version: ModelVersion) -> dict[str, str] | None:
-    """The same for one version by its number."""
-    if version.signature is None:
-        return None
-    path = f"models/{version.model.name}/versions/{version.number}"
-    return _examples(base_url(request), path, Signature.from_json(version.signature))
-
-
-def _examples(base: str, path: str, signature: Signature) -> dict[str, str]:
-    row = example_row(signature)
-    address = f"{base}/api/v1/{path}/predict"
+    path = f"models/{version.model.name}" + (f"/versions/{version.number}" if by_number else "")
+    row = example_row(Signature.from_json(version.signature))
+    for content in contents_of("example", request, version):
+        row |= content.context
+    address = f"{base_url(request)}/api/v1/{path}/predict"
     return {
         "address": address,
         "curl": _curl(address, row),
@@ -50,7 +49,7 @@ def _examples(base: str, path: str, signature: Signature) -> dict[str, str]:
 
 
 def _curl(address: str, row: Mapping[str, Any]) -> str:
-    body = json.dumps({"instances": [row]}, ensure_ascii=False)
+    body = _json({"instances": [row]})
     return (
         f"curl {address} \\\n"
         '  -H "Authorization: Bearer $MODELYARD_API_KEY" \\\n'
@@ -65,7 +64,7 @@ def _python(address: str, row: Mapping[str, Any]) -> str:
         "answer = httpx.post(\n"
         f"    {address!r},\n"
         '    headers={"Authorization": f"Bearer {os.environ[\'MODELYARD_API_KEY\']}"},\n'
-        f'    json={{"instances": [{dict(row)!r}]}},\n'
+        f'    json={{"instances": [{_literal(row)}]}},\n'
         ")\nanswer.raise_for_status()\n"
         'print(answer.json()["predictions"])'
     )
@@ -84,6 +83,17 @@ def _csv(address: str, row: Mapping[str, Any]) -> str:
         '  -H "Content-Type: text/csv" -H "Accept: text/csv" \\\n'
         "  --data-binary @rows.csv"
     )
+
+
+def _json(body: Mapping[str, Any]) -> str:
+    """On one line where that is short, else one column a line."""
+    line = json.dumps(body, ensure_ascii=False)
+    return line if len(line) <= LINE_CHARS else json.dumps(body, indent=2, ensure_ascii=False)
+
+
+def _literal(row: Mapping[str, Any]) -> str:
+    text = pformat(dict(row), sort_dicts=False, width=LINE_CHARS)
+    return text.replace("\n", "\n" + " " * 25)
 
 
 def _csv_cell(cell: Any) -> Any:

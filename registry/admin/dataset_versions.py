@@ -70,7 +70,7 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
     def _context(self, request: HttpRequest, row: DatasetVersion) -> dict[str, Any]:
         by = principal_of(request)
         pages = self.admin_site._registry[Dataset]
-        api = f"{base_url(request)}/api/v1/datasets/{row.dataset.name}/versions/{row.number}/download"
+        api = f"{base_url(request)}/api/v1/datasets/{row.dataset.name}/versions/{row.number}"
         return {
             "title": f"{row.dataset.name} {row.number}",
             "version": row,
@@ -79,7 +79,7 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
             "profiles": column_profiles(row),
             "problems": [_explained(problem) for problem in row.errors],
             "hides_cells": row.dataset.hides_cells,
-            "download_url": api,
+            "download_url": f"{api}/download",
             "parents": _kin(row.parents, by),
             "children": _kin(row.children, by),
             "panels": contents_of("dataset_version", request, row),
@@ -92,4 +92,5 @@ def _kin(relation: Any, by: Principal) -> list[DatasetVersion]:
 
 
 def _explained(problem: dict[str, Any]) -> dict[str, Any]:
-    return {**problem, "meaning": ROW_CODES.get(str(problem.get("code")), "")}
+    meaning = problem.get("detail") or ROW_CODES.get(str(problem.get("code")), "")
+    return {**problem, "meaning": meaning}

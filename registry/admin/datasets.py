@@ -39,7 +39,7 @@ class DatasetAdmin(GrantPages, GovernedAdmin[Dataset]):
     """Named data."""
 
     nav_group, nav_order, nav_label, nav_icon = "Data", 1, "Datasets", "table"
-    list_intro = "Named tables that never change: an upload under the same name is the next version."
+    list_intro = "Named tables that never change: another upload is the next version."
     empty_title = "No dataset yet"
     empty_text = "Upload a CSV, JSON lines or Parquet file; batch jobs score its rows."
     add_label, add_icon = "Upload a dataset", "upload"
@@ -70,7 +70,8 @@ class DatasetAdmin(GrantPages, GovernedAdmin[Dataset]):
         """Number and state."""
         if row.newest_number is None:
             return "—"
-        return format_html('<span class="row">{} {}</span>', row.newest_number, badge(row.newest_status))
+        status = badge(row.newest_status)
+        return format_html('<span class="row">{} {}</span>', row.newest_number, status)
 
     @admin.display(description="Rows", ordering="newest_rows")
     def rows_shown(self, row: Any) -> str:
@@ -85,7 +86,7 @@ class DatasetAdmin(GrantPages, GovernedAdmin[Dataset]):
     # --- pages ----------------------------------------------------------------------------------
 
     @property
-    def add_page(self) -> Any:  # type: ignore[override]  # a streamed view in place of a method
+    def add_page(self) -> Any:
         """The upload form; its file is streamed."""
         return streamed(self._upload_page, lambda: {"file": conf.max_dataset_bytes})
 

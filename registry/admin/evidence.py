@@ -9,6 +9,7 @@ from typing import Any
 
 TABLE_ROWS = 100
 LIST_ITEMS = 60
+TAG_CHARS = 48
 # Shown elsewhere on the page, or repeated in the summary.
 _HIDDEN = frozenset({"error_count"})
 _ACRONYMS = {"sha256": "SHA-256", "onnx": "ONNX", "id": "id"}
@@ -26,10 +27,13 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """Evidence in three shapes; each is empty where there is nothing of the kind."""
+    """Evidence in three shapes; each is empty where there is nothing of the kind.
+
+    A list is shown as ``tags`` when its items are short, else as ``bullets``.
+    """
 
     facts: list[tuple[str, str]] = field(default_factory=list)
-    lists: list[tuple[str, list[str]]] = field(default_factory=list)
+    lists: list[tuple[str, list[str], str]] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -96,4 +100,5 @@ def _place_sequence(shown: Readable, label: str, items: list[Any]) -> None:
     texts = [cell(item) for item in items[:LIST_ITEMS]]
     if len(items) > LIST_ITEMS:
         texts.append(f"… and {len(items) - LIST_ITEMS} more")
-    shown.lists.append((label, texts))
+    kind = "tags" if all(len(text) <= TAG_CHARS for text in texts) else "bullets"
+    shown.lists.append((label, texts, kind))

@@ -17,10 +17,11 @@ from registry.admin import version_intake
 from registry.admin.access import principal_of, to_page, told
 from registry.admin.base import GovernedAdmin
 from registry.admin.uploads import streamed
-from registry.admin.version_page import VersionPage
+from registry.admin.version_page import QUESTIONS, VersionPage
 from registry.errors import DomainError
 from registry.forms.versions import CorrectVersionForm, EditVersionForm, UploadVersionForm
 from registry.models import ModelVersion, RegisteredModel
+from registry.models.check import FIRST_CHECKS
 from registry.principals import Principal, require
 from registry.templatetags.modelyard import badge
 
@@ -36,7 +37,7 @@ class ModelVersionAdmin(GovernedAdmin[ModelVersion]):
     empty_title = "No version yet"
     empty_text = "Upload a fitted model. Its checks run by themselves and show on its page."
     add_label, add_icon = "Upload a version", "upload"
-    list_display = ("version", "state", "aliases_shown", "format_title", "uploader", "created_at")
+    list_display = ("version", "state", "aliases_shown", "format_title", "uploader", "uploaded")
     list_filter = ("status", "format")
     search_fields = ("model__name", "description", "artifact__sha256")
     search_placeholder = "Model, description or sha256"
@@ -98,10 +99,15 @@ class ModelVersionAdmin(GovernedAdmin[ModelVersion]):
         """Who uploaded it."""
         return row.created_by.get_username()
 
+    @admin.display(description="Uploaded", ordering="created_at")
+    def uploaded(self, row: ModelVersion) -> Any:
+        """When."""
+        return row.created_at
+
     # --- upload ---------------------------------------------------------------------------------
 
     @property
-    def add_page(self) -> Any:  # type: ignore[override]  # a streamed view in place of a method
+    def add_page(self) -> Any:
         """The upload form; its files are streamed."""
         return streamed(self._upload_page, version_intake.caps)
 
@@ -117,6 +123,8 @@ class ModelVersionAdmin(GovernedAdmin[ModelVersion]):
             crumbs=self.crumbs(),
             submit_label="Upload",
             cancel_url=self.url_of("changelist"),
+            questions=[(name, QUESTIONS[name]) for name in FIRST_CHECKS],
+            command="modelyard push model.skops --name churn \\\n  --example rows.csv",
             known_models=_publishable(by)[:MODELS_OFFERED],
             may_create=by.may_everywhere(roles.PUBLISHER),
         )

@@ -60,7 +60,7 @@ class UserAdmin(_ForManagers[User]):
     @admin.display(description="State", ordering="is_active")
     def state(self, row: User) -> SafeString:
         """Whether they may sign in."""
-        return badge("active" if row.is_active else "revoked", "active" if row.is_active else "inactive")
+        return badge("active") if row.is_active else badge("revoked", "inactive")
 
     @admin.display(description="Full name")
     def full_name(self, row: User) -> str:

@@ -19,9 +19,7 @@ _FIELDS = ("username", "email", "first_name", "last_name", "is_staff", "is_activ
 
 
 @transaction.atomic
-def create_user(
-    *, by: Principal, password: str, groups: Iterable[Group], **values: Any
-) -> User:
+def create_user(*, by: Principal, password: str, groups: Iterable[Group], **values: Any) -> User:
     """Make somebody who may sign in. Raises NotAllowed, NameTaken."""
     require_everywhere(by, roles.MANAGER)
     try:

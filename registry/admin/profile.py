@@ -32,7 +32,7 @@ class ColumnProfile:
     type: str
     nullable: bool
     nulls: int
-    null_share: float
+    null_text: str
     distinct: str
     figures: list[tuple[str, Any]]
     bars: list[Bar]
@@ -43,14 +43,8 @@ class ColumnProfile:
 
 def column_profiles(version: DatasetVersion) -> list[ColumnProfile]:
     """The columns in order, each with its figures; empty while there is no profile."""
-    figures = {str(f.get("name")): f for f in _as_list(version.profile)}
+    figures = {str(f.get("name")): f for f in version.profile}
     return [_profile(column, figures.get(column["name"], {})) for column in version.columns]
-
-
-def _as_list(profile: Any) -> list[Mapping[str, Any]]:
-    if isinstance(profile, Mapping):
-        return [{"name": name, **f} for name, f in profile.items() if isinstance(f, Mapping)]
-    return list(profile or [])
 
 
 def _profile(column: Mapping[str, Any], figures: Mapping[str, Any]) -> ColumnProfile:
@@ -63,7 +57,7 @@ def _profile(column: Mapping[str, Any], figures: Mapping[str, Any]) -> ColumnPro
         type=column["type"],
         nullable=bool(column.get("nullable")),
         nulls=nulls,
-        null_share=nulls / count if count else 0.0,
+        null_text=f"{nulls / count:.1%}" if nulls and count else "",
         distinct=_distinct(figures.get("distinct")),
         figures=_figures(figures),
         bars=bars if len(bars) > 1 else [],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from django.contrib import admin
@@ -13,6 +13,7 @@ from django.urls import NoReverseMatch, reverse
 from registry.admin.calling import base_url
 from registry.admin.remedies import CHECK_REASONS, REMEDIES
 from registry.errors import ROW_CODES, DomainError
+from registry.tabular.errors import REASONS as TABLE_REASONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,18 @@ def error_codes(request: HttpRequest) -> HttpResponse:
         "title": "Error codes",
         "entries": error_entries(),
         "row_codes": sorted(ROW_CODES.items()),
-        "reasons": sorted(CHECK_REASONS.items()),
+        "reasons": sorted(check_reasons().items()),
     }
     return _page(request, "registry/docs_errors.html", context)
+
+
+def check_reasons() -> dict[str, str]:
+    """Every reason of a check, and of a refused table, with what to do."""
+    tables = {
+        code: f"{meaning[:1].upper()}{meaning[1:]}: {remedy}."
+        for code, (meaning, remedy) in TABLE_REASONS.items()
+    }
+    return {**tables, **CHECK_REASONS}
 
 
 def error_entries() -> list[ErrorEntry]:
@@ -62,7 +72,7 @@ def _tree(kind: type[DomainError]) -> Iterator[type[DomainError]]:
     yield kind
 
 
-def _page(request: HttpRequest, template: str, context: dict[str, object]) -> HttpResponse:
+def _page(request: HttpRequest, template: str, context: Mapping[str, object]) -> HttpResponse:
     navigation = admin.site.each_context(request) if request.user.is_authenticated else {}
     return TemplateResponse(request, template, {**navigation, **context})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
@@ -93,7 +93,8 @@ class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
         """Number and state of the last upload."""
         if row.newest_number is None:
             return format_html('<span class="quiet">no version</span>')
-        return format_html('<span class="row">{} {}</span>', row.newest_number, badge(row.newest_status))
+        status = badge(row.newest_status)
+        return format_html('<span class="row">{} {}</span>', row.newest_number, status)
 
     @admin.display(description="Tags")
     def tags_shown(self, row: RegisteredModel) -> SafeString:
@@ -153,9 +154,9 @@ class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
         if done is None:
             by = principal_of(request)
             page = _Page(self, request, row, by, move_form=form)
-            return self.render(request, "registry/model.html", page.context(), status=422)
-        with told(request, _moved(done)):
-            return to_page(self.url_of("change", row.pk))
+            return self.render(request, "registry/model.html", page.context())
+        messages.success(request, _moved(done))
+        return to_page(self.url_of("change", row.pk))
 
     def remove_alias(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
         """POST: take an alias away."""
@@ -164,9 +165,7 @@ class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
             aliases.remove_alias(by=principal_of(request), model=row, alias=alias)
         return to_page(self.url_of("change", row.pk))
 
-    def alias_history(
-        self, request: HttpRequest, row: RegisteredModel, alias: str
-    ) -> HttpResponse:
+    def alias_history(self, request: HttpRequest, row: RegisteredModel, alias: str) -> HttpResponse:
         """Every move of one alias."""
         changes = (
             AliasChange.objects.of(row, alias)
@@ -222,7 +221,7 @@ class _Page:
             "title": model.name,
             "model": model,
             "crumbs": self.pages.crumbs(),
-            "versions": self.versions[:VERSIONS_SHOWN],
+            "versions": self.versions,
             "aliases": self.aliases,
             "may_publish": by.may(roles.PUBLISHER, model),
             "may_manage": by.may(roles.MANAGER, model),
@@ -231,7 +230,7 @@ class _Page:
             "grant_form": GrantForm(auto_id="grant_%s"),
             "grants": model.grants.select_related("user").order_by("user__username"),
             "pending": self._pending(),
-            "call": examples_for(self.request, model, self._called()),
+            "call": examples_for(self.request, self._called()),
             "panels": contents_of("model", self.request, model),
         }
 
@@ -239,7 +238,8 @@ class _Page:
     def versions(self) -> list[ModelVersion]:
         """The newest versions, with their aliases."""
         rows = self.model.versions.select_related("created_by").prefetch_related("aliases")
-        return list(rows.defer("facts", "declared_signature").order_by("-number")[: VERSIONS_SHOWN + 1])
+        rows = rows.defer("facts", "declared_signature").order_by("-number")
+        return list(rows[:VERSIONS_SHOWN])
 
     @cached_property
     def aliases(self) -> list[Alias]:
@@ -249,7 +249,10 @@ class _Page:
     def _called(self) -> ModelVersion | None:
         champion = next((a.version for a in self.aliases if a.name == CHAMPION), None)
         ready = (v for v in self.versions if v.status == "ready")
-        return champion or next(ready, None)
+        called = champion or next(ready, None)
+        if called is not None:
+            called.model = self.model
+        return called
 
     def _new_move_form(self) -> MoveAliasForm | None:
         if not self.by.may(roles.PUBLISHER, self.model):
@@ -259,5 +262,3 @@ class _Page:
     def _pending(self) -> list[ApprovalRequest]:
         rows = self.model.approval_requests.pending().filter(~Q(alias=""))
         return list(rows.select_related("version", "requested_by"))
-
-

@@ -1,11 +1,11 @@
-"""What to do about each error code, and what each reason of a check means: words for the reference."""
+"""Words of the reference: what to do about each error, what each reason of a check means."""
 
 from __future__ import annotations
 
 REMEDIES: dict[str, str] = {
     "bad-request": "Look at the address and the headers of the call.",
     "malformed-body": (
-        "Send strict JSON: no NaN or Infinity, no name twice in one object, at most 32 levels deep. "
+        "Send strict JSON: no NaN or Infinity, no name twice in one object, at most 32 levels. "
         "Write null for a missing value."
     ),
     "malformed-multipart": "Send the form again, whole: it broke off, or a part came twice.",
@@ -22,7 +22,7 @@ REMEDIES: dict[str, str] = {
     "schedule-not-found": "Look at the name, or ask for a role on its model and dataset.",
     "method-not-allowed": "The Allow header lists the methods of the resource.",
     "not-acceptable": "Ask for one of the media types that the detail names.",
-    "state-conflict": "Read the object again: it has moved on, or has to reach another state first.",
+    "state-conflict": "Read it again: it has moved on, or has to reach another state first.",
     "name-taken": "Choose another name. Names ignore case, are global and never used again.",
     "version-not-ready": "Wait for the checks, for the approval, or give the model a champion.",
     "version-not-servable": "Call another version: this one was rejected, archived or suspended.",
@@ -31,10 +31,10 @@ REMEDIES: dict[str, str] = {
     "length-required": "Send a Content-Length.",
     "too-large": "“limit_bytes” is the cap. Send fewer rows at once, or upload a dataset.",
     "unsupported-media-type": "“accepted” lists the media types that are taken here.",
-    "invalid-field": "“pointer” leads to the field in the body; the detail says what was expected.",
+    "invalid-field": "“pointer” leads to the field; the detail says what was expected.",
     "invalid-rows": (
-        "“errors” names row, column and code of the first hundred problems. Mend the rows, or score "
-        "the good ones with ?on_row_error=skip."
+        "“errors” names row, column and code of the first hundred problems. Mend the rows, or "
+        "score the good ones with ?on_row_error=skip."
     ),
     "unreadable-artifact": "Send the whole file of a fitted model, in one of the known formats.",
     "rate-limited": "Wait as long as Retry-After says.",
@@ -48,11 +48,10 @@ REMEDIES: dict[str, str] = {
     "internal": "It is a fault of this server. Its log has the request id of the answer.",
 }
 
-# Reason codes in the evidence of checks and of rejected datasets.
+# Reason codes in the evidence of checks. Those of tables stand in registry.tabular.errors.
 CHECK_REASONS: dict[str, str] = {
     "answer-too-wide": "The answer has more columns than are made dense (4,096). Reduce them.",
     "artifact-changed": "The bytes are not the ones that were registered. Upload them again.",
-    "bad-rows": "Some rows could not be read; the problems name line and column.",
     "bytes-damaged": "The stored bytes have changed on the disk. Upload the file again.",
     "bytes-missing": "The stored bytes are gone. Upload the file again.",
     "column-name-refused": "A column's name holds a quote, a backslash or a control character.",
@@ -65,25 +64,18 @@ CHECK_REASONS: dict[str, str] = {
         "The model answers the example differently here than where it was trained, mostly because "
         "of another library version. Train with the versions of this server."
     ),
-    "duplicate-column": "Two columns have the same name.",
-    "empty-column-name": "A column has no name.",
     "empty-file": "The file holds nothing.",
     "example-does-not-fit": "Some example rows do not fit the signature.",
     "example-is-empty": "The example has a header, but no rows.",
     "example-needed": "The types of the columns cannot be told without example rows: send some.",
     "example-unreadable": "The example file cannot be read as a table.",
-    "expected-has-other-rows": "“expected” has another number of answers than the example has rows.",
+    "expected-has-other-rows": "“expected” has more or fewer answers than the example has rows.",
     "expected-unreadable": "“expected” is not the answer of /predict as JSON.",
     "format-not-supported-yet": "Files of this format are known, but nothing here runs them yet.",
-    "gzip-bomb": "The file grows too much when it is decompressed.",
     "input-form-differs": "The model takes its input in another form than when it was checked.",
     "load-failed": "The file could not be loaded; the summary has the reason.",
-    "malformed-file": "The file is damaged, or not of the format that its name says.",
-    "malformed-json": "A line or the whole is not JSON.",
-    "missing-column": "The header lacks a column that is needed.",
     "mixed-labels": "The classes are of several types. Train with labels of one type.",
     "model-failed": "The model raised on the example rows.",
-    "no-header": "The first line of a CSV has to name the columns.",
     "no-scoring-method": "The object has neither predict nor transform.",
     "onnx-domain": "The graph uses operators beyond the standard ones.",
     "onnx-external-data": "Weights outside of the file are not loaded. Export them inside.",
@@ -94,8 +86,6 @@ CHECK_REASONS: dict[str, str] = {
     "onnx-tensor-size": "A tensor has other sizes than it declares.",
     "onnx-too-many-parts": "The graph has more parts than are looked at.",
     "pickle-protocol": "Pickle protocols below 2 are not taken. Save the model again.",
-    "ragged-rows": "Some lines have another number of fields than the header.",
-    "record-too-long": "One record is longer than is read; a quote may not be closed.",
     "refused-by-policy": "This server takes no formats that execute code. Save with skops or ONNX.",
     "signature-does-not-fit": "The declared signature does not fit the model.",
     "skops-array-malformed": "An array in the file is not well-formed.",
@@ -106,8 +96,6 @@ CHECK_REASONS: dict[str, str] = {
     "too-large": "The file, or a part of it, is over the cap.",
     "truncated": "The file ends too early: upload it again, whole.",
     "type-not-supported": "A column has a type that no signature has.",
-    "unclosed-quote": "A quoted field of the CSV never ends.",
-    "unknown-format": "Neither the name nor the first bytes tell what the file is.",
     "untrusted-types": "The file names types that are not on this server's list.",
     "zip-bomb": "The zip grows too much when it is unpacked.",
     "zip-compression": "The zip is packed in a way that is not opened here.",

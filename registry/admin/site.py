@@ -76,7 +76,7 @@ class ModelyardSite(AdminSite):
             "panels": contents_of("index", request, None),
             **(extra_context or {}),
         }
-        request.current_app = self.name  # type: ignore[attr-defined]  # as Django's own index
+        request.current_app = self.name
         return TemplateResponse(request, "admin/index.html", context)
 
     def _navigation(self, request: HttpRequest) -> Iterator[tuple[str, list[NavItem]]]:
@@ -91,7 +91,8 @@ class ModelyardSite(AdminSite):
                 continue
             if not admin.has_module_permission(request):
                 continue
-            url = reverse(f"{self.name}:{model._meta.app_label}_{model._meta.model_name}_changelist")
+            label = f"{model._meta.app_label}_{model._meta.model_name}"
+            url = reverse(f"{self.name}:{label}_changelist")
             yield (
                 admin.nav_order,  # type: ignore[attr-defined]  # set beside nav_group
                 NavItem(

@@ -1,4 +1,4 @@
-"""Forms with files take the same way as REST: streamed, counted and hashed by ``registry.api.uploads``.
+"""Forms with files go the way of REST: streamed, counted, hashed by ``registry.api.uploads``.
 
 The handlers must stand before anybody reads the body, and Django's CSRF check reads it. So the
 check is put off until they stand, and then made as always.
@@ -28,7 +28,7 @@ def streamed(page: Page, caps: Caps) -> Page:
     @csrf_exempt
     def view(request: HttpRequest) -> HttpResponse:
         intake = Intake(request, caps())
-        request.upload_handlers = [intake]  # type: ignore[assignment]  # a list is what Django takes
+        request.upload_handlers = [intake]
         try:
             return _read(request, page)
         finally:
@@ -42,7 +42,7 @@ def _read(request: HttpRequest, page: Page) -> HttpResponse:
         _ = request.POST
     except DomainError as error:
         # Nothing was taken, nothing will be done: only the form is shown again.
-        request.POST = QueryDict()  # type: ignore[assignment]  # immutable, as Django's own
+        request.POST = QueryDict()
         request._files = MultiValueDict()  # type: ignore[attr-defined]  # else Django reads again
         return page(request, error)
     answer: HttpResponse = csrf_protect(lambda r: page(r, None))(request)

@@ -61,8 +61,9 @@ def _model_for(by: Principal, name: str) -> RegisteredModel:
 
 
 def _artifact(part: Part, declared: str) -> Upload:
-    return Upload(part.stored, sniff(part.head(HEAD_BYTES), part.label, declared or None), part.label)
+    key = sniff(part.head(HEAD_BYTES), part.label, declared or None)
+    return Upload(part.stored, key, part.label)
 
 
 def _example(part: Part | None) -> Upload | None:
-    return part and Upload(part.stored, example_format(part), part.label)
+    return Upload(part.stored, example_format(part), part.label) if part else None

@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from registry import roles
-from registry.admin.calling import base_url, version_examples
+from registry.admin.calling import base_url, examples_for
 from registry.models import ApprovalRequest, Check, ModelVersion
 from registry.models.approval_request import ApprovalSubject
 from registry.models.check import CheckName
@@ -71,10 +71,10 @@ class VersionPage:
             "next_step": NEXT_STEPS.get(version.status, ""),
             "approval": self._approval(),
             "signature": version.signature or version.declared_signature,
-            "is_declared_only": version.signature is None and version.declared_signature is not None,
-            "artifact_url": f"{base_url(self.request)}/api/v1/models/{model.name}/versions/{version.number}/artifact",
+            "is_declared_only": version.signature is None,
+            "artifact_url": f"{self._address}/artifact",
             "libraries": (version.facts or {}).get("libraries", {}),
-            "call": version_examples(self.request, version) if version.status == "ready" else None,
+            "call": self._call(),
             "panels": contents_of("version", self.request, version),
         }
 
@@ -88,6 +88,16 @@ class VersionPage:
         order = list(CheckName.values)
         rows = sorted(self.version.checks.all(), key=lambda check: order.index(check.name))
         return [(check, QUESTIONS.get(check.name, "")) for check in rows]
+
+    @property
+    def _address(self) -> str:
+        path = f"models/{self.version.model.name}/versions/{self.version.number}"
+        return f"{base_url(self.request)}/api/v1/{path}"
+
+    def _call(self) -> dict[str, str] | None:
+        if self.version.status != VersionStatus.READY:
+            return None
+        return examples_for(self.request, self.version, by_number=True)
 
     def _approval(self) -> dict[str, Any] | None:
         request = (
@@ -103,9 +113,7 @@ def decision_context(by: Principal, request: ApprovalRequest) -> dict[str, Any]:
     """An approval request, and what this person may do about it: a word where it is nothing."""
     refusal = ""
     if by.user.pk in (request.requested_by_id, request.version.created_by_id):
-        refusal = (
-            "You asked for this, or uploaded the version: somebody else has to decide."
-        )
+        refusal = "You asked for this, or uploaded the version: somebody else has to decide."
     elif not by.may(roles.APPROVER, request.model):
         refusal = f"Deciding needs the role approver on {request.model.name}."
     is_pending = request.state == "pending"

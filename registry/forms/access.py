@@ -6,7 +6,10 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.models import Group
-from django.contrib.auth.password_validation import password_validators_help_texts, validate_password
+from django.contrib.auth.password_validation import (
+    password_validators_help_texts,
+    validate_password,
+)
 
 from registry.forms.base import ActionForm
 from registry.models import RegisteredModel, User
@@ -61,7 +64,9 @@ class NewKeyForm(ActionForm):
 class UserForm(ActionForm):
     """Somebody who may sign in, and their groups."""
 
-    username = forms.CharField(max_length=150, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    username = forms.CharField(
+        max_length=150, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
     email = forms.EmailField(required=False)
     first_name = forms.CharField(max_length=150, required=False)
     last_name = forms.CharField(max_length=150, required=False)

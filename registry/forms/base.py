@@ -17,7 +17,7 @@ JSON_MAX_BYTES = 1 << 20
 
 
 class ActionForm(forms.Form):
-    """A form whose action may refuse. ``pointers`` maps the first step of a JSON pointer to a field."""
+    """A form whose action may refuse. ``pointers`` maps a JSON pointer's first step to a field."""
 
     pointers: ClassVar[Mapping[str, str]] = {}
     required_css_class = "required"
@@ -31,7 +31,7 @@ class ActionForm(forms.Form):
             return None
 
     def refuse(self, error: DomainError) -> None:
-        """The body could not be read whole: only that is said, not what is missing because of it."""
+        """The body could not be read whole: only that is said, not what is missing then."""
         self.full_clean()
         self._errors = ErrorDict()
         self.add_refusal(error)
@@ -76,7 +76,8 @@ class TagsField(forms.CharField):
     """One ``key: value`` a line; an empty mapping when left empty."""
 
     def __init__(self, **kwargs: Any) -> None:
-        widget = forms.Textarea(attrs={"rows": 3, "placeholder": "team: risk", "spellcheck": "false"})
+        attrs = {"rows": 3, "placeholder": "team: risk", "spellcheck": "false"}
+        widget = forms.Textarea(attrs=attrs)
         help_text = "One “key: value” a line."
         super().__init__(**{"widget": widget, "help_text": help_text, "required": False, **kwargs})
 

@@ -35,6 +35,7 @@ class ModelRulesForm(ModelDescriptionForm):
 
     classification = forms.ChoiceField(
         choices=_choices(Classification),
+        initial=Classification.INTERNAL,
         help_text="Confidential and restricted: errors never repeat the cells that were received.",
     )
     approval_required = forms.BooleanField(

@@ -21,11 +21,12 @@ register = template.Library()
 
 # What a state means to a reader: the colour of its badge. The word is always there too.
 TONES: dict[str, str] = {
-    **dict.fromkeys(["ready", "passed", "approved", "completed", "active", "enabled", "live"], "good"),
-    **dict.fromkeys(["done", "created"], "good"),
+    **dict.fromkeys(["ready", "passed", "approved", "completed", "done"], "good"),
+    **dict.fromkeys(["active", "enabled", "started"], "good"),
     **dict.fromkeys(["pending", "queued", "waiting"], "wait"),
     **dict.fromkeys(["checking", "running", "leased"], "busy"),
-    **dict.fromkeys(["quarantined", "warned", "completed_with_rejects", "expired", "paused"], "warn"),
+    **dict.fromkeys(["quarantined", "warned", "completed_with_rejects"], "warn"),
+    **dict.fromkeys(["expired", "paused"], "warn"),
     **dict.fromkeys(["rejected", "failed", "revoked", "suspended"], "bad"),
 }
 _STEPS = ((60, "second"), (60, "minute"), (24, "hour"), (30, "day"), (12, "month"))
@@ -182,7 +183,29 @@ def signature_tables(signature: dict[str, Any]) -> dict[str, Any]:
     return {"signature": signature, "tables": tables, "json": pretty(signature)}
 
 
+@register.simple_tag
+def share(value: float | None) -> SafeString:
+    """A bar as long as a share in 0..1; the number itself stands beside it."""
+    bar = (
+        '<svg class="share" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="share-all" width="100" height="8"/>'
+        '<rect class="share-part" width="{}" height="8"/></svg>'
+    )
+    return format_html(bar, f"{max(0.0, min(1.0, value or 0.0)) * 100:.2f}")
+
+
 @register.filter
 def unlocalized(value: float) -> str:
     """A number as an attribute wants it: with a point, whatever the language."""
     return f"{value:g}"
+
+
+@register.filter
+def duration(seconds: int | None) -> str:
+    """Seconds as ``45 s``, ``3 min`` or ``2 h 10 min``."""
+    if seconds is None:
+        return "—"
+    if seconds < 90:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
