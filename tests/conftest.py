@@ -36,6 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
     app.loader.import_default_modules()
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Long bytes are no name, and may differ between processes: compressed ones hold the time."""
+    return argname if isinstance(val, bytes) and len(val) > 16 else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What shares one started stack or browser stays in one process of pytest-xdist."""
     for item in items:
