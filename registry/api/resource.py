@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from django.core.files.uploadhandler import FileUploadHandler
@@ -10,17 +10,21 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework import serializers
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from registry.api.auth import principal_of
+from registry.api.form_parts import form_caps
 from registry.api.kinds import parse_expand, represent, represent_whole
 from registry.api.pagination import PageNumbers
 from registry.api.parameters import read_query
 from registry.api.parsers import StrictJSONParser
 from registry.api.renderers import StrictJSONRenderer
-from registry.api.shapes import In, form_caps
+from registry.api.shapes import In
 from registry.api.sight import Sight
 from registry.api.uploads import Intake, NoForm, Part, form_of
 from registry.errors import UnsupportedMediaType
@@ -96,6 +100,25 @@ class Resource(APIView):
         paginator = PageNumbers()
         found: Any = paginator.paginate_queryset(rows, self.request, self)
         return paginator.get_paginated_response(out(found, many=True).data)
+
+
+class _AnyAccept(BaseContentNegotiation):
+    """A file is what it is: ``format`` chooses, whatever Accept says; errors stay JSON."""
+
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
+        return None
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        first = next(iter(renderers))
+        return first, first.media_type or ""
+
+
+class FileResource(Resource):
+    """A resource that answers with a file; it reads no body."""
+
+    content_negotiation_class = _AnyAccept
 
 
 class FormResource(Resource):

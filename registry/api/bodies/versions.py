@@ -6,11 +6,10 @@ from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from registry.api.form_parts import FilePart, FormText
 from registry.api.kinds import Kind, add_kind, to_many, to_one
 from registry.api.shapes import (
     NAME_OR_ROW,
-    FilePart,
-    FormText,
     In,
     Metrics,
     NumberOrRow,

@@ -10,14 +10,16 @@ from rest_framework.response import Response
 
 from registry.actions.datasets import update_dataset, upload_dataset
 from registry.actions.versions import Upload
+from registry.api.bodies.dataset_versions import (
+    DatasetVersionOut,
+    DatasetVersionWholeOut,
+    visible_dataset_versions,
+)
 from registry.api.bodies.datasets import (
     DatasetIn,
     DatasetOut,
     DatasetPatch,
-    DatasetVersionOut,
-    DatasetVersionWholeOut,
     DatasetWholeOut,
-    visible_dataset_versions,
     visible_datasets,
 )
 from registry.api.describe import MULTIPART_TYPE, describe
@@ -26,7 +28,7 @@ from registry.api.filters import searched, tagged
 from registry.api.find import dataset_named, dataset_version_of
 from registry.api.idempotency import Answer, once, rehearse
 from registry.api.parameters import EXPAND, PAGING, SEARCH, TAG, Parameter, ordered, ordering
-from registry.api.resource import FormResource, Resource
+from registry.api.resource import FileResource, FormResource, Resource
 from registry.api.table_formats import dataset_format
 from registry.errors import VersionNotFound
 from registry.models import Dataset, DatasetVersion
@@ -171,7 +173,7 @@ class DatasetVersionDoor(Resource):
         return self.one(version, "dataset-version")
 
 
-class DatasetVersionDownload(Resource):
+class DatasetVersionDownload(FileResource):
     """``/datasets/{name}/versions/{number}/download``. Who sees a dataset may read its rows."""
 
     @describe(

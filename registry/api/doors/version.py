@@ -13,7 +13,7 @@ from registry.api.bodies.versions import VersionOut, VersionPatch
 from registry.api.describe import describe
 from registry.api.find import model_named, version_of
 from registry.api.parameters import EXPAND
-from registry.api.resource import Resource
+from registry.api.resource import FileResource, Resource
 from registry.errors import StateConflict
 from registry.formats import FORMATS
 from registry.models import ModelVersion
@@ -49,7 +49,7 @@ class VersionArchive(Resource):
         return self.one(archive_version(by=self.by, version=version), "version")
 
 
-class VersionArtifact(Resource):
+class VersionArtifact(FileResource):
     """``/models/{name}/versions/{number}/artifact``
 
     Who may score with a model may have its bytes. What is not ready is for those who register

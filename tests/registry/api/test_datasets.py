@@ -175,6 +175,16 @@ def test_rows_come_back_in_each_format_as_they_went_in(client, owner):
     assert client.get(f"{path}?format=xlsx").json()["code"] == "malformed-parameter"
 
 
+def test_a_file_comes_whatever_accept_says(client, owner):
+    things.a_dataset_version(owner)
+    path = f"{DATASETS}/customers/versions/1/download"
+
+    for accept in ("text/csv", "*/*", "application/json", "image/png"):
+        assert body_of(client.get(path, headers={"Accept": accept})) == things.CUSTOMERS
+    refused = client.get(f"{path}?format=xlsx", headers={"Accept": "text/csv"})
+    assert refused.json()["code"] == "malformed-parameter"
+
+
 def test_an_output_streams_its_parts_in_order_and_has_no_original(client, owner):
     version = things.a_dataset_version(owner)
     name = f"churn-job-{version.pk}-{'x' * 40}"
