@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from registry import queue
 from registry.principals import Principal
 from serving.actions import scoring
 from serving.batch import failpoints
@@ -35,8 +36,14 @@ def _disarmed() -> Iterator[None]:
 
 
 @pytest.fixture
-def transactional_ana(request: pytest.FixtureRequest) -> Principal:
-    """The same owner where transactions are real: on PostgreSQL, where a test is marked so."""
+def transactional_ana(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Principal:
+    """The same owner where transactions are real: on PostgreSQL, where a test is marked so.
+
+    Nobody is rung for: a commit would otherwise run the job right here, before the test does.
+    """
+    monkeypatch.setattr(queue, "_ring", lambda name, ids: None)
     if not request.node.get_closest_marker("postgres"):
         request.getfixturevalue("transactional_db")
     owner = ledger.person("ana")
