@@ -24,6 +24,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,10 @@ class Step:
     shown_as: str
 
 
+def _name(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
 def blocks(page: Path) -> list[tuple[str, str, int]]:
     """Language, text and first line of each block of a page."""
     text = page.read_text(encoding="utf-8")
@@ -76,7 +81,7 @@ def steps(page: Path) -> list[Step]:
     found = [*blocks(page), ("", "", 0)]
     return [
         Step(language, code, line, *((below, kind) if kind in ("text", "json") else (None, "")))
-        for (language, code, line), (kind, below, _) in zip(found, found[1:], strict=False)
+        for (language, code, line), (kind, below, _) in pairwise(found)
         if language in ("sh", "python")
     ]
 
@@ -148,10 +153,9 @@ def runner(
     programs.mkdir()
     folder.mkdir()
     command = programs / "modelyard"
-    client = Path(modelyard.__file__).parents[1]
-    command.write_text(
-        f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(client))} exec {sys.executable} -m modelyard "$@"\n'
-    )
+    client = shlex.quote(str(Path(modelyard.__file__).parents[1]))
+    start = f'PYTHONPATH={client} exec {shlex.quote(sys.executable)} -m modelyard "$@"'
+    command.write_text(f"#!/bin/sh\n{start}\n")
     command.chmod(0o755)
     monkeypatch.chdir(folder)
     variables = {
@@ -166,13 +170,13 @@ def runner(
     return Runner(live_stack, folder, {"PATH": path, "HOME": str(folder), **variables})
 
 
-@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
-def test_the_code_of_a_page_runs_and_prints_what_the_page_shows(page: Path, runner: Runner) -> None:
-    if any("curl " in step.code for step in steps(page)) and not shutil.which("curl"):
+@pytest.mark.parametrize("file", RUNNABLE, ids=_name)
+def test_the_code_of_a_page_runs_and_prints_what_it_shows(file: Path, runner: Runner) -> None:
+    if any("curl " in step.code for step in steps(file)) and not shutil.which("curl"):
         pytest.skip("curl is not installed")
-    for step in steps(page):
+    for step in steps(file):
         printed = runner.run(step)
-        where = f"{page.name}, line {step.line}"
+        where = f"{file.name}, line {step.line}"
         if step.shown_as == "json":
             differs(json.loads(step.shown or ""), json.loads(printed), where)
         elif step.shown_as == "text":
@@ -221,13 +225,13 @@ def test_the_readme_shows_the_curl_line_that_make_up_prints(live_stack: Stack) -
     assert shlex.split(shown.replace("\\\n", " ")) == shlex.split(printed)
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
-def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
-        file = (page.parent / target) if target else page
-        assert file.exists(), f"{page.name} links to {target}"
+@pytest.mark.parametrize("file", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=_name)
+def test_links_between_pages_lead_somewhere(file: Path) -> None:
+    for target, anchor in LINK.findall(file.read_text(encoding="utf-8")):
+        other = (file.parent / target) if target else file
+        assert other.exists(), f"{file.name} links to {target}"
         if anchor:
-            assert anchor.removeprefix("#") in anchors(file), f"{page.name} links to {anchor}"
+            assert anchor.removeprefix("#") in anchors(other), f"{file.name} links to {anchor}"
 
 
 def anchors(page: Path) -> set[str]:
@@ -236,10 +240,10 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_that_are_only_shown_exist(page: Path) -> None:
+@pytest.mark.parametrize("file", PAGES, ids=_name)
+def test_commands_that_are_only_shown_exist(file: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    shown = "".join(text for language, text, _ in blocks(page) if language == "console")
+    shown = "".join(text for language, text, _ in blocks(file) if language == "console")
     for target in re.findall(r"\bmake ([a-z-]+)", shown):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for command in re.findall(r"manage\.py ([a-z_]+)", shown):
@@ -318,7 +322,7 @@ def default_text(reader: str, arguments: list[ast.expr]) -> str | None:
 def test_the_page_of_settings_lists_every_variable_with_its_default() -> None:
     text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     server = text.split("## The client")[0]
-    rows = re.findall(r"^\| `([A-Z_]+)` \| ([^|]*) \| (.+) \|$", server, re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z_]+)` \| ([^|]*)\| (.+) \|$", server, re.MULTILINE)
     shown = {name: default.strip().strip("`") for name, default, _ in rows}
     read = {name: (reader, arguments) for name, reader, arguments in readers()}
     assert shown.keys() == read.keys()
