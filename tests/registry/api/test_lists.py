@@ -187,8 +187,8 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(owner, path):
     assert many == few <= 25
 
 
-def test_a_page_of_a_thousand_models_and_ten_thousand_versions_stays_quick(owner):
-    models = [RegisteredModel(name=f"m{n}", owner=owner.user, next_number=11) for n in range(1000)]
+def test_a_page_of_many_models_costs_as_few_queries_as_one_of_few(owner):
+    models = [RegisteredModel(name=f"m{n}", owner=owner.user, next_number=5) for n in range(250)]
     RegisteredModel.objects.bulk_create(models)
     first = things.a_version(things.a_model(owner), owner)
     ModelVersion.objects.bulk_create(
@@ -201,12 +201,12 @@ def test_a_page_of_a_thousand_models_and_ten_thousand_versions_stays_quick(owner
             created_by=owner.user,
         )
         for model in models
-        for n in range(1, 11)
+        for n in range(1, 5)
     )
     client = owner.client()
 
     few, page = queries_of(client, f"{MODELS}?page_size=200")
     versions, _ = queries_of(client, f"{MODELS}/m7/versions")
 
-    assert (page["count"], len(page["results"])) == (1001, 200)
+    assert (page["count"], len(page["results"])) == (251, 200)
     assert max(few, versions) <= 9
