@@ -8,7 +8,7 @@ from registry.actions.ingest import ingest_dataset
 from registry.queue import INGEST_DATASET
 
 
-@shared_task(name=INGEST_DATASET)  # type: ignore[untyped-decorator]  # Celery has no types
+@shared_task(name=INGEST_DATASET)
 def ingest(version_id: str) -> None:
     """Read an uploaded dataset version."""
     ingest_dataset(version_id)

@@ -56,7 +56,7 @@ def rejects_of(job: BatchJob, *, by: Principal) -> Rows:
 
 def may_read_rows(by: Principal, job: BatchJob) -> bool:
     """Whether the dataset, or the output, is one that the principal may see."""
-    wanted = {job.dataset_id, job.output.dataset_id if job.output else None} - {None}
+    wanted = {job.dataset_id} | ({job.output.dataset_id} if job.output else set())
     return Dataset.objects.visible_to(by).filter(pk__in=wanted).exists()
 
 

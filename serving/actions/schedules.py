@@ -18,6 +18,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
@@ -154,7 +155,7 @@ def tick(now: datetime | None = None) -> int:
 
 
 @transaction.atomic
-def _settle(schedule_id: object, now: datetime) -> int:
+def _settle(schedule_id: UUID, now: datetime) -> int:
     """Steps 1 to 4 of the module's docstring for one schedule; how many jobs were made."""
     rows = Schedule.objects.due(now).select_for_update(skip_locked=True, of=("self",))
     schedule = rows.select_related("created_by").filter(pk=schedule_id).first()
@@ -191,7 +192,7 @@ def _take_slot(schedule: Schedule, decision: Decision) -> bool:
 
 
 @transaction.atomic
-def _start_waiting(schedule_id: object) -> bool:
+def _start_waiting(schedule_id: UUID) -> bool:
     """Start the oldest slot that waits, if nothing runs any more; True where it made a job."""
     rows = Schedule.objects.select_for_update(skip_locked=True, of=("self",))
     schedule = rows.select_related("created_by").filter(pk=schedule_id).first()
@@ -267,7 +268,7 @@ def _take_times(schedule: Schedule, values: dict[str, Any]) -> None:
         if not isinstance(values["enabled"], bool):
             raise InvalidField("true or false was expected.", pointer="/enabled")
         schedule.enabled = values["enabled"]
-        if not schedule.enabled and schedule.pk:
+        if not schedule.enabled and not schedule._state.adding:
             _skip_waiting(schedule, "the schedule was disabled")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from django.core.files.storage import Storage, storages
 from django.db.models import Q
@@ -63,7 +64,7 @@ def _born(storage: Storage, name: str) -> datetime:
 
 
 def _named(folder: str) -> set[str]:
-    job_id = folder.rsplit("/", 1)[-1]
+    job_id = UUID(folder.rsplit("/", 1)[-1])
     chunks = BatchChunk.objects.filter(job=job_id)
     named = {name for pair in chunks.values_list("output_name", "rejects_name") for name in pair}
     job = BatchJob.objects.select_related("output__dataset").filter(pk=job_id).first()

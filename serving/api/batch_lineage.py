@@ -60,7 +60,7 @@ def job_steps(row: BatchJob, by: Principal) -> Iterable[Step]:
         yield Step("parents", "scores with", "version", version)
     for read in datasets.filter(pk=row.dataset_version_id):
         yield Step("parents", "reads", "dataset-version", read)
-    for output in datasets.filter(pk=row.output_id):
+    for output in datasets.filter(pk__in=[row.output_id] if row.output_id else []):
         yield Step("children", "made", "dataset-version", output)
 
 

@@ -33,7 +33,7 @@ class Pace:
 
     def backoff(self, failures: int) -> float:
         """How long a chunk waits after its nth failure: 5, 20, 80 ... seconds; n from 1."""
-        return min(self.backoff_s * 4 ** max(failures - 1, 0), self.longest_backoff_s)
+        return min(self.backoff_s * 4.0 ** max(failures - 1, 0), self.longest_backoff_s)
 
 
 PACE = Pace()

@@ -63,7 +63,7 @@ def check_zone(name: object) -> str:
     """A zone of the tz database. Raises InvalidField naming ``timezone``."""
     if isinstance(name, str) and name in _zones():
         return name
-    hint = f" The nearest is “{nearest(name, sorted(_zones()))}”." if _is_short(name) else ""
+    hint = f" The nearest is “{nearest(str(name), sorted(_zones()))}”." if _is_short(name) else ""
     raise InvalidField(
         f"Not a zone of the tz database, such as Europe/Rome or UTC.{hint}", pointer="/timezone"
     )

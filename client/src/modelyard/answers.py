@@ -27,10 +27,10 @@ def local_answers(estimator: Any, example: Any) -> dict[str, Any] | None:
     """
     try:
         answers = _answers(estimator, example)
-        if answers is not None and is_frame(example) and example.shape[1] == 1:
-            # A frame of one column given to a text vectoriser is iterated over its columns.
-            if len(answers["predictions"]) != len(example):
-                return _answers(estimator, example.iloc[:, 0])
+        has_one_column = is_frame(example) and example.shape[1] == 1
+        if answers and has_one_column and len(answers["predictions"]) != len(example):
+            # A text vectoriser iterates over the columns of a frame.
+            return _answers(estimator, example.iloc[:, 0])
         return answers
     except UsageError:
         raise

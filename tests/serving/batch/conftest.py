@@ -36,9 +36,7 @@ def _disarmed() -> Iterator[None]:
 
 
 @pytest.fixture
-def transactional_ana(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Principal:
+def transactional_ana(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Principal:
     """The same owner where transactions are real: on PostgreSQL, where a test is marked so.
 
     Nobody is rung for: a commit would otherwise run the job right here, before the test does.
