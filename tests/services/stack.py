@@ -129,9 +129,12 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Start stacks for one test; they are ended after it. Without the demo, unless asked for."""
     started: list[Stack] = []
 
+    # Collected once for all of them: it is the longest part of a first start.
+    shared = {"DEMO": "0", "STATIC_ROOT": str(tmp_path_factory.getbasetemp() / "static")}
+
     def start(home: Path | None = None, **variables: str) -> Stack:
         folder = home or tmp_path_factory.mktemp("stack")
-        started.append(start_stack(folder, **{"DEMO": "0", **variables}))
+        started.append(start_stack(folder, **{**shared, **variables}))
         return started[-1]
 
     yield start
