@@ -186,8 +186,10 @@ def _check_reach(
     is_wider = reached is not None and (
         limited_to is None or not {m.pk for m in limited_to} <= reached
     )
-    if outlives or is_wider:
-        raise NotAllowed("The new key would reach further than the key that makes it.")
+    if outlives:
+        raise NotAllowed("The new key would live longer than this one: set an earlier expires_at.")
+    if is_wider:
+        raise NotAllowed("The new key would reach models that this one does not: name others.")
 
 
 def _models_of(user: User, names: Iterable[str]) -> list[RegisteredModel]:
