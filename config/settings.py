@@ -1,6 +1,6 @@
 """Django's settings, in sections. Everything that a site may change is a variable read here.
 
-The variables, their defaults and what they do are listed in ``docs/reference/settings.md``.
+The variables, their defaults and what they do are listed in ``docs/settings.md``.
 """
 
 from __future__ import annotations
