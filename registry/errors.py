@@ -398,7 +398,7 @@ class CheckRefused(Exception):
     """
 
     def __init__(
-        self, reason: str, message: str, problems: Sequence[RowProblem] = (), **evidence: Any
+        self, reason: str, message: str, /, problems: Sequence[RowProblem] = (), **evidence: Any
     ) -> None:
         super().__init__(message)
         self.reason = reason
