@@ -20,7 +20,7 @@ from registry.admin.base import GovernedAdmin, Row
 from registry.forms.access import GroupForm, NewUserForm, PasswordForm, UserForm
 from registry.models import User
 from registry.principals import Principal, require_everywhere
-from registry.templatetags.modelyard import badge
+from registry.templatetags.modelyard import QUIET, badge
 
 
 class _ForManagers(GovernedAdmin[Row]):
@@ -73,7 +73,7 @@ class UserAdmin(_ForManagers[User]):
         names = [group.name for group in row.groups.all()]
         if row.is_superuser:
             names.insert(0, "superuser")
-        return ", ".join(names) or format_html('<span class="quiet">none</span>')
+        return ", ".join(names) or format_html(QUIET, "none")
 
     def add_page(self, request: HttpRequest) -> HttpResponse:
         """A new user."""

@@ -29,7 +29,7 @@ from registry.models.alias import CHAMPION
 from registry.models.registered_model import Kind
 from registry.panels import contents_of
 from registry.principals import Principal, require, require_everywhere
-from registry.templatetags.modelyard import badge
+from registry.templatetags.modelyard import QUIET, badge
 
 VERSIONS_SHOWN = 50
 HISTORY_SHOWN = 200
@@ -85,23 +85,23 @@ class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
     def champion(self, row: Any) -> str | SafeString:
         """The version that the bare name calls."""
         if row.champion_number is None:
-            return format_html('<span class="quiet">none</span>')
+            return format_html(QUIET, "none")
         return f"version {row.champion_number}"
 
     @admin.display(description="Newest version", ordering="newest_number")
     def newest(self, row: Any) -> str | SafeString:
         """Number and state of the last upload."""
         if row.newest_number is None:
-            return format_html('<span class="quiet">no version</span>')
+            return format_html(QUIET, "no version")
         status = badge(row.newest_status)
         return format_html('<span class="row">{} {}</span>', row.newest_number, status)
 
     @admin.display(description="Tags")
-    def tags_shown(self, row: RegisteredModel) -> SafeString:
+    def tags_shown(self, row: RegisteredModel) -> SafeString | str:
         """Key and value."""
         tags = ((f"{key}: {value}",) for key, value in list(row.tags.items())[:6])
         inner = format_html_join(" ", '<span class="tag">{}</span>', tags)
-        return format_html('<span class="tags">{}</span>', inner) if row.tags else format_html("—")
+        return format_html('<span class="tags">{}</span>', inner) if row.tags else "—"
 
     @admin.display(description="Owner", ordering="owner__username")
     def owner_name(self, row: RegisteredModel) -> str:

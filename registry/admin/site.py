@@ -65,6 +65,10 @@ class ModelyardSite(AdminSite):
             context["docs_url"] = reference.docs_address()
         return context
 
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """None: the navigation is our own, and Django's would ask for permissions on every page."""
+        return []
+
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:

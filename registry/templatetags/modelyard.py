@@ -29,6 +29,8 @@ TONES: dict[str, str] = {
     **dict.fromkeys(["expired", "paused"], "warn"),
     **dict.fromkeys(["rejected", "failed", "revoked", "suspended"], "bad"),
 }
+# What is not there, or matters less.
+QUIET = '<span class="quiet">{}</span>'
 _STEPS = ((60, "second"), (60, "minute"), (24, "hour"), (30, "day"), (12, "month"))
 
 

@@ -50,7 +50,12 @@ class BatchJobAdmin(GovernedAdmin[BatchJob]):
         """With all that the page shows."""
         rows = BatchJob.objects.visible_to(principal_of(request))
         return rows.select_related(
-            "model", "version", "dataset", "dataset_version", "output__dataset", "created_by"
+            "model",
+            "version",
+            "dataset",
+            "dataset_version__dataset",
+            "output__dataset",
+            "created_by",
         )
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -30,7 +30,9 @@ _HEAVY = {
 def light(rows: QuerySet[BatchJob]) -> QuerySet[BatchJob]:
     """Jobs for a list: joined to what names them, without the bulky parts of it."""
     heavy = (f"{kin}__{name}" for kin, names in _HEAVY.items() for name in names)
-    rows = rows.select_related("model", "version", "dataset", "dataset_version", "created_by")
+    rows = rows.select_related(
+        "model", "version", "dataset", "dataset_version__dataset", "created_by"
+    )
     return rows.defer("output_columns", *heavy).order_by("-id")
 
 

@@ -7,11 +7,15 @@ out is written down as they write it.
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from django.contrib.auth.models import Group
+from django.utils import timezone
 
 from registry import storage
 from registry.actions import access, aliases, datasets, models, versions
@@ -25,6 +29,8 @@ from registry.models import (
     User,
 )
 from registry.principals import Principal
+from serving.actions import batch_jobs, schedules
+from serving.models import BatchChunk, BatchJob, Schedule
 
 PASSWORD = "a-long-password-for-tests"
 
@@ -86,6 +92,10 @@ class World:
     refused: DatasetVersion
     waiting: DatasetVersion
     key: Any
+    running: BatchJob
+    failed: BatchJob
+    rejecting: BatchJob
+    schedule: Schedule
 
 
 def make_world() -> World:
@@ -201,7 +211,68 @@ def _make() -> World:
         refused=refused,
         waiting=waiting,
         key=key,
+        **_work(by, table),
     )
+
+
+def _work(by: Principal, table: DatasetVersion) -> dict[str, Any]:
+    jobs = [
+        batch_jobs.create_job(by=by, model="churn", dataset=str(table), chunk_rows=400)
+        for _ in range(3)
+    ]
+    running, failed, rejecting = jobs
+    states = {running: ("done", "leased", "pending"), failed: ("done", "failed", "pending")}
+    for job, chunk_states in states.items():
+        for index, state in enumerate(chunk_states):
+            _chunk(job, index, state)
+    _set(running, state="running", started_at=timezone.now(), rows_done=400)
+    error = {"code": "model-failed", "detail": "The model raised on row 512."}
+    _set(failed, state="failed", finished_at=timezone.now(), rows_done=400, error=error)
+    _end_with_rejects(rejecting, by)
+    schedule = schedules.create_schedule(
+        by=by, name="nightly-churn", model="churn", dataset="customers", cron="30 2 * * *",
+        timezone="Europe/Rome",
+    )  # fmt: skip
+    schedules.run_now(by=by, schedule=schedule)
+    return {"running": running, "failed": failed, "rejecting": rejecting, "schedule": schedule}
+
+
+def _chunk(job: BatchJob, index: int, state: str, **values: Any) -> None:
+    done = {"rows_out": 400, "attempt": 1} if state == "done" else {}
+    leased = {"attempt": 2, "lease_until": timezone.now()} if state == "leased" else {}
+    failed = {"attempt": 3, "failures": 3, "reason": "model-failed"} if state == "failed" else {}
+    BatchChunk.objects.create(
+        job=job, index=index, row_start=index * 400, row_stop=index * 400 + 400, state=state,
+        **{**done, **leased, **failed, **values},
+    )  # fmt: skip
+
+
+def _end_with_rejects(job: BatchJob, by: Principal) -> None:
+    rejects = pa.table(
+        {"row": [7, 9], "column": ["age", "city"], "code": ["not-an-integer", "not-in-enum"],
+         "received": ["20.7", "<b>Atlantis</b>"]},
+        schema=pa.schema([("row", pa.int64()), ("column", pa.string()), ("code", pa.string()),
+                          ("received", pa.string())]),
+    )  # fmt: skip
+    file = io.BytesIO()
+    pq.write_table(rejects, file)
+    name = storage.blob_name(storage.put_bytes(file.getvalue()).sha256)
+    for index in range(3):
+        own = {"rows_out": 398, "rejects": 2, "rejects_name": name} if index == 0 else {}
+        _chunk(job, index, "done", **own)
+    output = datasets.create_output(
+        by=by.user, name=job.output_name, rows=1198, columns=COLUMNS, parts=[], size_bytes=0,
+        parents=[job.dataset_version], classification="internal",
+    )  # fmt: skip
+    _set(
+        job, state="completed_with_rejects", output=output, rows_done=1200, rows_rejected=2,
+        started_at=timezone.now(), finished_at=timezone.now(),
+    )  # fmt: skip
+
+
+def _set(job: BatchJob, **values: Any) -> None:
+    BatchJob.objects.filter(pk=job.pk).update(**values)
+    job.refresh_from_db()
 
 
 def _tables(by: Principal) -> tuple[DatasetVersion, DatasetVersion, DatasetVersion]:
@@ -220,6 +291,8 @@ COLUMNS = [
     {"name": "age", "type": "int64", "nullable": False},
     {"name": "city", "type": "string", "nullable": True},
     {"name": "balance [EUR]", "type": "float64", "nullable": True},
+    {"name": "is member", "type": "boolean", "nullable": False},
+    {"name": "joined", "type": "date", "nullable": True},
 ]
 PROFILE = [
     {
