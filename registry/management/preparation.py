@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.files.storage import storages
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+
+from registry.models import User
 
 ADMIN = "admin"
 
@@ -41,9 +42,18 @@ def ensure_bucket() -> None:
 def ensure_admin() -> None:
     """Make the first user, without a usable password unless one is set by the environment.
 
-    ``announce`` of `up` gives it one when it can be shown, so that a start that is broken off in
-    between does not leave a password that nobody has seen.
+    ``up`` gives it one when it can be shown, so that a start that is broken off in between does
+    not leave a password that nobody has seen.
     """
-    users = get_user_model().objects
+    users, password = User.objects, settings.MODELYARD["ADMIN_PASSWORD"]
     if not users.exists():
-        users.create_superuser(ADMIN, password=settings.MODELYARD["ADMIN_PASSWORD"] or None)
+        users.create_superuser(ADMIN, password=password or None)
+    elif password and (user := admin_without_password()) is not None:
+        user.set_password(password)
+        user.save(update_fields=["password"])
+
+
+def admin_without_password() -> User | None:
+    """The first user, while nobody could have signed in as it yet."""
+    user = User.objects.filter(username=ADMIN, last_login=None, is_active=True).first()
+    return None if user is None or user.has_usable_password() else user

@@ -6,10 +6,10 @@ import sys
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand
 
 from registry.management import preparation
+from registry.models import User
 
 
 class Command(BaseCommand):
@@ -22,7 +22,7 @@ class Command(BaseCommand):
         has_nobody = "MODELYARD_ADMIN_PASSWORD: set it for the first start; the user is admin."
         preparation.migrate()
         preparation.ensure_bucket()
-        if not get_user_model().objects.exists() and not settings.MODELYARD["ADMIN_PASSWORD"]:
+        if not User.objects.exists() and not settings.MODELYARD["ADMIN_PASSWORD"]:
             print(has_nobody, file=sys.stderr)
             raise SystemExit(2)
         preparation.ensure_admin()

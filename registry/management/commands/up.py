@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, get_commands
 from django.db import connections
 
@@ -61,7 +60,7 @@ class Command(BaseCommand):
             log_folder=home / "log",
             lock=held,
             steps=[parts.demo_step(Demo.output(home))] if Demo.is_wanted(home) else [],
-            on_ready=lambda: announce(home),
+            on_ready=lambda: _announce_and_let_go(home),
         ).run()
 
 
@@ -116,15 +115,21 @@ def announce(home: Path) -> None:
     print(curl_line(home, body), flush=True)
 
 
-def _admin_lines() -> list[str]:
-    user = get_user_model().objects.filter(username=ADMIN, last_login=None, is_active=True).first()
-    if user is None or user.has_usable_password():
+def _announce_and_let_go(home: Path) -> None:
+    """For the loop, which needs the database no more."""
+    try:
+        announce(home)
+    finally:
         connections.close_all()
+
+
+def _admin_lines() -> list[str]:
+    user = preparation.admin_without_password()
+    if user is None:
         return []
     password = secrets.token_urlsafe(15)
     user.set_password(password)
     user.save(update_fields=["password"])
-    connections.close_all()
     return [f"admin user: {ADMIN}", f"admin password: {password}"]
 
 
