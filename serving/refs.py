@@ -26,10 +26,13 @@ def parse_ref(text: str, *, pointer: str = "") -> Ref:
     name, at, alias = text.partition("@")
     if not at:
         return Ref(name)
+    if not alias:
+        raise InvalidField(f"“{text}” is no ref: no alias follows the “@”.", pointer=pointer)
     if _NUMBER.fullmatch(alias) or alias == "latest":
+        number = "n" if alias == "latest" else alias.lstrip("v")
         raise InvalidField(
             f"“{text}” is no ref: a ref names an alias. A version is called by "
-            f"/models/{name}/versions/{alias.lstrip('v') or 'n'}/predict.",
+            f"/models/{name}/versions/{number}/predict.",
             pointer=pointer,
         )
     return Ref(name, alias)
