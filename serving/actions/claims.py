@@ -173,9 +173,7 @@ def _first_job(passed: Collection[UUID]) -> BatchJob | None:
     if not ids:
         return None
     busy = _running_chunks()
-    jobs = BatchJob.objects.filter(pk__in=ids).select_related(
-        "model", "version", "dataset_version__dataset"
-    )
+    jobs = BatchJob.objects.filter(pk__in=ids).defer("output_columns")
     return min(jobs, key=lambda job: (-job.priority, busy.get(job.created_by_id, 0), job.pk))
 
 

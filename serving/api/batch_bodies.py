@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce, Now
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from registry.api.bodies import datasets, models, versions  # noqa: F401  (their kinds come first)
 from registry.api.kinds import KINDS, Edge, Kind, Loaded, add_kind, to_many, to_one
 from registry.api.shapes import (
     NAME_OR_ROW,
@@ -71,12 +72,16 @@ class ChunkCounts(serializers.Serializer[Any]):
     failed = serializers.IntegerField()
 
 
-class JobError(serializers.Serializer[Any]):
-    """Why a job failed; ``errors`` names rows where rows are the reason."""
-
-    code = serializers.CharField()
-    detail = serializers.CharField()
-    errors = serializers.ListField(child=serializers.DictField(), required=False)
+# ``errors`` names rows where rows are the reason. A class could not have a field of that name.
+JOB_ERROR = {
+    "type": ["object", "null"],
+    "required": ["code", "detail"],
+    "properties": {
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+        "errors": {"type": "array", "items": {"type": "object"}},
+    },
+}
 
 
 class BatchJobOut(Out):
@@ -173,7 +178,7 @@ class BatchJobOut(Out):
         """The dataset of the results; null before the end."""
         return row.output_name if row.output_id else None
 
-    @extend_schema_field(JobError(allow_null=True))
+    @extend_schema_field(JOB_ERROR)
     def get_error(self, row: BatchJob) -> Any:
         """Why it failed; null otherwise."""
         return row.error

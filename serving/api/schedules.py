@@ -7,7 +7,6 @@ from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry.api.bodies import datasets, models  # noqa: F401  (their kinds come first)
 from registry.api.describe import describe
 from registry.api.filters import searched
 from registry.api.idempotency import Answer, once

@@ -53,13 +53,41 @@ class PausedReason(models.TextChoices):
     MODEL_UNAVAILABLE = "model-unavailable"
 
 
+class Unindexed(models.Func):
+    """A column as it is, which SQLite uses no index for.
+
+    A list of the newest jobs then walks ids downwards and stops after a page (3 ms among 100,000
+    jobs). With the index on the model it finds all visible jobs first and sorts them (400 ms).
+    PostgreSQL knows better by its statistics.
+    """
+
+    template = "%(expressions)s"
+    arity = 1
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Unary plus changes nothing but that."""
+        return self.as_sql(compiler, connection, template="+%(expressions)s", **context)
+
+
+def visible_or_own(principal: Principal, path: str) -> Q:
+    """The condition that the dataset at ``path`` is visible, or the row made by the principal."""
+    datasets = visible_datasets(principal, path)
+    # An empty condition is true, but would vanish beside the other one.
+    return datasets | Q(created_by=principal.user) if datasets else datasets
+
+
 class BatchJobQuerySet(models.QuerySet["BatchJob"]):
     """Jobs by who sees them and where they stand."""
 
     def visible_to(self, principal: Principal) -> BatchJobQuerySet:
         """Those whose model the principal sees, and whose dataset too unless the job is theirs."""
-        theirs = Q(created_by=principal.user) | visible_datasets(principal, "dataset__")
-        return self.filter(visible_models(principal, "model__") & theirs)
+        seen = self.alias(
+            seen_model=Unindexed("model_id", output_field=models.UUIDField()),
+            seen_dataset=Unindexed("dataset_id", output_field=models.UUIDField()),
+        )
+        return seen.filter(
+            visible_models(principal, "seen_model__") & visible_or_own(principal, "seen_dataset__")
+        )
 
     def active(self) -> BatchJobQuerySet:
         """Neither ended nor cancelled."""
@@ -93,11 +121,16 @@ class BatchJob(TimeOrdered):
     other chunk must have the same. ``error`` is ``{"code", "detail", ...}`` of a failed job.
     """
 
-    model = models.ForeignKey("registry.RegisteredModel", models.PROTECT, related_name="batch_jobs")
+    # Without an index of their own where one below begins with them.
+    model = models.ForeignKey(
+        "registry.RegisteredModel", models.PROTECT, related_name="batch_jobs", db_index=False
+    )
     version = models.ForeignKey("registry.ModelVersion", models.PROTECT, related_name="batch_jobs")
     version_sha256 = models.CharField(max_length=64)
     model_ref = models.CharField(max_length=200)
-    dataset = models.ForeignKey("registry.Dataset", models.PROTECT, related_name="batch_jobs")
+    dataset = models.ForeignKey(
+        "registry.Dataset", models.PROTECT, related_name="batch_jobs", db_index=False
+    )
     dataset_version = models.ForeignKey(
         "registry.DatasetVersion", models.PROTECT, related_name="batch_jobs"
     )
@@ -123,7 +156,7 @@ class BatchJob(TimeOrdered):
         related_name="made_by_jobs",
     )
     created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, related_name="batch_jobs"
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="batch_jobs", db_index=False
     )
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)

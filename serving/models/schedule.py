@@ -11,8 +11,9 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from registry.models.base import TimeOrdered, name_field, one_of, unique_ignoring_case
-from registry.models.visibility import visible_datasets, visible_models
+from registry.models.visibility import visible_models
 from serving.batch.columns import OnRowError
+from serving.models.batch_job import visible_or_own
 
 if TYPE_CHECKING:
     from registry.principals import Principal
@@ -42,8 +43,9 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
 
     def visible_to(self, principal: Principal) -> ScheduleQuerySet:
         """Those whose model the principal sees, and whose dataset too unless it is theirs."""
-        theirs = Q(created_by=principal.user) | visible_datasets(principal, "dataset__")
-        return self.kept().filter(visible_models(principal, "model__") & theirs)
+        return self.kept().filter(
+            visible_models(principal, "model__") & visible_or_own(principal, "dataset__")
+        )
 
     def named(self, name: str) -> ScheduleQuerySet:
         """The one with this name, ignoring case."""
@@ -102,7 +104,7 @@ class Schedule(TimeOrdered):
             ),
         ]
         indexes = [
-            models.Index(fields=["enabled", "next_due"], name="schedule_by_due"),
+            models.Index(fields=["next_due"], name="schedule_by_due"),
             models.Index(fields=["model", "-id"], name="schedule_by_model"),
         ]
 

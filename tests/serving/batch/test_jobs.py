@@ -248,8 +248,8 @@ class Roles:
         self.job = job
 
     def of(self, name: str, model: str | None, dataset: str | None) -> Principal:
-        somebody = person(name)
-        if model:
+        somebody = person(name, superuser=model == "everything")
+        if model and model != "everything":
             grant(somebody, model, self.job.model)
         if dataset:
             grant(somebody, dataset, self.job.dataset)
@@ -265,6 +265,7 @@ class Roles:
         ("viewer", "viewer", True, True, False),
         ("scorer", "viewer", True, True, False),
         ("publisher", "viewer", True, True, True),
+        ("everything", None, True, True, True),
     ],
 )
 def test_who_sees_reads_and_cancels_a_job(

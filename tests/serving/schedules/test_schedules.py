@@ -276,3 +276,14 @@ def test_every_change_is_audited_with_what_changed(ana: Principal) -> None:
     ]
     assert events[1].before == {"cron": "0 * * * *", "missed": "skip"}
     assert events[1].after == {"cron": "0 6 * * *", "missed": "run-once"}
+
+
+def test_whose_role_is_for_everything_sees_every_schedule(ana: Principal) -> None:
+    schedule = hourly(ana)
+    assert find_schedule(ledger.person("chief", superuser=True), "nightly") == schedule
+    mate = ledger.person("mate")
+    ledger.grant(mate, "viewer", schedule.model)
+    with pytest.raises(ScheduleNotFound):
+        find_schedule(mate, "nightly")
+    ledger.grant(mate, "viewer", schedule.dataset)
+    assert find_schedule(mate, "nightly") == schedule
