@@ -117,14 +117,12 @@ def create_job(*, by: Principal, model: str, dataset: str, **options: Any) -> Ba
 
 @transaction.atomic
 def cancel_job(*, by: Principal, job: BatchJob) -> BatchJob:
-    """Stop a job for good; chunks that run stop at their next fence. Cancelling twice is fine.
+    """Stop a job for good; chunks that run stop at their next fence.
 
-    Raises NotAllowed, and StateConflict for a job that has ended otherwise.
+    Raises NotAllowed, and StateConflict for a job that has ended.
     """
     _require_hand(by, job)
     job = _locked(job)
-    if job.state == JobState.CANCELLED:
-        return job
     before = job.state
     if not BatchJob.objects.move(job, JobState.CANCELLED, finished_at=Now(), paused_reason=""):
         raise StateConflict(f"The job is {job.state} and cannot be cancelled any more.")

@@ -103,22 +103,39 @@ class BatchJobDoor(_OneJob):
 class BatchJobCancel(_OneJob):
     """``/batch-jobs/{id}/cancel``"""
 
-    @describe("batch_jobs_cancel", "Stop a batch job for good", answers={200: BatchJobOut})
-    def post(self, request: Request, id: str) -> Response:
+    @describe(
+        "batch_jobs_cancel",
+        "Stop a batch job for good",
+        answers={200: BatchJobOut},
+        is_creating=True,
+    )
+    def post(self, request: Request, id: str) -> HttpResponse:
         """Cancel; what has been scored of it is not kept."""
-        return self.one(cancel_job(by=self.by, job=self.job(id)), "batch-job")
+        job = self.job(id)
+
+        def work() -> Answer:
+            return Answer(200, self.shown(cancel_job(by=self.by, job=job), "batch-job"))
+
+        return once(request, {}, work)
 
 
 class BatchJobRetry(_OneJob):
     """``/batch-jobs/{id}/retry``"""
 
     @describe(
-        "batch_jobs_retry", "Run again what failed or was rejected", answers={202: BatchJobOut}
+        "batch_jobs_retry",
+        "Run again what failed or was rejected",
+        answers={202: BatchJobOut},
+        is_creating=True,
     )
-    def post(self, request: Request, id: str) -> Response:
+    def post(self, request: Request, id: str) -> HttpResponse:
         """Only from ``failed`` and ``completed_with_rejects``; clean chunks stay as they are."""
-        job = retry_job(by=self.by, job=self.job(id))
-        return Response(self.shown(job, "batch-job"), status=202)
+        job = self.job(id)
+
+        def work() -> Answer:
+            return Answer(202, self.shown(retry_job(by=self.by, job=job), "batch-job"))
+
+        return once(request, {}, work)
 
 
 class _Download(_OneJob):

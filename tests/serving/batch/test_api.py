@@ -165,8 +165,12 @@ def test_before_the_end_there_is_a_conflict(olga: Person, rows: str) -> None:
 def test_cancel_and_retry_answer_with_the_job(olga: Person, host: ObedientHost) -> None:
     client = olga.client()
     url = ask(client).json()["url"]
-    answer = client.post(f"{url}/cancel")
-    assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+    key = {"Idempotency-Key": "stop"}
+    for replayed in (False, True):
+        answer = client.post(f"{url}/cancel", headers=key)
+        assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+        assert answer.has_header("Idempotency-Replayed") is replayed
+    assert client.post(f"{url}/cancel").status_code == 409
     answer = client.post(f"{url}/retry")
     assert (answer.status_code, answer.json()["code"]) == (409, "state-conflict")
     path = finished(client)
