@@ -78,7 +78,6 @@ def test_jobs_and_schedules_show_to_their_owner_and_not_to_a_stranger(
     assert signed_in(world.stranger).get(page).status_code == 404
 
 
-@pytest.mark.xfail(reason="visible_to of jobs: Q(...) | Q() drops the side that means everything")
 @pytest.mark.parametrize(("name", "row"), WORK)
 def test_jobs_and_schedules_show_to_a_team_mate_with_a_role_on_everything(
     world: World, signed_in: SignIn, name: str, row: str
