@@ -42,7 +42,25 @@ def penguins_csv() -> bytes:
     return bytes(_penguin_frame().drop(columns="species").to_csv(index=False), "utf-8")
 
 
+def fitted_penguins() -> tuple[Any, DataFrame]:
+    """The pipeline of the demo's penguins, fitted as there, and the inputs of all penguins."""
+    pipeline, x, y = _penguin_parts()
+    x_train, _, y_train, _ = _split(x, y)
+    return pipeline.fit(x_train, y_train), x
+
+
 def _penguins() -> Trained:
+    return _fit(
+        "penguins",
+        "Tells the species of a penguin from its measurements.\n\n"
+        "Trained on the **Palmer penguins** (Gorman, Williams and Fraser, 2014; CC0). Missing "
+        "measurements are filled with the median, a missing sex is a category of its own.",
+        {"demo": "yes", "task": "classification"},
+        *_penguin_parts(),
+    )
+
+
+def _penguin_parts() -> tuple[Any, DataFrame, Any]:
     from sklearn.compose import make_column_transformer
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
@@ -59,16 +77,7 @@ def _penguins() -> Trained:
         LogisticRegression(max_iter=1_000),
     )
     frame = _penguin_frame()
-    return _fit(
-        "penguins",
-        "Tells the species of a penguin from its measurements.\n\n"
-        "Trained on the **Palmer penguins** (Gorman, Williams and Fraser, 2014; CC0). Missing "
-        "measurements are filled with the median, a missing sex is a category of its own.",
-        {"demo": "yes", "task": "classification"},
-        pipeline,
-        frame[texts + numbers],
-        frame["species"].astype(object),
-    )
+    return pipeline, frame[texts + numbers], frame["species"].astype(object)
 
 
 def _diabetes() -> Trained:
@@ -116,9 +125,8 @@ def _fit(
     name: str, description: str, tags: dict[str, str], model: Any, x: DataFrame, y: Any
 ) -> Trained:
     import skops.io
-    from sklearn.model_selection import train_test_split
 
-    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.25, random_state=SEED)
+    x_train, x_test, y_train, y_test = _split(x, y)
     model.fit(x_train, y_train)
     score_name = "accuracy" if hasattr(model, "predict_proba") else "r2"
     example = _example_rows(x_test)
@@ -131,6 +139,12 @@ def _fit(
         expected=json.dumps(_answers(model, example)).encode(),
         metrics={score_name: round(float(model.score(x_test, y_test)), 4)},
     )
+
+
+def _split(x: DataFrame, y: Any) -> Any:
+    from sklearn.model_selection import train_test_split
+
+    return train_test_split(x, y, test_size=0.25, random_state=SEED)
 
 
 def _example_rows(frame: DataFrame) -> DataFrame:

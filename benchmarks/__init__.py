@@ -1,0 +1,1 @@
+"""Measurements, each a ratio to something run beside it in the same minute."""

@@ -1,0 +1,46 @@
+"""``make bench``: measures everything, or the parts that are named, and keeps the figures."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.parts import PARTS
+
+RESULTS = Path(__file__).parent / "results"
+LIBRARIES = ("django", "granian", "pyarrow", "scikit-learn", "numpy", "celery")
+
+
+def main(names: list[str]) -> int:
+    """Run the parts; 2 for a part that is not known."""
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        print(f"No part {unknown[0]!r}; there are {', '.join(PARTS)}.", file=sys.stderr)
+        return 2
+    found = []
+    for name in names or PARTS:
+        for ratio in PARTS[name]():
+            print(ratio.line(), flush=True)
+            found.append(ratio.to_json() | {"part": name})
+    RESULTS.mkdir(exist_ok=True)
+    moment = datetime.now(UTC)
+    path = RESULTS / f"{moment:%Y-%m-%dT%H%M%S}.json"
+    made_with = {library: version(library) for library in LIBRARIES}
+    document = {
+        "at": moment.isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "libraries": made_with,
+        "figures": found,
+    }
+    path.write_text(json.dumps(document, indent=1) + "\n")
+    print(f"kept in {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
