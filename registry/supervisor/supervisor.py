@@ -25,9 +25,9 @@ from registry.supervisor.part import Child, Part, Step, spawn
 
 SWEEPER = Path(__file__).with_name("sweeper.py")
 START_LIMIT_S = 60.0
-# Together below the 10 s within which everything has to be gone.
-STOP_GRACE_S = 6.5
-LAST_GRACE_S = 1.5
+# Together well below the 10 s within which everything has to be gone, on a busy machine too.
+STOP_GRACE_S = 5.0
+LAST_GRACE_S = 1.0
 BUSY_TICK_S = 0.03
 IDLE_TICK_S = 1.0
 READ_BYTES = 1 << 16

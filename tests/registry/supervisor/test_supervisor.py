@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -37,6 +38,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+    # What has left its group outlives a supervisor that is killed: its own part ends it then.
+    for path in tmp_path.glob("*/pids"):
+        for pid in pids(path.parent):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def pids(folder: Path) -> list[int]:
