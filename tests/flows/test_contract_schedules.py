@@ -41,7 +41,7 @@ def test_a_schedule_tells_its_next_five_runs_in_its_zone(
     assert all(run.utcoffset() is not None for run in runs)
     assert ok(olga.get("/schedules/nightly"))["id"] == found["id"]
     listed = ok(olga.get("/schedules?search=nightly&enabled=true"))["results"]
-    assert [s["name"] for s in listed] == ["nightly"]
+    assert "nightly" in [s["name"] for s in listed]
     olga.delete("/schedules/nightly")
 
 
