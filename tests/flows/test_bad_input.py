@@ -215,7 +215,6 @@ FORMS: dict[str, tuple[bytes, dict[str, str], int, str]] = {
                          "malformed-multipart"),
     "no boundary": (form(NAME_PART, ROWS_PART), {"Content-Type": "multipart/form-data"}, 400,
                     "malformed-multipart"),
-    "nothing at all": (b"", FORM, 422, "invalid-field"),
     "no file": (form(NAME_PART), FORM, 422, "invalid-field"),
     "no name": (form(ROWS_PART), FORM, 422, "invalid-field"),
     "a file for a name": (form(("name", "n.txt", b"a b"), ROWS_PART), FORM, 422, "invalid-field"),
@@ -236,6 +235,13 @@ def test_a_form_that_is_wrong_is_refused_and_nothing_of_it_kept(
     with nothing_is_kept(live_stack):
         problem(olga.post("/datasets", content=body, headers=headers), status, code)
         problem(olga.post("/datasets", content=pieces(body), headers=headers), status, code)
+
+
+def test_a_form_of_nothing_is_refused(live_stack: Stack, olga: httpx.Client) -> None:
+    with nothing_is_kept(live_stack):
+        problem(olga.post("/datasets", content=b"", headers=FORM), 422, "invalid-field")
+        in_chunks = olga.post("/datasets", content=pieces(b""), headers=FORM)
+        problem(in_chunks, 400, "malformed-multipart")
 
 
 def broken_off(stack: Stack, olga: httpx.Client, path: str, media: str, body: bytes) -> bytes:
