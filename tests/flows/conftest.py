@@ -55,8 +55,10 @@ print(json.dumps(keys))
 def make_key(stack_home: str, user: str, scopes: str) -> str:
     """A key by the command line, as an administrator makes it."""
     made = subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), "api_key", "create", "--user", user]
-        + ["--name", f"flow {scopes}", "--scopes", scopes],
+        [
+            *(sys.executable, str(ROOT / "manage.py"), "api_key", "create"),
+            *("--user", user, "--name", f"flow {scopes}", "--scopes", scopes),
+        ],
         env={"PATH": os.environ["PATH"], "MODELYARD_HOME": stack_home},
         capture_output=True,
         text=True,
