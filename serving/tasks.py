@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 
 from registry.queue import CHECK_VERSION, DRIVE_JOB
 from serving.actions import drive as driving
-from serving.actions import probes, reconcile, schedules
+from serving.actions import probes, reconcile, ticking
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def drive(job_id: str = "") -> None:
 @shared_task(name=TICK)
 def tick() -> None:
     """Make jobs of what is due."""
-    schedules.tick()
+    ticking.tick()
 
 
 @shared_task(name=RECONCILE)

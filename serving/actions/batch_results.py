@@ -9,7 +9,7 @@ from typing import Any
 from registry.errors import NotAllowed, StateConflict
 from registry.models import Dataset
 from registry.principals import Principal
-from serving.actions.batch_jobs import column_names
+from serving.actions.batch_asking import column_names
 from serving.batch.columns import kept_columns, key_columns, reject_columns
 from serving.models import BatchJob
 from serving.models.batch_job import JobState

@@ -16,7 +16,7 @@ from registry.errors import ModelFailed, RowProblem, VersionNotServable
 from registry.heartbeat import Heartbeat
 from registry.signature.validate import Validated, validate_table
 from serving.actions import scoring
-from serving.actions.batch_jobs import column_names
+from serving.actions.batch_asking import column_names
 from serving.actions.commits import ChunkResult, Published
 from serving.actions.targets import Target
 from serving.batch import failpoints

@@ -19,7 +19,8 @@ from registry import audit
 from registry.errors import DomainError
 from registry.models import User
 from registry.queue import DRIVE_JOB, enqueue
-from serving.actions.batch_jobs import column_names, error_json, fail_job
+from serving.actions.batch_asking import column_names
+from serving.actions.batch_jobs import error_json, fail_job
 from serving.actions.commits import end_attempt, fail_chunk
 from serving.batch import failpoints
 from serving.batch.columns import kept_columns, require_inputs

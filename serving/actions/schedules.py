@@ -1,38 +1,29 @@
-"""Schedules: writing them down, and the tick that makes jobs of what is due.
+"""Schedules as people handle them: write one down, change it, delete it, run it now.
 
 Who may what: a schedule is made by who could ask for its batch job now (scorer on the model,
 viewer on the dataset). It is changed, and deleted, by its creator or a publisher of the model.
 Its jobs run as its creator, whose rights are looked at again each time: where they are gone, the
 slot is skipped and says so. Run-now runs as whoever presses it.
-
-A tick is safe to run twice, and two may run at once:
-
-1. lock a schedule that is due; who finds it locked leaves it alone;
-2. all instants since its cursor, up to now, in its zone;
-3. missed-run policy, then overlap policy; each instant gets its slot, with a job or a reason;
-4. the cursor moves; slots, jobs and cursor are one transaction.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from itertools import islice, takewhile
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
 from registry import audit, roles
 from registry.actions import fields
-from registry.errors import DomainError, InvalidField, NameTaken, ScheduleNotFound, StateConflict
+from registry.errors import InvalidField, NameTaken, ScheduleNotFound, StateConflict
 from registry.principals import Principal, get_visible, require
-from serving.actions.batch_jobs import KEEP_ALL, Asked, create_job, resolve_asked
+from serving.actions.batch_asking import Asked, resolve_asked
+from serving.actions.batch_jobs import create_job
 from serving.models import BatchJob, Schedule, ScheduledSlot
 from serving.models.clock import database_now
 from serving.models.schedule import Missed, Overlap
 from serving.models.scheduled_slot import SlotState
-from serving.schedules.cron import check_cron, check_zone, due_after, first_due
-from serving.schedules.due import MAX_PER_TICK, Decision, decide
+from serving.schedules.cron import check_cron, check_zone, first_due
 
 SETTLED_PER_TICK = 500
 # With overlap "queue" so many runs wait; what comes then is skipped.
@@ -90,7 +81,7 @@ def update_schedule(*, by: Principal, schedule: Schedule, **values: Any) -> Sche
         if "model" in asked:
             # Another model: a number that was meant for the old one says nothing.
             asked.setdefault("version", None)
-        _take_job(schedule, resolve_asked(by, **(_job_options(schedule) | asked)), asked)
+        _take_job(schedule, resolve_asked(by, **(schedule.job_options() | asked)), asked)
     old_times = (schedule.cron, schedule.timezone, schedule.enabled)
     if "cron" in values:
         schedule.cron = check_cron(values["cron"])
@@ -128,7 +119,7 @@ def delete_schedule(*, by: Principal, schedule: Schedule) -> None:
 def run_now(*, by: Principal, schedule: Schedule) -> BatchJob:
     """Make the job at once, as ``by``, whatever runs already; its slot says that it was by hand."""
     schedule = _locked(schedule)
-    job = create_job(by=by, **_job_options(schedule))
+    job = create_job(by=by, **schedule.job_options())
     due = database_now()
     while schedule.slots.filter(due=due).exists():
         due += timedelta(microseconds=1)
@@ -145,102 +136,8 @@ def find_schedule(principal: Principal, name: str) -> Schedule:
     return get_visible(rows, ScheduleNotFound, f"schedule “{name}”", name__iexact=name)
 
 
-def tick(now: datetime | None = None) -> int:
-    """Settle all that is due; how many jobs were made. ``now`` None is the database's now."""
-    moment = now or database_now()
-    waiting = ScheduledSlot.objects.waiting().order_by().values("schedule").distinct()
-    started = sum(_start_waiting(pk) for (pk,) in waiting.values_list("schedule"))
-    due = Schedule.objects.due(moment).order_by("next_due").values_list("pk", flat=True)
-    return started + sum(_settle(pk, moment) for pk in list(due[:SETTLED_PER_TICK]))
-
-
-@transaction.atomic
-def _settle(schedule_id: UUID, now: datetime) -> int:
-    """Steps 1 to 4 of the module's docstring for one schedule; how many jobs were made."""
-    rows = Schedule.objects.due(now).select_for_update(skip_locked=True, of=("self",))
-    schedule = rows.select_related("created_by").filter(pk=schedule_id).first()
-    if schedule is None:
-        return 0
-    coming = due_after(schedule.cron, schedule.timezone, schedule.cursor)
-    due = list(islice(takewhile(lambda instant: instant <= now, coming), MAX_PER_TICK + 1))
-    is_last_pass = len(due) <= MAX_PER_TICK
-    due = due[:MAX_PER_TICK]
-    run_once = schedule.missed == Missed.RUN_ONCE
-    decisions = decide(due, now, run_once=run_once, is_last_pass=is_last_pass)
-    known = set(schedule.slots.filter(due__in=due).values_list("due", flat=True))
-    made = sum(_take_slot(schedule, d) for d in decisions if d.due not in known)
-    schedule.cursor = now if is_last_pass else due[-1]
-    schedule.next_due = first_due(schedule.cron, schedule.timezone, schedule.cursor)
-    schedule.save(update_fields=["cursor", "next_due"])
-    return made
-
-
-def _take_slot(schedule: Schedule, decision: Decision) -> bool:
-    """Write one slot; True where it made a job."""
-    slot = ScheduledSlot(schedule=schedule, due=decision.due)
-    if decision.skip_reason:
-        return _skip(slot, decision.skip_reason)
-    if schedule.overlap == Overlap.ALLOW or not _is_busy(schedule):
-        return _start(slot)
-    if schedule.overlap == Overlap.SKIP:
-        return _skip(slot, "overlap: an earlier run has not ended")
-    if schedule.slots.waiting().count() >= MAX_WAITING:
-        return _skip(slot, f"overlap: {MAX_WAITING} runs wait already")
-    slot.state = SlotState.WAITING
-    slot.save()
-    return False
-
-
-@transaction.atomic
-def _start_waiting(schedule_id: UUID) -> bool:
-    """Start the oldest slot that waits, if nothing runs any more; True where it made a job."""
-    rows = Schedule.objects.select_for_update(skip_locked=True, of=("self",))
-    schedule = rows.select_related("created_by").filter(pk=schedule_id).first()
-    if schedule is None or schedule.slots.running().exists():
-        return False
-    slot = schedule.slots.waiting().order_by("due").first()
-    return slot is not None and _start(slot)
-
-
-def _start(slot: ScheduledSlot) -> bool:
-    """Make the slot's job as the schedule's creator; what is refused is the reason to skip."""
-    owner = Principal(slot.schedule.created_by)
-    try:
-        with transaction.atomic():
-            slot.job = create_job(by=owner, **_job_options(slot.schedule))
-    except DomainError as error:
-        return _skip(slot, f"{error.code}: {error.detail}")
-    slot.state = SlotState.STARTED
-    slot.save()
-    return True
-
-
-def _skip(slot: ScheduledSlot, reason: str) -> bool:
-    slot.state = SlotState.SKIPPED
-    slot.reason = reason
-    slot.save()
-    return False
-
-
-def _is_busy(schedule: Schedule) -> bool:
-    """Whether a run is active, or waits and comes first."""
-    return schedule.slots.running().exists() or schedule.slots.waiting().exists()
-
-
 def _skip_waiting(schedule: Schedule, reason: str) -> None:
     schedule.slots.waiting().update(state=SlotState.SKIPPED, reason=reason)
-
-
-def _job_options(schedule: Schedule) -> dict[str, Any]:
-    return {
-        "model": schedule.model_ref,
-        "dataset": schedule.dataset_ref,
-        "version": schedule.version_number,
-        "outputs": schedule.outputs,
-        "keep_columns": KEEP_ALL if schedule.keep_columns is None else schedule.keep_columns,
-        "on_row_error": schedule.on_row_error,
-        "chunk_rows": schedule.chunk_rows,
-    }
 
 
 def _take_job(schedule: Schedule, asked: Asked, values: dict[str, Any]) -> None:
@@ -295,4 +192,4 @@ def _require_hand(by: Principal, schedule: Schedule) -> None:
 
 def _summary(schedule: Schedule) -> dict[str, Any]:
     times = {key: getattr(schedule, key) for key in TIME_FIELDS}
-    return times | _job_options(schedule)
+    return times | schedule.job_options()

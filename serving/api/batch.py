@@ -133,7 +133,8 @@ class BatchJobRetry(_OneJob):
         job = self.job(id)
 
         def work() -> Answer:
-            return Answer(202, self.shown(retry_job(by=self.by, job=job), "batch-job"))
+            shown = self.shown(retry_job(by=self.by, job=job), "batch-job")
+            return Answer(202, shown, {"Location": shown["url"]})
 
         return once(request, {}, work)
 

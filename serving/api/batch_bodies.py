@@ -24,8 +24,7 @@ from registry.api.shapes import (
     Whole,
 )
 from registry.principals import Principal
-from serving.actions.batch_jobs import KEEP_ALL
-from serving.batch.columns import OnRowError
+from serving.batch.columns import KEEP_ALL, OnRowError
 from serving.batch.progress import fraction_done, seconds_left
 from serving.batch.ranges import CHUNK_ROWS, MAX_CHUNK_ROWS
 from serving.models import BatchChunk, BatchJob
@@ -189,7 +188,9 @@ def visible_jobs(by: Principal) -> QuerySet[BatchJob]:
     counts = {f"chunks_{state}": _count_of(state) for state in ChunkState.values}
     return (
         BatchJob.objects.visible_to(by)
-        .select_related("model", "version", "dataset", "dataset_version", "output", "created_by")
+        .select_related(
+            "model", "version", "dataset", "dataset_version", "output__dataset", "created_by"
+        )
         .defer(
             "output_columns",
             *(f"version__{name}" for name in ("signature", "facts", "declared_signature")),

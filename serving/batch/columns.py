@@ -14,6 +14,7 @@ from registry.signature.names import nearest, shown
 from registry.signature.types import Signature
 from serving.protocols.tables import input_names
 
+KEEP_ALL = "all"
 NAMES_SHOWN = 20
 REJECT_COLUMNS = ("row", "column", "code", "received")
 

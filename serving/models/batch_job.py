@@ -221,7 +221,9 @@ class BatchJob(TimeOrdered):
 
     @property
     def output_name(self) -> str:
-        """What the output dataset is called."""
+        """What the output dataset is called, or will be."""
+        if self.output is not None:
+            return self.output.dataset.name
         return f"{self.model.name}-job-{self.pk}"
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from registry.models.base import TimeOrdered, name_field, one_of, unique_ignoring_case
 from registry.models.visibility import visible_models
-from serving.batch.columns import OnRowError
+from serving.batch.columns import KEEP_ALL, OnRowError
 from serving.models.batch_job import visible_or_own
 
 if TYPE_CHECKING:
@@ -110,3 +110,15 @@ class Schedule(TimeOrdered):
 
     def __str__(self) -> str:
         return self.name
+
+    def job_options(self) -> dict[str, Any]:
+        """What its batch job is asked with."""
+        return {
+            "model": self.model_ref,
+            "dataset": self.dataset_ref,
+            "version": self.version_number,
+            "outputs": self.outputs,
+            "keep_columns": KEEP_ALL if self.keep_columns is None else self.keep_columns,
+            "on_row_error": self.on_row_error,
+            "chunk_rows": self.chunk_rows,
+        }

@@ -134,3 +134,14 @@ def test_an_output_can_be_scored_again(ana: Principal, host: ObedientHost) -> No
     table = ledger.results(second)
     assert table.column("id").to_pylist() == [f"p{i}" for i in range(1_000)]
     assert "input.prediction" in table.column_names
+
+
+def test_a_dataset_of_the_output_s_name_is_left_alone(ana: Principal, host: ObedientHost) -> None:
+    dataset_of(ana, people_rows(3))
+    job = ask(ana)
+    taken = dataset_of(ana, people_rows(3), f"Churn-job-{job.pk}")
+    drive(owner="w1")
+    job.refresh_from_db()
+    assert job.output.dataset.name == f"churn-job-{job.pk}-2"
+    assert job.output_name == job.output.dataset.name
+    assert taken.dataset.versions.count() == 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from serving.actions.schedules import tick
+from serving.actions.ticking import tick
 from serving.models import BatchJob, Schedule
 from tests.people import Person, owner, stranger
 from tests.serving.batch import ledger

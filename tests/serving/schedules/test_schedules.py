@@ -26,9 +26,9 @@ from serving.actions.schedules import (
     delete_schedule,
     find_schedule,
     run_now,
-    tick,
     update_schedule,
 )
+from serving.actions.ticking import tick
 from serving.models import BatchJob, Schedule, ScheduledSlot
 from tests.serving.batch import ledger
 
@@ -118,7 +118,7 @@ def test_a_run_that_overlaps_waits_for_its_turn(ana: Principal) -> None:
 
 
 def test_not_more_than_a_hundred_runs_wait(ana: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.actions.schedules.MAX_WAITING", 1)
+    monkeypatch.setattr("serving.actions.ticking.MAX_WAITING", 1)
     schedule = hourly(ana, overlap="queue")
     for hour in (1, 2, 3):
         tick(at(hour))
@@ -145,7 +145,7 @@ def test_missed_runs_are_made_up_for_by_one(ana: Principal) -> None:
 def test_a_long_silence_is_settled_in_several_ticks(
     ana: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.actions.schedules.MAX_PER_TICK", 3)
+    monkeypatch.setattr("serving.actions.ticking.MAX_PER_TICK", 3)
     schedule = hourly(ana, missed="run-once")
     assert [tick(at(7, 30)) for _ in range(4)] == [0, 0, 1, 0]
     assert [state for _, state, _ in slots(schedule)] == ["skipped"] * 6 + ["started"]

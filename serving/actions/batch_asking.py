@@ -1,0 +1,147 @@
+"""What a batch job is asked with: found, and held against each other, before anything is accepted.
+
+Schedules are checked in the same way when they are written, and again at each run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from registry import roles
+from registry.errors import InvalidField, StateConflict, VersionNotFound
+from registry.models import DatasetVersion, ModelVersion
+from registry.models.dataset_version import DatasetStatus
+from registry.principals import Principal, find_dataset, require
+from serving.actions.scoring import choose_outputs
+from serving.actions.targets import called_version, find_version
+from serving.batch.columns import KEEP_ALL, OnRowError, kept_columns, require_inputs
+from serving.batch.ranges import CHUNK_ROWS, MAX_CHUNK_ROWS
+from serving.refs import parse_ref
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for, resolved: a version that can be scored with, rows that can be read.
+
+    ``outputs`` None is the model's default, ``keep_columns`` None is all.
+    """
+
+    version: ModelVersion
+    read: DatasetVersion
+    outputs: list[str] | None
+    keep_columns: list[str] | None
+    on_row_error: str
+    chunk_rows: int
+
+
+def resolve_asked(
+    by: Principal,
+    *,
+    model: str,
+    dataset: str,
+    version: int | None = None,
+    outputs: Sequence[str] | None = None,
+    keep_columns: object = KEEP_ALL,
+    on_row_error: object = OnRowError.REJECT,
+    chunk_rows: int | None = None,
+) -> Asked:
+    """Find and check all that a job needs, for somebody who may ask for it.
+
+    Raises InvalidField with the field's pointer, ModelNotFound, VersionNotReady and the like,
+    DatasetNotFound, StateConflict for a rejected dataset version, NotAllowed.
+    """
+    called = resolve_called(by, model, version)
+    require(by, roles.SCORER, called.model)
+    called.require_servable()
+    asked = Asked(
+        version=called,
+        read=resolve_read(by, dataset),
+        outputs=None if outputs is None else list(outputs),
+        keep_columns=checked_keep(keep_columns),
+        on_row_error=checked_on_row_error(on_row_error),
+        chunk_rows=checked_chunk_rows(chunk_rows),
+    )
+    _check_against_each_other(asked)
+    return asked
+
+
+def resolve_called(by: Principal, model: str, version: int | None) -> ModelVersion:
+    """The model version that a ref, or a name with a number, means now."""
+    ref = parse_ref(model, pointer="/model")
+    if version is None:
+        return called_version(by, ref)
+    if ref.alias is not None:
+        raise InvalidField(
+            f"“{model}” names an alias already; give the version with the bare name.",
+            pointer="/version",
+        )
+    return find_version(by, ref.name, version)
+
+
+def resolve_read(by: Principal, dataset: str) -> DatasetVersion:
+    """The dataset version that ``name`` (its newest one that was not rejected) or ``name@3`` means.
+
+    Raises InvalidField, DatasetNotFound, VersionNotFound, and StateConflict where nothing can be
+    read.
+    """
+    name, at, number = dataset.partition("@")
+    if at and not (number.isascii() and number.isdigit() and 0 < len(number) < 10):
+        raise InvalidField(
+            f"“{dataset}” is no dataset: expected a name, or name@3 for its version 3.",
+            pointer="/dataset",
+        )
+    found = find_dataset(by, name)
+    rows = found.versions.select_related("dataset").order_by("-number")
+    if at:
+        version = rows.filter(number=int(number)).first()
+        if version is None:
+            raise VersionNotFound(f"The dataset “{found.name}” has no version {int(number)}.")
+    else:
+        version = rows.exclude(status=DatasetStatus.REJECTED).first() or rows.first()
+    if version is None or version.status == DatasetStatus.REJECTED:
+        raise StateConflict(f"{version or found.name} was rejected: there are no rows to score.")
+    return version
+
+
+def checked_keep(keep: object) -> list[str] | None:
+    """``keep_columns`` as it is stored: None for all. Raises InvalidField."""
+    if keep == KEEP_ALL:
+        return None
+    if isinstance(keep, list) and all(isinstance(name, str) for name in keep):
+        return keep
+    raise InvalidField('"all" or a list of column names was expected.', pointer="/keep_columns")
+
+
+def checked_on_row_error(policy: object) -> str:
+    """``on_row_error`` as it is stored. Raises InvalidField."""
+    if isinstance(policy, str) and policy in list(OnRowError):
+        return OnRowError(policy).value
+    raise InvalidField("One of reject, fail was expected.", pointer="/on_row_error")
+
+
+def checked_chunk_rows(rows: int | None) -> int:
+    """Rows per chunk; 65,536 where nothing was said. Raises InvalidField."""
+    if rows is None:
+        return CHUNK_ROWS
+    if isinstance(rows, bool) or not 1 <= rows <= MAX_CHUNK_ROWS:
+        raise InvalidField(
+            f"A whole number from 1 to {MAX_CHUNK_ROWS:,} was expected.", pointer="/chunk_rows"
+        )
+    return rows
+
+
+def column_names(version: DatasetVersion) -> list[str]:
+    """Names of the columns of a version that is ready, in its order."""
+    return [column["name"] for column in version.columns]
+
+
+def _check_against_each_other(asked: Asked) -> None:
+    """What can be known at acceptance; the columns again when a pending dataset is ready."""
+    if asked.outputs is not None and not asked.outputs:
+        raise InvalidField("At least one output was expected.", pointer="/outputs")
+    choose_outputs(asked.version.parsed_facts, asked.outputs)
+    if asked.read.status == DatasetStatus.READY:
+        names = column_names(asked.read)
+        require_inputs(asked.version.parsed_signature, names)
+        kept_columns(asked.keep_columns, names)
