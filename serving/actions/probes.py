@@ -60,8 +60,8 @@ EXAMPLE_MAX_BYTES = 64 << 20
 def check_version(version_id: uuid.UUID | str) -> None:
     """Run the checks of one version, unless somebody else does or it needs none.
 
-    Where the model host or the storage is away, the version goes back to pending and is found
-    again by the next reconciling pass.
+    Where the model host or the storage is away, or a fault of our own ends the pass, the version
+    goes back to pending and is found again by a reconciling pass, which gives up at the fifth.
     """
     if not ModelVersion.objects.claim_check(version_id, lease_s=LEASE_S):
         return
@@ -73,6 +73,10 @@ def check_version(version_id: uuid.UUID | str) -> None:
         return_to_pending(version, reason=str(error))
     except StateConflict as error:
         log.warning("Checks of %s ended by somebody else: %s", version, error)
+    except Exception as fault:
+        # Ours, not the model's. Without this it would stand as checking until its lease ends.
+        return_to_pending(version, reason=f"A fault of the service: {type(fault).__name__}.")
+        raise
 
 
 class _Refused(Exception):
