@@ -58,7 +58,6 @@ class AuditEventAdmin(GovernedAdmin[AuditEvent]):
     search_fields = ("object_name", "actor", "action", "request_id", "object_id")
     search_placeholder = "Object, person, action or request id"
     ordering = ("-id",)
-    show_full_result_count = False
 
     def visible(self, principal: Principal) -> QuerySet[AuditEvent]:
         """As far as somebody may read."""

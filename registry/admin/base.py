@@ -46,7 +46,8 @@ class GovernedAdmin(admin.ModelAdmin[Row], Generic[Row]):
 
     actions: Any = None
     list_per_page = 50
-    show_full_result_count = True
+    # One count less on every list.
+    show_full_result_count = False
     preserve_filters = False
 
     @property

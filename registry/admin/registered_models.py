@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -15,10 +14,9 @@ from registry import roles
 from registry.actions import aliases, models
 from registry.admin.access import principal_of, to_page, told
 from registry.admin.base import GovernedAdmin
-from registry.admin.calling import examples_for
 from registry.admin.grants import GrantPages
+from registry.admin.model_page import ModelPage
 from registry.forms.models import (
-    GrantForm,
     ModelDescriptionForm,
     ModelRulesForm,
     MoveAliasForm,
@@ -26,8 +24,6 @@ from registry.forms.models import (
 )
 from registry.models import Alias, AliasChange, ApprovalRequest, ModelVersion, RegisteredModel
 from registry.models.alias import CHAMPION
-from registry.models.registered_model import Kind
-from registry.panels import contents_of
 from registry.principals import Principal, require, require_everywhere
 from registry.templatetags.modelyard import QUIET, badge
 
@@ -128,7 +124,9 @@ class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
     def row_page(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
         """All there is to know of one model."""
         by = principal_of(request)
-        return self.render(request, "registry/model.html", _Page(self, request, row, by).context())
+        return self.render(
+            request, "registry/model.html", ModelPage(self.crumbs(), request, row, by).context()
+        )
 
     def edit_page(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
         """Description and tags; classification and the approval rule for managers."""
@@ -153,7 +151,7 @@ class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
         done = form.run(lambda: _move(principal_of(request), form)) if form.is_valid() else None
         if done is None:
             by = principal_of(request)
-            page = _Page(self, request, row, by, move_form=form)
+            page = ModelPage(self.crumbs(), request, row, by, move_form=form)
             return self.render(request, "registry/model.html", page.context())
         messages.success(request, _moved(done))
         return to_page(self.url_of("change", row.pk))
@@ -194,71 +192,3 @@ def _moved(done: Alias | ApprovalRequest) -> str:
     if isinstance(done, ApprovalRequest):
         return f"The move of “{done.alias}” waits for somebody else's approval."
     return f"“{done.name}” points to version {done.version.number} now."
-
-
-class _Page:
-    """What the page of one model shows to one principal."""
-
-    def __init__(
-        self,
-        pages: RegisteredModelAdmin,
-        request: HttpRequest,
-        model: RegisteredModel,
-        by: Principal,
-        *,
-        move_form: MoveAliasForm | None = None,
-    ) -> None:
-        self.pages = pages
-        self.request = request
-        self.model = model
-        self.by = by
-        self.move_form = move_form
-
-    def context(self) -> dict[str, Any]:
-        """The context of ``registry/model.html``."""
-        by, model = self.by, self.model
-        return {
-            "title": model.name,
-            "model": model,
-            "crumbs": self.pages.crumbs(),
-            "versions": self.versions,
-            "aliases": self.aliases,
-            "may_publish": by.may(roles.PUBLISHER, model),
-            "may_manage": by.may(roles.MANAGER, model),
-            "has_kind": model.kind != Kind.MODEL,
-            "move_form": self.move_form or self._new_move_form(),
-            "grant_form": GrantForm(auto_id="grant_%s"),
-            "grants": model.grants.select_related("user").order_by("user__username"),
-            "pending": self._pending(),
-            "call": examples_for(self.request, self._called()),
-            "panels": contents_of("model", self.request, model),
-        }
-
-    @cached_property
-    def versions(self) -> list[ModelVersion]:
-        """The newest versions, with their aliases."""
-        rows = self.model.versions.select_related("created_by").prefetch_related("aliases")
-        rows = rows.defer("facts", "declared_signature").order_by("-number")
-        return list(rows[:VERSIONS_SHOWN])
-
-    @cached_property
-    def aliases(self) -> list[Alias]:
-        """Where each alias points."""
-        return list(self.model.aliases.select_related("version"))
-
-    def _called(self) -> ModelVersion | None:
-        champion = next((a.version for a in self.aliases if a.name == CHAMPION), None)
-        ready = (v for v in self.versions if v.status == "ready")
-        called = champion or next(ready, None)
-        if called is not None:
-            called.model = self.model
-        return called
-
-    def _new_move_form(self) -> MoveAliasForm | None:
-        if not self.by.may(roles.PUBLISHER, self.model):
-            return None
-        return MoveAliasForm(self.model)
-
-    def _pending(self) -> list[ApprovalRequest]:
-        rows = self.model.approval_requests.pending().filter(~Q(alias=""))
-        return list(rows.select_related("version", "requested_by"))
