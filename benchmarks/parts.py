@@ -45,9 +45,9 @@ def csv_to_dataset() -> Iterator[Ratio]:
 
 def scoring() -> Iterator[Ratio]:
     """The demo's penguins over HTTP, beside the same pipeline called in this process."""
-    from serving.demo.training import fitted_penguins
+    from serving.demo.training import fitted
 
-    pipeline, frame = fitted_penguins()
+    pipeline, frame = fitted("penguins")
     with started() as service:
         yield from (_rows(service, pipeline, frame, rows, calls) for rows, calls in _SIZES)
 

@@ -34,7 +34,14 @@ class Trained:
 
 def trained_models() -> list[Trained]:
     """Penguins (texts, missing values), diabetes (a regression), wine (three classes, numbers)."""
-    return [make() for make in (_penguins, _diabetes, _wine)]
+    return [_train(name, make()) for name, make in DEMO.items()]
+
+
+def fitted(name: str) -> tuple[Any, DataFrame]:
+    """The demo's model of that name, fitted as there, and all its inputs."""
+    parts = DEMO[name]()
+    x_train, _, y_train, _ = _split(parts.x, parts.y)
+    return parts.model.fit(x_train, y_train), parts.x
 
 
 def penguins_csv() -> bytes:
@@ -42,25 +49,18 @@ def penguins_csv() -> bytes:
     return bytes(_penguin_frame().drop(columns="species").to_csv(index=False), "utf-8")
 
 
-def fitted_penguins() -> tuple[Any, DataFrame]:
-    """The pipeline of the demo's penguins, fitted as there, and the inputs of all penguins."""
-    pipeline, x, y = _penguin_parts()
-    x_train, _, y_train, _ = _split(x, y)
-    return pipeline.fit(x_train, y_train), x
+@dataclass(frozen=True)
+class _Parts:
+    """A model that is not fitted yet, its data, and what to say of it."""
+
+    model: Any
+    x: DataFrame
+    y: Any
+    task: str
+    description: str
 
 
-def _penguins() -> Trained:
-    return _fit(
-        "penguins",
-        "Tells the species of a penguin from its measurements.\n\n"
-        "Trained on the **Palmer penguins** (Gorman, Williams and Fraser, 2014; CC0). Missing "
-        "measurements are filled with the median, a missing sex is a category of its own.",
-        {"demo": "yes", "task": "classification"},
-        *_penguin_parts(),
-    )
-
-
-def _penguin_parts() -> tuple[Any, DataFrame, Any]:
+def _penguins() -> _Parts:
     from sklearn.compose import make_column_transformer
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
@@ -77,41 +77,54 @@ def _penguin_parts() -> tuple[Any, DataFrame, Any]:
         LogisticRegression(max_iter=1_000),
     )
     frame = _penguin_frame()
-    return pipeline, frame[texts + numbers], frame["species"].astype(object)
+    return _Parts(
+        pipeline,
+        frame[texts + numbers],
+        frame["species"].astype(object),
+        "classification",
+        "Tells the species of a penguin from its measurements.\n\n"
+        "Trained on the **Palmer penguins** (Gorman, Williams and Fraser, 2014; CC0). Missing "
+        "measurements are filled with the median, a missing sex is a category of its own.",
+    )
 
 
-def _diabetes() -> Trained:
+def _diabetes() -> _Parts:
     from sklearn.datasets import load_diabetes
     from sklearn.ensemble import RandomForestRegressor
 
     frame = load_diabetes(as_frame=True, scaled=False).frame
-    return _fit(
-        "diabetes",
-        "Predicts how far diabetes has progressed after a year, from ten figures of the patient.\n"
-        "\nTrained on the data of Efron, Hastie, Johnstone and Tibshirani (2004).",
-        {"demo": "yes", "task": "regression"},
+    return _Parts(
         RandomForestRegressor(n_estimators=60, min_samples_leaf=3, random_state=SEED),
         frame.drop(columns="target"),
         frame["target"],
+        "regression",
+        "Predicts how far diabetes has progressed after a year, from ten figures of the patient.\n"
+        "\nTrained on the data of Efron, Hastie, Johnstone and Tibshirani (2004).",
     )
 
 
-def _wine() -> Trained:
+def _wine() -> _Parts:
     from sklearn.datasets import load_wine
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     frame = load_wine(as_frame=True).frame
-    return _fit(
-        "wine",
-        "Tells which of three cultivars a wine was made from, by its chemical analysis.\n\n"
-        "Trained on the wine recognition data of Forina and others (1991).",
-        {"demo": "yes", "task": "classification"},
+    return _Parts(
         make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000)),
         frame.drop(columns="target"),
         frame["target"],
+        "classification",
+        "Tells which of three cultivars a wine was made from, by its chemical analysis.\n\n"
+        "Trained on the wine recognition data of Forina and others (1991).",
     )
+
+
+DEMO: dict[str, Callable[[], _Parts]] = {
+    "penguins": _penguins,
+    "diabetes": _diabetes,
+    "wine": _wine,
+}
 
 
 def _penguin_frame() -> DataFrame:
@@ -121,19 +134,17 @@ def _penguin_frame() -> DataFrame:
     return frame.drop(columns="year")
 
 
-def _fit(
-    name: str, description: str, tags: dict[str, str], model: Any, x: DataFrame, y: Any
-) -> Trained:
+def _train(name: str, parts: _Parts) -> Trained:
     import skops.io
 
-    x_train, x_test, y_train, y_test = _split(x, y)
-    model.fit(x_train, y_train)
+    x_train, x_test, y_train, y_test = _split(parts.x, parts.y)
+    model = parts.model.fit(x_train, y_train)
     score_name = "accuracy" if hasattr(model, "predict_proba") else "r2"
     example = _example_rows(x_test)
     return Trained(
         name=name,
-        description=description,
-        tags=tags,
+        description=parts.description,
+        tags={"demo": "yes", "task": parts.task},
         artifact=skops.io.dumps(model),
         example=_parquet(example),
         expected=json.dumps(_answers(model, example)).encode(),

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from serving.demo.training import DEMO, fitted
 from tests.flows.pipelines import CASES, Case
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -28,6 +29,19 @@ def test_every_way_of_scoring_answers_what_scikit_learn_answers(
     pushed = client.push(case.estimator, name, example=case.frame, expected=own)
     assert pushed.status == "ready", [c.summary for c in pushed.checks if c.verdict == "failed"]
 
+    assert_every_way_answers(case, name, client, http)
+
+
+@pytest.mark.parametrize("name", DEMO)
+def test_the_demo_answers_what_its_models_answer(
+    name: str, client: modelyard.Client, http: httpx.Client
+) -> None:
+    assert_every_way_answers(Case(*fitted(name)), name, client, http)
+
+
+def assert_every_way_answers(
+    case: Case, name: str, client: modelyard.Client, http: httpx.Client
+) -> None:
     expected = answers_of(case)
     ways: dict[str, Callable[[], pd.DataFrame]] = {
         "rows": lambda: by_rows(http, name, case.frame),
