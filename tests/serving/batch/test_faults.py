@@ -279,6 +279,26 @@ def test_who_comes_too_late_writes_nothing_and_removes_its_files(
     assert outcomes() == ["lost", "done", "fenced"]
 
 
+def test_only_the_latest_attempt_commits(ana: Principal, host: ObedientHost) -> None:
+    rows = people_rows(10)
+    dataset_of(ana, rows)
+    job = ask(ana)
+    slow = claim_next(owner="slow", pace=PACE)
+    BatchChunk.objects.update(lease_until=Now() - timedelta(seconds=1))
+    reap_expired(pace=PACE)
+    end_backoff()
+    quick = claim_next(owner="quick", pace=PACE)
+
+    work_on(slow)
+
+    chunk = job.chunks.get()
+    assert (chunk.state, chunk.attempt, chunk.lease_owner) == ("leased", 2, "quick")
+    work_on(quick)
+    job.refresh_from_db()
+    assert (job.state, job.rows_done) == ("completed", 10)
+    assert outcomes() == ["lost", "fenced", "done"]
+
+
 def test_a_cancelled_job_stops_at_the_next_fence(ana: Principal, host: ObedientHost) -> None:
     dataset_of(ana, people_rows(10))
     job = ask(ana)

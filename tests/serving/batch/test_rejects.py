@@ -44,6 +44,23 @@ def test_bad_rows_go_to_the_rejects_and_only_there(ana: Principal, host: Obedien
 
 
 @pytest.mark.django_db
+def test_rows_are_counted_across_several_calls_of_the_model(
+    ana: Principal, host: ObedientHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.actions.chunks.score_rows", lambda signature: 7)
+    bad = {3, 12, 13, 24, 39}
+    dataset_of(ana, rows_without_some_ages(45, bad), parts=2)
+    job = ask(ana, chunk_rows=20)
+    drive(owner="w1")
+    assert [(line["row"], line["id"]) for line in ledger.rejects(job)] == [
+        (row, f"p{row}") for row in sorted(bad)
+    ]
+    scored = ledger.results(job).column("id").to_pylist()
+    assert scored == [f"p{i}" for i in range(45) if i not in bad]
+    assert max(host.calls) == 7
+
+
+@pytest.mark.django_db
 def test_a_confidential_dataset_keeps_its_cells(ana: Principal, host: ObedientHost) -> None:
     dataset_of(ana, rows_without_some_ages(5, {1}), classification="confidential")
     job = ask(ana)
