@@ -98,7 +98,6 @@ def markdown(text: str) -> SafeString:
     return cards.to_html(text)
 
 
-@register.filter
 def pretty(value: Any) -> str:
     """JSON to read: indented, with non-ASCII letters as they are."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
@@ -120,12 +119,6 @@ def number(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}".replace(",", "\u202f")
     return f"{value:.6g}"
-
-
-@register.filter
-def lookup(mapping: Any, key: str) -> Any:
-    """``mapping[key]``, or None."""
-    return mapping.get(key) if hasattr(mapping, "get") else None
 
 
 @register.inclusion_tag("registry/evidence.html")

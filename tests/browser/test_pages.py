@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from tests.browser.world import World, make_world
 
 pytestmark = pytest.mark.browser
 
-WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 375, "height": 812}
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+NARROW: ViewportSize = {"width": 375, "height": 812}
+# Each page is drawn in one look, and the window is then made as wide as in the other.
 LOOKS = [
-    pytest.param(WIDE, "light", id="wide-light"),
-    pytest.param(WIDE, "dark", id="wide-dark"),
-    pytest.param(NARROW, "light", id="narrow-light"),
-    pytest.param(NARROW, "dark", id="narrow-dark"),
+    pytest.param((WIDE, "light"), NARROW, id="wide-light-then-narrow"),
+    pytest.param((NARROW, "dark"), WIDE, id="narrow-dark-then-wide"),
 ]
 LISTS = (
     "registry_registeredmodel",
@@ -125,19 +125,22 @@ def visit(
     context.close()
 
 
-@pytest.mark.parametrize(
-    "visit", [look.values for look in LOOKS], ids=[p.id for p in LOOKS], indirect=True
-)
-def test_no_page_complains_or_sticks_out(visit: Visit, world: World) -> None:
+@pytest.mark.parametrize(("visit", "other"), LOOKS, indirect=["visit"])
+def test_no_page_complains_or_sticks_out(visit: Visit, world: World, other: ViewportSize) -> None:
     faults = []
+    drawn = visit.page.viewport_size
+    assert drawn is not None
     for path in addresses(world):
         visit.complaints.clear()
         status = visit.open(path)
-        faults += [f"{path}: {complaint}" for complaint in visit.complaints]
         if status != 200:
             faults.append(f"{path}: status {status}")
-        if (overhang := visit.overhang()) > 0:
-            faults.append(f"{path}: {overhang} px too wide")
+        for window in (drawn, other):
+            visit.page.set_viewport_size(window)
+            if (overhang := visit.overhang()) > 0:
+                faults.append(f"{path}: {overhang} px too wide for {window['width']}")
+        visit.page.set_viewport_size(drawn)
+        faults += [f"{path}: {complaint}" for complaint in visit.complaints]
     assert not faults
 
 
