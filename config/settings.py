@@ -339,6 +339,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
     "health_check_interval": 25,
     "global_keyprefix": "modelyard:",
+    # Ringing is given up at once when the broker is away: whatever waits is found again.
+    "max_retries": 0,
 }
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"

@@ -10,6 +10,7 @@ import logging
 
 from celery import current_app
 from django.db import transaction
+from kombu.exceptions import OperationalError
 
 log = logging.getLogger(__name__)
 
@@ -26,5 +27,5 @@ def enqueue(task_name: str, *ids: object) -> None:
 def _ring(task_name: str, ids: list[str]) -> None:
     try:
         current_app.signature(task_name, args=ids).apply_async(retry=False)
-    except (OSError, current_app.connection_for_write().connection_errors) as error:
+    except (OSError, OperationalError) as error:
         log.warning("Could not ring for %s %s: %s", task_name, ids, error)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from registry.models import DatasetVersion
 from registry.queue import CHECK_VERSION, enqueue
-from registry.signals import version_registered, version_released
+from registry.signals import dataset_settled, version_registered, version_released
+from serving.actions.batch_jobs import on_dataset_settled
 
 
 def connect() -> None:
     """Connect the receivers; called once when the application starts."""
     version_registered.connect(_check, dispatch_uid="serving.check.registered")
     version_released.connect(_check, dispatch_uid="serving.check.released")
+    dataset_settled.connect(_resume_jobs, dispatch_uid="serving.jobs.dataset_settled")
+
+
+def _resume_jobs(version: DatasetVersion, **_: Any) -> None:
+    on_dataset_settled(version)
 
 
 def _check(version: Any, **_: Any) -> None:
