@@ -124,7 +124,7 @@ class ModelVersionAdmin(GovernedAdmin[ModelVersion]):
             submit_label="Upload",
             cancel_url=self.url_of("changelist"),
             questions=[(name, QUESTIONS[name]) for name in FIRST_CHECKS],
-            command="modelyard push model.skops --name churn \\\n  --example rows.csv",
+            command="modelyard push model.skops \\\n  --name churn \\\n  --example rows.csv",
             known_models=_publishable(by)[:MODELS_OFFERED],
             may_create=by.may_everywhere(roles.PUBLISHER),
         )
