@@ -15,9 +15,10 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Subquery
 from django.db.models.functions import Now
 
-from registry import audit
+from registry import audit, roles
 from registry.errors import DomainError
 from registry.models import User
+from registry.principals import Principal, find_dataset, require
 from registry.queue import DRIVE_JOB, enqueue
 from serving.actions.batch_asking import column_names
 from serving.actions.batch_jobs import error_json, fail_job
@@ -66,11 +67,13 @@ def _claim_of(job: BatchJob, owner: str, pace: Pace) -> BatchChunk | None:
 def start_job(job: BatchJob) -> bool:
     """Move a queued job whose dataset is ready to running and make its chunks.
 
-    True when it runs afterwards, whoever started it. A dataset that lacks columns fails the job.
+    True when it runs afterwards, whoever started it. A dataset that lacks columns, or a role that
+    its creator has lost since, fails the job.
     To be called in a transaction.
     """
     read = job.dataset_version
     try:
+        _require_still_allowed(job)
         require_inputs(job.version.parsed_signature, column_names(read))
         kept_columns(job.keep_columns, column_names(read))
     except DomainError as error:
@@ -98,6 +101,16 @@ def start_job(job: BatchJob) -> bool:
     for _ in ranges[1:RINGS]:
         enqueue(DRIVE_JOB, job.pk)
     return True
+
+
+def _require_still_allowed(job: BatchJob) -> None:
+    """What was allowed at acceptance is asked again where the work begins.
+
+    Raises NotAllowed and DatasetNotFound.
+    """
+    by = Principal(job.created_by)
+    require(by, roles.SCORER, job.model)
+    find_dataset(by, job.dataset_version.dataset.name)
 
 
 def reap_expired(*, pace: Pace) -> int:

@@ -145,3 +145,32 @@ def test_a_dataset_of_the_output_s_name_is_left_alone(ana: Principal, host: Obed
     assert job.output.dataset.name == f"churn-job-{job.pk}-2"
     assert job.output_name == job.output.dataset.name
     assert taken.dataset.versions.count() == 1
+
+
+def test_who_has_lost_the_role_since_has_no_job_that_runs(
+    ana: Principal, host: ObedientHost
+) -> None:
+    dataset_of(ana, people_rows(10))
+    job = ask(ana)
+    ana.user.groups.clear()
+    ana.user.grants.filter(model__isnull=False).update(role="viewer")
+
+    drive(owner="w1")
+
+    job.refresh_from_db()
+    assert (job.state, job.error["code"]) == ("failed", "not-allowed")
+    assert not job.chunks.exists()
+
+
+def test_who_may_no_longer_see_the_data_has_no_job_that_runs(
+    ana: Principal, host: ObedientHost
+) -> None:
+    dataset_of(ana, people_rows(10))
+    job = ask(ana)
+    ana.user.groups.clear()
+    ana.user.grants.filter(dataset__isnull=False).delete()
+
+    drive(owner="w1")
+
+    job.refresh_from_db()
+    assert (job.state, job.error["code"]) == ("failed", "dataset-not-found")
