@@ -14,12 +14,12 @@ import pyarrow as pa
 from registry import storage
 from registry.errors import ModelFailed, RowProblem, VersionNotServable
 from registry.heartbeat import Heartbeat
-from registry.signature.validate import Validated, validate_table
+from registry.signature.validate import Validated, validate_columns, validate_table
 from serving.actions import scoring
 from serving.actions.batch_asking import column_names
 from serving.actions.commits import ChunkResult, Published
 from serving.actions.targets import Target
-from serving.batch import failpoints
+from serving.batch import as_sent, failpoints
 from serving.batch.columns import OnRowError, kept_columns, key_columns, result_columns
 from serving.batch.isolate import SearchSuspended, isolate
 from serving.batch.names import Content, part_name
@@ -208,7 +208,10 @@ class ChunkWork:
         return is_third and not isinstance(error, ModelNotLoaded) and error.retry_after_s is None
 
     def _validate(self, inputs: pa.Table) -> Validated:
-        return validate_table(self._target.signature, inputs)
+        signature = self._target.signature
+        if self._job.dataset_version.format in as_sent.FORMATS:
+            return validate_columns(signature, as_sent.as_sent(inputs, signature))
+        return validate_table(signature, inputs)
 
     def _refuse_if_asked(self, problems: list[RowProblem]) -> None:
         if problems and self._job.on_row_error == OnRowError.FAIL:
