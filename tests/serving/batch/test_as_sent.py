@@ -5,9 +5,14 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from registry.models import DatasetVersion
+from registry.principals import Principal
 from registry.signature.types import Column, Signature
 from registry.signature.validate import validate_columns
+from serving.actions.drive import drive
 from serving.batch.as_sent import as_sent
+from tests.serving.batch import ledger
+from tests.serving.batch.ledger import ObedientHost, ask, dataset_of, people_rows
 
 CASES = {
     "digits are texts to the model": (
@@ -57,3 +62,24 @@ def test_a_number_that_is_no_truth_is_named_as_it_was_sent():
 
 def test_a_float_is_no_text_because_its_text_is_lost():
     assert judged(pa.array([1.5]), "string").problems[0].code == "not-a-string"
+
+
+@pytest.mark.django_db
+def test_a_job_on_a_csv_dataset_loses_only_the_row_with_the_stray_word(
+    ana: Principal, host: ObedientHost
+) -> None:
+    rows = people_rows(20)
+    ages = [str(age) for age in rows.column("age").to_pylist()]
+    ages[3] = "unknown"
+    texts = rows.set_column(rows.column_names.index("age"), "age", pa.array(ages))
+    columns = [c | {"type": "string"} if c["name"] == "age" else c for c in ledger.COLUMNS]
+    version = dataset_of(ana, texts, columns=columns)
+    DatasetVersion.objects.filter(pk=version.pk).update(format="csv")
+    job = ask(ana)
+
+    drive(owner="w1")
+
+    job.refresh_from_db()
+    assert (job.state, job.rows_done, job.rows_rejected) == ("completed_with_rejects", 20, 1)
+    reject = ledger.rejects(job)[0]
+    assert (reject["row"], reject["column"], reject["received"]) == (3, "age", "unknown")
