@@ -1,4 +1,4 @@
-"""What is measured: reading a dataset, the model host, and scoring over HTTP."""
+"""What is measured: reading a dataset, scoring over HTTP, the gate and the model host."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from benchmarks import model_files
 from benchmarks.measure import Ratio, in_turn
 from benchmarks.service import Service, started
 
@@ -89,4 +90,9 @@ def _numbers_and_texts(rows: int) -> pa.Table:
     return pa.table(columns)
 
 
-PARTS: dict[str, Callable[[], Iterator[Ratio]]] = {"csv": csv_to_dataset, "scoring": scoring}
+PARTS: dict[str, Callable[[], Iterator[Ratio]]] = {
+    "csv": csv_to_dataset,
+    "scoring": scoring,
+    "gate": model_files.gate,
+    "host": model_files.host,
+}
