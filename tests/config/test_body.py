@@ -1,3 +1,5 @@
+"""Request bodies behind the server: chunked ones arrive whole, broken ones are refused."""
+
 from __future__ import annotations
 
 import io

@@ -1,3 +1,5 @@
+"""Readers of the environment: good values, and what a wrong one is told."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""The state folder: private, with a secret that is made once and sockets that fit."""
+
 from __future__ import annotations
 
 import os

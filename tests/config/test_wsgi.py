@@ -1,3 +1,5 @@
+"""What a proxy may say about the client, the scheme and the path, and which proxy may."""
+
 from __future__ import annotations
 
 import ipaddress

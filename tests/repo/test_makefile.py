@@ -1,3 +1,5 @@
+"""The Makefile and the installation behind it: help, clear refusals, done once."""
+
 from __future__ import annotations
 
 import json

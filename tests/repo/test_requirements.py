@@ -1,3 +1,5 @@
+"""What is installed: every dependency is explained, locked and hashed."""
+
 from __future__ import annotations
 
 import re

@@ -1,3 +1,5 @@
+"""The first start: the admin's password, the line to paste, the demo."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The log of a part: whole lines, rotated by size, never in the way."""
+
 from __future__ import annotations
 
 from pathlib import Path

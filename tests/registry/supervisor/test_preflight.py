@@ -1,3 +1,5 @@
+"""What is looked at before anything starts: the port and the folder's lock."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""The supervisor as a real process: it ends, restarts and reports its parts."""
+
 from __future__ import annotations
 
 import contextlib
