@@ -3,7 +3,7 @@
 Schemathesis makes requests from the description of a started service, some that fit it and some
 that do not, on objects that are there and on names that nobody has. Each answer must have a
 documented status, a documented media type and a body that fits its schema, and every problem a
-code that the reference lists. The examples are the same at every run; ``MODELYARD_LONG_TESTS=1``
+code that the reference lists. The examples are the same at every run; ``MODELYARD_LONG=1``
 asks for many more.
 """
 
@@ -215,7 +215,7 @@ def test_every_operation_answers_as_described(world: World, mode: GenerationMode
 
 
 @pytest.mark.long
-@pytest.mark.skipif("MODELYARD_LONG_TESTS" not in os.environ, reason="MODELYARD_LONG_TESTS=1")
+@pytest.mark.skipif("MODELYARD_LONG" not in os.environ, reason="MODELYARD_LONG=1")
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 def test_every_operation_answers_many_requests_as_described(
     world: World, mode: GenerationMode
