@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench lock install install-dev python clean
+.PHONY: help up test test-long check bench lock install install-dev python clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -21,6 +21,10 @@ up: install ## install what is needed, then start everything; Ctrl-C ends it
 	@exec $(BIN)/python manage.py up
 
 test: install-dev ## install what the tests need, then run all of them (PYTEST_ARGS=...)
+	@$(BIN)/python -m pytest $(if $(PYTEST_ARGS),$(PYTEST_ARGS),-n 2 --dist loadgroup -q)
+
+test-long: export MODELYARD_LONG = 1
+test-long: install-dev ## the same with the full counts of drawn tests (PYTEST_ARGS=...)
 	@$(BIN)/python -m pytest $(if $(PYTEST_ARGS),$(PYTEST_ARGS),-n 2 --dist loadgroup -q)
 
 check: install-dev ## format, lint, types, imports, migrations, deployment settings, known holes

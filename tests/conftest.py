@@ -53,7 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """The time that the tests of each folder took."""
+    """What drawn tests counted, and the time that the tests of each folder took."""
+    write_counts(terminalreporter)
     seconds: dict[str, float] = defaultdict(float)
     for reports in terminalreporter.stats.values():
         for report in reports:
@@ -63,6 +64,22 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.section("time per folder")
     for folder, total in sorted(seconds.items(), key=lambda pair: -pair[1]):
         terminalreporter.write_line(f"{total:8.1f} s  {folder}")
+
+
+def write_counts(terminalreporter: Any) -> None:
+    """The lines that tests left by ``record_property("counted", line)``, seeds among them."""
+    lines = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for name, value in report.user_properties
+        if name == "counted"
+    ]
+    if lines:
+        terminalreporter.section("counted")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
