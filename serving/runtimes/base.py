@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, get_args
 
 import pyarrow as pa
+
+from registry.errors import InvalidField
 
 if TYPE_CHECKING:
     from registry.signature.facts import ModelFacts
@@ -120,6 +123,28 @@ def available_outputs(facts: ModelFacts) -> tuple[Kind, ...]:
 def default_outputs(facts: ModelFacts) -> tuple[Kind, ...]:
     """What is answered when the caller names no outputs: prediction, and probabilities if any."""
     return tuple(k for k in available_outputs(facts) if k in ("prediction", "probabilities"))
+
+
+def asked_kinds(
+    facts: ModelFacts, outputs: tuple[str, ...], params: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """What a model without params has to answer, in the order asked; the default when empty.
+
+    Raises InvalidField with the pointer of the first output that the model lacks, or of ``params``
+    when there are any.
+    """
+    if params:
+        raise InvalidField("This model takes no params.", pointer="/params")
+    offered = available_outputs(facts)
+    for at, kind in enumerate(outputs):
+        if kind not in offered:
+            near = get_close_matches(kind, offered, n=1)
+            hint = f" Did you mean “{near[0]}”?" if near else ""
+            raise InvalidField(
+                f"The model has no output “{kind}”; it has {', '.join(offered)}.{hint}",
+                pointer=f"/outputs/{at}",
+            )
+    return outputs or default_outputs(facts)
 
 
 def python_label(value: Any) -> Label:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from registry.errors import InvalidField
 from registry.signature.facts import ColumnHint, InputForm, ModelFacts, OutputFacts
 from serving.runtimes import arrays
-from serving.runtimes.base import Answer, Block, Label, available_outputs, default_outputs
+from serving.runtimes.base import Answer, Block, Label, asked_kinds
 from serving.runtimes.onnx.graph import (
     ELEMENTS,
     GraphInput,
@@ -56,20 +56,13 @@ class OnnxModel:
         self, batch: pa.RecordBatch, outputs: tuple[str, ...], params: Mapping[str, Any]
     ) -> Answer:
         """Answer every row with what onnxruntime gives for it; float32 widens exactly."""
-        if params:
-            raise InvalidField("An ONNX model takes no params.", pointer="/params")
-        offered = available_outputs(self._facts)
-        for kind in outputs:
-            if kind not in offered:
-                raise InvalidField(
-                    f"The model has no {kind!r}; it has {', '.join(offered)}.", pointer="/outputs"
-                )
+        wanted = asked_kinds(self._facts, outputs, params)
         # Some operators refuse an empty batch: then a row of zeros is answered and left out.
         n_rows = max(batch.num_rows, 1)
         feeds = self._feeds(batch) if batch.num_rows else self._row_of_zeros()
         returned = self._run(feeds)
         blocks: list[Block] = []
-        for kind in outputs or default_outputs(self._facts):
+        for kind in wanted:
             blocks += self._blocks(kind, returned, n_rows)
         answer = Answer(n_rows, tuple(blocks))
         return answer if batch.num_rows else answer.without_rows()

@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from registry.errors import CheckRefused, InvalidField
+from registry.errors import CheckRefused
 from registry.signature.facts import ModelFacts
 from serving.runtimes import arrays
 from serving.runtimes.base import (
     MAX_DENSE_COLUMNS,
     Answer,
     Block,
-    available_outputs,
-    default_outputs,
+    asked_kinds,
 )
 from serving.runtimes.sklearn import anatomy, answers, columns, facts
 from serving.runtimes.sklearn.inputs import ColumnPlan, make_input
@@ -66,15 +65,7 @@ class SklearnModel:
         self, batch: pa.RecordBatch, outputs: tuple[str, ...], params: Mapping[str, Any]
     ) -> Answer:
         """Answer every row with exactly what the estimator gives for it in process."""
-        if params:
-            raise InvalidField("A scikit-learn model takes no params.", pointer="/params")
-        offered = available_outputs(self._facts)
-        for kind in outputs:
-            if kind not in offered:
-                raise InvalidField(
-                    f"The model has no {kind!r}; it has {', '.join(offered)}.", pointer="/outputs"
-                )
-        wanted = outputs or default_outputs(self._facts)
+        wanted = asked_kinds(self._facts, outputs, params)
         if batch.num_rows == 0:
             return self._answer_to_nothing(wanted)
         x = make_input(self._form, batch, self._names, self._plans)

@@ -383,12 +383,19 @@ class Halving(BaseEstimator):
 
 
 @pytest.mark.parametrize(
-    ("outputs", "params", "said"),
-    [(("probabilities",), {}, "has no 'probabilities'"), ((), {"a": 1}, "takes no params")],
+    ("outputs", "params", "said", "pointer"),
+    [
+        (("prediction", "probabilities"), {}, "has no output “probabilities”", "/outputs/1"),
+        (("predictions",), {}, "Did you mean “prediction”", "/outputs/0"),
+        ((), {"a": 1}, "takes no params", "/params"),
+    ],
 )
-def test_what_the_model_lacks_is_an_invalid_field(outputs: Any, params: Any, said: str) -> None:
-    with pytest.raises(InvalidField, match=said):
+def test_what_the_model_lacks_is_an_invalid_field(
+    outputs: Any, params: Any, said: str, pointer: str
+) -> None:
+    with pytest.raises(InvalidField, match=said) as caught:
         loaded("linear").score(batch_of_case("linear"), outputs, params)
+    assert caught.value.pointer == pointer
 
 
 def batch_of_case(name: str) -> pa.RecordBatch:
