@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-long check bench lock install install-dev python clean
+.PHONY: help up test test-long check bench lock install install-extra install-dev python clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -34,7 +34,7 @@ bench: install-dev ## the benchmarks (BENCH_ARGS=names of parts)
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 lock: install-dev ## write requirements*.txt anew from requirements*.in
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-extra requirements-dev; do \
 	  echo "locking $$name.in"; \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; \
@@ -42,6 +42,9 @@ lock: install-dev ## write requirements*.txt anew from requirements*.in
 
 install: python ## make .venv and install the locked requirements
 	@$(PYTHON) -I config/bootstrap.py
+
+install-extra: python ## the same, with the libraries of XGBoost, LightGBM and CatBoost models
+	@$(PYTHON) -I config/bootstrap.py --extra
 
 install-dev: python ## the same, with what tests and checks need
 	@$(PYTHON) -I config/bootstrap.py --dev

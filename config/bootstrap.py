@@ -1,10 +1,10 @@
 """Program: makes `.venv` and installs the locked requirements, unless that has been done.
 
-    python3 -I config/bootstrap.py [--dev]
+    python3 -I config/bootstrap.py [--extra] [--dev]
 
 It runs before anything is installed, so it uses the standard library only. A stamp in the
 environment holds the digests of the lock files that it was made from: while they stay the same,
-nothing is done.
+nothing is done. The optional libraries, once asked for, are kept up to date with the rest.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed.json"
-LOCKS = {"run": "requirements.txt", "dev": "requirements-dev.txt"}
+LOCKS = {
+    "run": "requirements.txt",
+    "extra": "requirements-extra.txt",
+    "dev": "requirements-dev.txt",
+}
 UV = ("pip", "install", "--quiet", "--compile-bytecode")
 # Twice quiet: errors only.
 PIP = ("-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input", "--compile")
@@ -35,7 +39,7 @@ class CannotInstall(Exception):
 
 def main() -> int:
     """Exit code 0 when everything is there, 2 with one line on standard error otherwise."""
-    kinds = ["run", "dev"] if "--dev" in sys.argv[1:] else ["run"]
+    kinds = ["run", *(kind for kind in ("extra", "dev") if f"--{kind}" in sys.argv[1:])]
     try:
         # Two at once, `make up` and `make test` say, take turns.
         fcntl.flock(os.open(ROOT, os.O_RDONLY), fcntl.LOCK_EX)
@@ -52,6 +56,8 @@ def main() -> int:
 def install(kinds: list[str]) -> None:
     """Bring `.venv` to the state of the lock files of these kinds. Raises CannotInstall."""
     done = read_stamp()
+    if "extra" in done and "extra" not in kinds:
+        kinds = [*kinds, "extra"]
     wanted = {kind: hashlib.sha256((ROOT / LOCKS[kind]).read_bytes()).hexdigest() for kind in kinds}
     if all(done.get(kind) == wanted[kind] for kind in kinds):
         return
