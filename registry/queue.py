@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 INGEST_DATASET = "registry.ingest_dataset"
 CHECK_VERSION = "serving.check_version"
 DRIVE_JOB = "serving.drive"
+REGATE = "serving.regate"
 
 
 def enqueue(task_name: str, *ids: object) -> None:

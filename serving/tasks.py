@@ -14,15 +14,18 @@ from celery import current_app, shared_task
 from celery.signals import worker_ready
 from kombu.exceptions import OperationalError
 
-from registry.queue import CHECK_VERSION, DRIVE_JOB
+from registry.queue import CHECK_VERSION, DRIVE_JOB, REGATE
 from serving.actions import drive as driving
 from serving.actions import probes, reconcile, ticking
+from serving.actions.regate import regate_in_background
 
 log = logging.getLogger(__name__)
 
 TICK = "serving.tick"
 RECONCILE = "serving.reconcile"
 RECONCILE_EVERY_S = 10.0
+# Below the reconciler's rings for it: one run ends before the next begins.
+REGATE_BUDGET_S = 45.0
 
 
 # Below the lease of the checks.
@@ -49,6 +52,13 @@ def tick() -> None:
 def run_reconcile() -> None:
     """Find what nobody works on, and ring for it."""
     reconcile.reconcile()
+
+
+# Above the budget and one look that is made twice.
+@shared_task(name=REGATE, soft_time_limit=320, time_limit=330)
+def run_regate() -> None:
+    """Look again at what another version of the gate has passed; the next ring goes on."""
+    regate_in_background(budget_s=REGATE_BUDGET_S)
 
 
 def worker_name() -> str:

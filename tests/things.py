@@ -12,10 +12,12 @@ from django.utils import timezone
 
 from registry import storage
 from registry.actions import datasets as dataset_actions
+from registry.actions import verdicts
 from registry.actions.ingest import ingest_dataset
 from registry.actions.models import create_model
 from registry.actions.versions import Upload, register_version
 from registry.models import Dataset, DatasetVersion, ModelVersion, RegisteredModel
+from registry.scan.edition import gate_version
 from tests.people import Person
 
 SIGNATURE: dict[str, Any] = {
@@ -60,10 +62,33 @@ def a_version(
     )
     now = timezone.now()
     found = {"signature": SIGNATURE, "facts": FACTS} if status in ("ready", "archived") else {}
-    settled = {"settled_at": now} if status not in ("pending", "checking") else {}
+    is_settled = status not in ("pending", "checking")
+    settled = {"settled_at": now, "gate_version": gate_version()} if is_settled else {}
     ready = {"ready_at": now} if status in ("ready", "archived") else {}
     ModelVersion.objects.filter(pk=version.pk).update(status=status, **found, **settled, **ready)
     return ModelVersion.objects.select_related("model", "artifact").get(pk=version.pk)
+
+
+def checked(version: ModelVersion, *, needs_review: bool = False) -> ModelVersion:
+    """Claim a pending version and let all of its checks pass, the last maybe with a question."""
+    assert ModelVersion.objects.claim_check(version.pk, lease_s=60)
+    version.refresh_from_db()
+    verdicts.record_findings(version, signature=SIGNATURE, facts=FACTS)
+    seen = {"gate_version": gate_version(), "globals": {"sklearn.linear_model.Ridge": 1}}
+    verdicts.record_check(version, "scan", "passed", "Looks as it should.", seen)
+    verdicts.record_check(version, "load", "passed", "Loaded.", dict(FACTS))
+    verdicts.record_check(version, "signature", "passed", "2 inputs, 1 output.")
+    return verdicts.record_check(
+        version, "golden", "skipped", "No example.", needs_review=needs_review
+    )
+
+
+def a_quarantined_version(
+    model: RegisteredModel, by: Person, seed: str = "churn", **values: Any
+) -> ModelVersion:
+    """A version whose checks have all passed and that waits for a reviewer."""
+    version = a_version(model, by, status="pending", seed=seed, **values)
+    return checked(version, needs_review=True)
 
 
 def a_dataset_version(

@@ -8,27 +8,26 @@ from django.utils import timezone
 from registry import audit, roles
 from registry.actions import fields
 from registry.actions.aliases import place_alias
-from registry.actions.versions import reject_quarantined, restart_checks
+from registry.actions.releases import release, require_releasable
+from registry.actions.verdicts import reject_quarantined
 from registry.errors import InvalidField, NotAllowed, StateConflict
-from registry.models import ApprovalRequest, ModelVersion
+from registry.models import ApprovalRequest
 from registry.models.approval_request import ApprovalState, ApprovalSubject
 from registry.principals import Principal, require
-from registry.signals import version_released
 
 
 @transaction.atomic
 def approve(*, by: Principal, request: ApprovalRequest, reason: str) -> ApprovalRequest:
     """Approve, and do what was asked for: release the version, or move the alias.
 
-    Raises NotAllowed for the requester and the uploader, StateConflict when it is decided already
-    or the bytes are no longer the ones that it is bound to.
+    Raises NotAllowed for the requester and the uploader, StateConflict when it is decided already,
+    or bound to other bytes or to another version of the gate than there are now.
     """
-    if request.version.artifact.sha256 != request.sha256:
-        raise StateConflict("The request is bound to other bytes than the version has now.")
+    _require_decision(by, request, reason)
+    require_releasable(request)
     _decide(by, request, ApprovalState.APPROVED, reason)
     if request.subject == ApprovalSubject.VERSION:
-        restart_checks(request.version, approved_by=by)
-        version_released.send(ModelVersion, version=request.version)
+        release(request.version, approved_by=by)
     else:
         request.version.require_servable()
         place_alias(
@@ -44,18 +43,22 @@ def approve(*, by: Principal, request: ApprovalRequest, reason: str) -> Approval
 @transaction.atomic
 def reject(*, by: Principal, request: ApprovalRequest, reason: str) -> ApprovalRequest:
     """Say no: a quarantined version becomes rejected, an alias stays where it is."""
+    _require_decision(by, request, reason)
     _decide(by, request, ApprovalState.REJECTED, reason)
     if request.subject == ApprovalSubject.VERSION:
         reject_quarantined(request.version, summary=f"Rejected by {by.name}: {reason}")
     return request
 
 
-def _decide(by: Principal, request: ApprovalRequest, state: ApprovalState, reason: str) -> None:
+def _require_decision(by: Principal, request: ApprovalRequest, reason: str) -> None:
     require(by, roles.APPROVER, request.model)
     if by.user.pk in (request.requested_by_id, request.version.created_by_id):
         raise NotAllowed("Somebody other than the requester and the uploader decides.")
     if not fields.check_text(reason, pointer="/reason").strip():
         raise InvalidField("A decision needs its reason.", pointer="/reason")
+
+
+def _decide(by: Principal, request: ApprovalRequest, state: ApprovalState, reason: str) -> None:
     decision = {
         "state": state,
         "decided_by": by.user,

@@ -1,40 +1,27 @@
-"""Registering versions, and the verdicts that decide where a version stands.
-
-``record_check`` alone moves a version out of ``checking``:
-
-1. a failed check rejects the version and skips the checks that are left;
-2. a scan that asks for a reviewer quarantines it and opens an approval request;
-3. when no check is pending any more, the version is ready, and the first ready version of a
-   model that needs no approval becomes its champion.
-"""
+"""Registering versions, correcting them, and taking them out of use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
 
 from registry import audit, roles
 from registry.actions import fields
-from registry.actions.aliases import place_alias
-from registry.errors import InvalidField, NotAllowed, StateConflict
+from registry.actions.verdicts import locked
+from registry.errors import InvalidField, StateConflict
 from registry.formats import FORMATS
 from registry.models import (
-    AliasChange,
-    ApprovalRequest,
     Artifact,
     Check,
     DatasetVersion,
     ModelVersion,
     RegisteredModel,
 )
-from registry.models.alias import CHAMPION
-from registry.models.approval_request import ApprovalSubject
-from registry.models.check import FIRST_CHECKS, Verdict
+from registry.models.check import FIRST_CHECKS
 from registry.models.model_version import VersionStatus
 from registry.principals import Principal, require
 from registry.signals import version_registered, version_settled
@@ -56,7 +43,6 @@ _KEPT = (
     "description",
     "source",
     "training_dataset",
-    "released_sha256",
 )
 
 
@@ -154,7 +140,7 @@ def update_version(*, by: Principal, version: ModelVersion, **values: Any) -> Mo
 def archive_version(*, by: Principal, version: ModelVersion) -> ModelVersion:
     """Take a version out of use for good. Refused while an alias points to it."""
     require(by, roles.PUBLISHER, version.model)
-    version = _locked(version)
+    version = locked(version)
     aliases = list(version.aliases.values_list("name", flat=True))
     if aliases:
         raise StateConflict(f"{version} is {', '.join(aliases)}: move the alias first.")
@@ -167,83 +153,6 @@ def archive_version(*, by: Principal, version: ModelVersion) -> ModelVersion:
     version.refresh_from_db()
     version_settled.send(ModelVersion, version=version)
     return version
-
-
-@transaction.atomic
-def record_findings(version: ModelVersion, **found: Any) -> None:
-    """Write what the checks found: ``signature``, ``facts`` (JSON), ``golden_sha256``.
-
-    Only while the version is being checked; raises StateConflict otherwise.
-    """
-    rows = ModelVersion.objects.filter(pk=version.pk, status=VersionStatus.CHECKING)
-    if not rows.update(**found):
-        raise StateConflict(f"{version} is not being checked.")
-    for field, value in found.items():
-        setattr(version, field, value)
-
-
-@transaction.atomic
-def record_check(
-    version: ModelVersion,
-    name: str,
-    verdict: str,
-    summary: str,
-    evidence: Mapping[str, Any] | None = None,
-    *,
-    needs_review: bool = False,
-) -> ModelVersion:
-    """Write one verdict and move the version as the module's docstring says.
-
-    ``needs_review`` quarantines: the bytes wait for somebody other than the uploader. Returns the
-    version as it stands afterwards. Raises StateConflict when it is not being checked.
-    """
-    version = _locked(version)
-    if version.status != VersionStatus.CHECKING:
-        raise StateConflict(f"{version} is not being checked.")
-    version.checks.filter(name=name).update(
-        verdict=verdict, summary=summary, evidence=dict(evidence or {}), decided_at=timezone.now()
-    )
-    if verdict == Verdict.FAILED:
-        _reject(version, summary)
-    elif needs_review:
-        _quarantine(version, summary, evidence or {})
-    elif not version.checks.filter(verdict=Verdict.PENDING).exists():
-        _make_ready(version)
-    return version
-
-
-@transaction.atomic
-def return_to_pending(version: ModelVersion, *, reason: str) -> bool:
-    """Give a claimed version back, so that its checks run again; False if it has moved on."""
-    version = _locked(version)
-    if version.status != VersionStatus.CHECKING:
-        return False
-    ModelVersion.objects.move(version, VersionStatus.PENDING)
-    audit.record(None, "version.recheck", version, reason=reason)
-    return True
-
-
-@transaction.atomic
-def restart_checks(version: ModelVersion, *, approved_by: Principal) -> None:
-    """Release a quarantined version: bound to its bytes, its checks run from the start."""
-    version = _locked(version)
-    if not ModelVersion.objects.move(version, VersionStatus.PENDING):
-        raise StateConflict(f"{version} is {version.status}, not quarantined.")
-    if version.created_by_id == approved_by.user.pk:
-        raise NotAllowed("The uploader cannot release the version.")
-    ModelVersion.objects.filter(pk=version.pk).update(
-        released_sha256=version.artifact.sha256, settled_at=None
-    )
-    version.checks.update(verdict=Verdict.PENDING, summary="", evidence={}, decided_at=None)
-
-
-@transaction.atomic
-def reject_quarantined(version: ModelVersion, *, summary: str) -> None:
-    """A reviewer said no: the version is rejected."""
-    version = _locked(version)
-    if version.status != VersionStatus.QUARANTINED:
-        raise StateConflict(f"{version} is {version.status}, not quarantined.")
-    _reject(version, summary, skipped="Not run: a reviewer has rejected the version.")
 
 
 def _parsed_signature(signature: object) -> dict[str, Any] | None:
@@ -270,66 +179,3 @@ def _take_in(by: Principal, version: ModelVersion) -> ModelVersion:
     )
     version_registered.send(ModelVersion, version=version)
     return version
-
-
-def _locked(version: ModelVersion) -> ModelVersion:
-    rows = ModelVersion.objects.select_for_update(of=("self",))
-    return rows.select_related("model", "artifact").get(pk=version.pk)
-
-
-def _settle(version: ModelVersion, status: VersionStatus, reason: str = "") -> None:
-    before = version.status
-    ModelVersion.objects.move(version, status)
-    ModelVersion.objects.filter(pk=version.pk).update(
-        settled_at=timezone.now(), checking_until=None
-    )
-    version.refresh_from_db()
-    audit.record(
-        None,
-        f"version.{status}",
-        version,
-        before={"status": before},
-        after={"status": status},
-        reason=reason,
-    )
-    version_settled.send(ModelVersion, version=version)
-
-
-def _reject(
-    version: ModelVersion, reason: str, *, skipped: str = "Not run: an earlier check failed."
-) -> None:
-    pending = version.checks.filter(verdict=Verdict.PENDING)
-    pending.update(verdict=Verdict.SKIPPED, summary=skipped)
-    _settle(version, VersionStatus.REJECTED, reason)
-
-
-def _quarantine(version: ModelVersion, reason: str, evidence: Mapping[str, Any]) -> None:
-    ApprovalRequest.objects.get_or_create(
-        subject=ApprovalSubject.VERSION,
-        version=version,
-        alias="",
-        state="pending",
-        defaults={
-            "model": version.model,
-            "sha256": version.artifact.sha256,
-            "requested_by": version.created_by,
-            "request_reason": reason,
-            "evidence": dict(evidence),
-        },
-    )
-    _settle(version, VersionStatus.QUARANTINED, reason)
-
-
-def _make_ready(version: ModelVersion) -> None:
-    model = RegisteredModel.objects.select_for_update().get(pk=version.model_id)
-    ModelVersion.objects.filter(pk=version.pk).update(ready_at=timezone.now())
-    _settle(version, VersionStatus.READY)
-    is_first = not model.versions.exclude(pk=version.pk).filter(ready_at__isnull=False).exists()
-    has_moved = AliasChange.objects.of(model, CHAMPION).exists()
-    if is_first and not has_moved and not model.approval_required:
-        place_alias(
-            by=Principal(version.created_by),
-            version=version,
-            alias=CHAMPION,
-            reason="First ready version.",
-        )

@@ -73,6 +73,10 @@ CHECK_REASONS: dict[str, str] = {
     "expected-unreadable": "“expected” is not the answer of /predict as JSON.",
     "fixed-batch": "The graph takes a fixed number of rows. Export it with a free first dimension.",
     "format-not-supported-yet": "Files of this format are known, but nothing here runs them yet.",
+    "host-not-confined": (
+        "This machine cannot confine the process in which such a file would be opened. The log of "
+        "the model host says what is missing; skops and ONNX files are taken without it."
+    ),
     "input-form-differs": "The model takes its input in another form than when it was checked.",
     "input-not-supported": "The graph has an input of a kind that no table gives.",
     "load-failed": "The file could not be loaded; the summary has the reason.",
@@ -89,7 +93,10 @@ CHECK_REASONS: dict[str, str] = {
     "onnx-too-many-parts": "The graph has more parts than are looked at.",
     "pickle-protocol": "Pickle protocols below 2 are not taken. Save the model again.",
     "pickle-untrusted-global": "The file names an object that is not on this server's list.",
-    "refused-by-policy": "This server takes no formats that execute code. Save with skops or ONNX.",
+    "refused-by-policy": (
+        "This server takes no formats that execute code (MODEL_FILE_POLICY=refuse). Save with "
+        "skops, or export to ONNX."
+    ),
     "signature-does-not-fit": "The declared signature does not fit the model.",
     "skops-array-malformed": "An array in the file is not well-formed.",
     "skops-no-schema": "The zip has no schema.json: it was not written by skops.",
@@ -97,6 +104,11 @@ CHECK_REASONS: dict[str, str] = {
     "skops-schema-malformed": "The schema in the file is not well-formed.",
     "skops-untrusted-type": "The file names a type that is not on this server's list.",
     "too-large": "The file, or a part of it, is over the cap.",
+    "trained-with-other-version": (
+        "The model was saved by another minor version of scikit-learn, and there are no answers of "
+        "the trainer to hold it against. Install that version on the server, fit the model again "
+        "with the server's, export it to ONNX, or send example rows with “expected”."
+    ),
     "truncated": "The file ends too early: upload it again, whole.",
     "type-not-supported": "A column has a type that no signature has.",
     "untrusted-types": "The file names types that are not on this server's list.",

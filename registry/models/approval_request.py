@@ -49,13 +49,17 @@ class ApprovalRequestQuerySet(models.QuerySet["ApprovalRequest"]):
 
 
 class ApprovalRequest(TimeOrdered):
-    """A question to an approver, bound to the sha256 of the bytes it is about."""
+    """A question to an approver, bound to the sha256 of the bytes it is about.
+
+    The release of a version is also bound to the version of the gate that has passed the bytes.
+    """
 
     subject = models.CharField(max_length=16, choices=ApprovalSubject.choices)
     model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="approval_requests")
     version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="approval_requests")
     alias = models.CharField(max_length=63, blank=True)
     sha256 = models.CharField(max_length=64)
+    gate_version = models.CharField(max_length=32, blank=True)
     state = models.CharField(
         max_length=16, choices=ApprovalState.choices, default=ApprovalState.PENDING
     )

@@ -35,14 +35,15 @@ class VersionStatus(models.TextChoices):
 
 
 _S = VersionStatus
-# The one table of moves. `quarantined -> pending` is the release by an approval, `checking ->
-# pending` the return of a check whose worker died.
+# The one table of moves. `checking -> pending` is the return of a check whose worker died,
+# `quarantined -> ready` the release by an approval, `ready -> quarantined` the refusal by a newer
+# gate, whose later pass leads back; from `quarantined` and `rejected` checks may start again.
 VERSION_MOVES: dict[str, frozenset[str]] = {
     _S.PENDING: frozenset({_S.CHECKING}),
     _S.CHECKING: frozenset({_S.PENDING, _S.READY, _S.QUARANTINED, _S.REJECTED}),
-    _S.QUARANTINED: frozenset({_S.PENDING, _S.REJECTED}),
-    _S.READY: frozenset({_S.ARCHIVED}),
-    _S.REJECTED: frozenset({_S.ARCHIVED}),
+    _S.QUARANTINED: frozenset({_S.PENDING, _S.READY, _S.REJECTED}),
+    _S.READY: frozenset({_S.QUARANTINED, _S.ARCHIVED}),
+    _S.REJECTED: frozenset({_S.PENDING, _S.ARCHIVED}),
     _S.ARCHIVED: frozenset(),
 }
 
@@ -57,6 +58,11 @@ class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
     def ready(self) -> ModelVersionQuerySet:
         """Those that can be scored with."""
         return self.filter(status=VersionStatus.READY)
+
+    def behind_gate(self, gate_version: str) -> ModelVersionQuerySet:
+        """Settled and not over, and last looked at by another version of the gate."""
+        other = Q(gate_version__lt=gate_version) | Q(gate_version__gt=gate_version)
+        return self.filter(other, status__in=(VersionStatus.READY, VersionStatus.QUARANTINED))
 
     def awaiting_check(self) -> ModelVersionQuerySet:
         """Pending ones, and those whose checking was left by a worker that died."""
@@ -113,7 +119,8 @@ class ModelVersion(TimeOrdered):
     signature = models.JSONField(null=True, blank=True)
     facts = models.JSONField(null=True, blank=True)
     golden_sha256 = models.CharField(max_length=64, blank=True)
-    released_sha256 = models.CharField(max_length=64, blank=True)
+    # Which version of the gate has looked at the bytes last; empty until the scan.
+    gate_version = models.CharField(max_length=32, blank=True)
     checking_until = models.DateTimeField(null=True, blank=True)
     check_attempts = models.PositiveIntegerField(default=0)
     created_by = models.ForeignKey(
@@ -135,7 +142,10 @@ class ModelVersion(TimeOrdered):
             ),
             models.CheckConstraint(condition=Q(number__gte=1), name="version_number_from_one"),
         ]
-        indexes = [models.Index(fields=["status", "-id"], name="version_by_status")]
+        indexes = [
+            models.Index(fields=["status", "-id"], name="version_by_status"),
+            models.Index(fields=["gate_version", "status"], name="version_by_gate"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.model.name} version {self.number}"

@@ -5,29 +5,32 @@ the bytes, loads them and scores. Each verdict goes to ``record_check``, which a
 the version stands. One pass:
 
 1. claim the version (another worker that had it and died lost its lease);
-2. scan: look only; formats that execute code wait here for a reviewer;
+2. scan: the gate looks, and what it refuses is over, whatever the policy;
 3. load: the fitted object says what it is;
 4. signature: declared or inferred, held against the object and every example row;
 5. golden: the object's answers to the example rows are kept, and compared with the trainer's.
+
+The policy for formats that execute code: `refuse` ends before the scan; under `approve` a version
+that has passed everything waits for a reviewer, who then sees the evidence of all checks.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 
-from registry import storage, strict_json
-from registry.actions.versions import record_check, record_findings, return_to_pending
+from registry import storage
+from registry.actions.releases import note_reuse, standing_approval
+from registry.actions.verdicts import record_check, record_findings, return_to_pending
 from registry.conf import conf as registry_conf
 from registry.errors import (
     PROBLEMS_SHOWN,
     CheckRefused,
-    DomainError,
     InvalidField,
     ModelFailed,
     RowProblem,
@@ -37,24 +40,29 @@ from registry.errors import (
 from registry.formats import FORMATS
 from registry.models import ModelVersion
 from registry.models.check import CheckName, Verdict
+from registry.scan import Finding
+from registry.scan.edition import gate_version
 from registry.signature.facts import ModelFacts
 from registry.signature.infer import Inferred, check_declared, infer
 from registry.signature.types import Signature
 from registry.signature.validate import Validated, validate_columns
 from registry.tabular import TabularError, read_table
+from serving.actions.example_answers import (
+    EXAMPLE_MAX_BYTES,
+    answer_example,
+    compare_with_trainer,
+)
 from serving.actions.host import host
-from serving.expected import SHOWN, compare_expected
-from serving.protocols.native import answer_members
+from serving.actions.library_versions import TrainedWith, other_version
 from serving.runtimes.base import Answer, default_outputs
 from serving.runtimes.golden import Golden
 from serving.runtimes.isolation.client import Inspection, ModelSpec
-from serving.runtimes.isolation.errors import HostError, ModelRaised
+from serving.runtimes.isolation.errors import HostError
 
 log = logging.getLogger(__name__)
 
 LEASE_S = 900
 GOLDEN_ROWS = 1_000
-EXAMPLE_MAX_BYTES = 64 << 20
 
 
 def check_version(version_id: uuid.UUID | str) -> None:
@@ -90,6 +98,8 @@ class _Checking:
         self.version = version
         self.name: str = CheckName.SCAN
         self.example: pa.Table | None = None
+        self.scanned: dict[str, Any] = {}
+        self.trained_with: TrainedWith | None = None
 
     def run(self) -> None:
         """All checks in order; the first refusal ends the pass."""
@@ -122,48 +132,57 @@ class _Checking:
             raise CheckRefused("bytes-damaged", str(error)) from None
 
     def _check_policy(self) -> None:
-        fmt = FORMATS[self.version.format]
-        if fmt.trust == "code" and registry_conf.model_file_policy == "refuse":
+        if _executes_code(self.version) and registry_conf.model_file_policy == "refuse":
             raise CheckRefused(
                 "refused-by-policy",
-                f"This server takes no {fmt.title} files, because loading one executes code from "
-                "it. Save the model with skops or export it to ONNX.",
+                f"This server takes no {FORMATS[self.version.format].title} files, because loading "
+                "one executes code from it. Save the model with skops or export it to ONNX.",
             )
 
     def _scan(self, child: Inspection) -> None:
         with self._verdict(CheckName.SCAN):
             finding = child.scan()
-            evidence = {"reason": finding.reason, **finding.evidence}
+            evidence = scan_evidence(finding)
             if finding.verdict == "failed":
-                raise CheckRefused(finding.reason or "refused", finding.summary, **finding.evidence)
-            if finding.verdict != "review":
-                verdict = Verdict.WARNED if finding.verdict == "warned" else Verdict.PASSED
-                self._record(verdict, finding.summary, evidence)
-            elif self.version.released_sha256 == self.version.artifact.sha256:
-                summary = "Released by a reviewer for exactly these bytes. " + finding.summary
-                self._record(Verdict.WARNED, summary, evidence)
-            else:
-                self._record(Verdict.WARNED, finding.summary, evidence, needs_review=True)
-                raise _Refused
+                evidence.pop("reason")
+                raise CheckRefused(finding.reason or "refused", finding.summary, **evidence)
+            self.scanned = evidence
+            self.trained_with = other_version(evidence)
+            verdict = Verdict.WARNED if finding.verdict == "warned" else Verdict.PASSED
+            self._record(verdict, finding.summary, evidence)
 
     def _load(self, child: Inspection) -> ModelFacts:
         with self._verdict(CheckName.LOAD):
-            facts = child.load()
+            try:
+                facts = child.load()
+            except CheckRefused as refusal:
+                raise self._with_version(refusal) from None
             if not default_outputs(facts):
                 raise CheckRefused(
                     "no-scoring-method",
                     f"{facts.estimator} has neither predict nor transform, so it cannot answer "
                     "for rows that it has not seen. Register an object that can.",
                 )
+            self.trained_with = other = other_version(self.scanned, facts)
             record_findings(self.version, facts=facts.to_json())
             evidence = {
                 "estimator": facts.estimator,
                 "libraries": dict(facts.libraries),
                 "input_form": facts.input_form,
                 "methods": list(facts.methods),
+                **(other.evidence() if other else {}),
             }
-            self._record(Verdict.PASSED, f"Loaded as {facts.estimator}.", evidence)
+            self._record(
+                Verdict.WARNED if other and other.is_far else Verdict.PASSED,
+                f"Loaded as {facts.estimator}." + (f" {other.told}" if other else ""),
+                evidence,
+            )
         return facts
+
+    def _with_version(self, refusal: CheckRefused) -> CheckRefused:
+        """The refusal, with the version of the trainer where that may be the cause."""
+        other = self.trained_with
+        return other.blamed_for(refusal) if other and other.is_far else refusal
 
     def _signature(self, facts: ModelFacts) -> tuple[Signature, Validated | None]:
         with self._verdict(CheckName.SIGNATURE):
@@ -238,54 +257,42 @@ class _Checking:
         rows: Validated | None,
     ) -> None:
         with self._verdict(CheckName.GOLDEN):
+            if rows is None or not self.version.expected_sha256:
+                self._require_near_version()
             if rows is None:
                 text = "No example rows were sent, so there is nothing to compare at each load."
-                self._record(Verdict.SKIPPED, text, {})
+                self._record_last(Verdict.SKIPPED, text, {})
                 return
             inputs = rows.batch.slice(0, GOLDEN_ROWS)
-            answer = _answer(child, inputs, facts, signature)
-            evidence: dict[str, Any] = {"rows": inputs.num_rows}
-            evidence |= self._compare_with_trainer(signature, answer, rows.n_rows)
+            try:
+                answer = answer_example(child, inputs, facts, signature)
+                is_compared = self._compare_with_trainer(answer, rows.n_rows)
+            except CheckRefused as refusal:
+                raise self._with_version(refusal) from None
             stored = storage.put_bytes(Golden(inputs, answer).to_bytes())
             record_findings(self.version, golden_sha256=stored.sha256)
-            rows_kept = (
-                "1 example row was scored and is kept as a golden row."
-                if inputs.num_rows == 1
-                else f"{inputs.num_rows} example rows were scored and are kept as golden rows."
-            )
-            self._record(Verdict.PASSED, rows_kept, evidence)
+            evidence = {"rows": inputs.num_rows, "compared_with_trainer": is_compared}
+            self._record_last(Verdict.PASSED, _kept(inputs.num_rows), evidence)
 
-    def _compare_with_trainer(
-        self, signature: Signature, answer: Answer, example_rows: int
-    ) -> dict[str, Any]:
+    def _require_near_version(self) -> None:
+        if self.trained_with and self.trained_with.is_far:
+            raise self.trained_with.uncompared()
+
+    def _compare_with_trainer(self, answer: Answer, example_rows: int) -> bool:
         if not self.version.expected_sha256:
-            return {"compared_with_trainer": False}
-        expected = self._expected()
-        differing = compare_expected(
-            _head(expected, example_rows, answer.n_rows), answer_members(answer), answer.n_rows
-        )
-        if differing:
-            rows = len({d.row for d in differing})
-            first = differing[0]
-            raise CheckRefused(
-                "differs-from-trainer",
-                f"{rows} of {answer.n_rows} example rows are answered differently here than by "
-                f"the trainer, first row {first.row}, {first.where}: the trainer says "
-                f"{first.expected}, this server {first.received}. The usual cause is another "
-                "library version: see the load check.",
-                differences=[d.to_json() for d in differing[:SHOWN]],
-                rows_that_differ=rows,
-            )
-        return {"compared_with_trainer": True}
+            return False
+        compare_with_trainer(self.version.expected_sha256, answer, example_rows)
+        return True
 
-    def _expected(self) -> Any:
-        body = storage.read_blob(self.version.expected_sha256)
-        try:
-            return strict_json.loads(body, max_bytes=EXAMPLE_MAX_BYTES)
-        except DomainError as error:
-            raise CheckRefused(
-                "expected-unreadable", f"“expected” cannot be read: {error}"
-            ) from None
+    def _record_last(self, verdict: str, summary: str, evidence: dict[str, Any]) -> None:
+        """The last verdict: afterwards the version is ready, or waits for a reviewer."""
+        needs_review = False
+        if _executes_code(self.version) and registry_conf.model_file_policy == "approve":
+            approval = standing_approval(self.version)
+            needs_review = approval is None
+            if approval is not None:
+                note_reuse(self.version, approval)
+        self._record(verdict, summary, evidence, needs_review=needs_review)
 
     def _record(
         self,
@@ -334,52 +341,20 @@ class _Checking:
         raise _Refused
 
 
-def _answer(
-    child: Inspection, inputs: pa.RecordBatch, facts: ModelFacts, signature: Signature
-) -> Answer:
-    """The model's answer to the example rows. Raises CheckRefused that names the first bad row."""
-    outputs, params = default_outputs(facts), {p.name: p.default for p in signature.params}
-
-    def score(rows: int) -> Answer:
-        return child.score(inputs.slice(0, rows), outputs, params)
-
-    try:
-        return score(inputs.num_rows)
-    except ModelRaised as error:
-        row = _first_failing(score, inputs.num_rows)
-        raise CheckRefused(
-            "model-failed",
-            f"The model raised {error.evidence.get('exception', 'an error')} on example row {row}.",
-            [RowProblem(row, None, "model-failed")],
-            **error.evidence,
-        ) from None
+def scan_evidence(finding: Finding) -> dict[str, Any]:
+    """The evidence of a scan as it is kept: with the reason, and with the gate that looked."""
+    return {"reason": finding.reason, "gate_version": gate_version(), **finding.evidence}
 
 
-def _first_failing(score: Callable[[int], Answer], rows: int) -> int:
-    """The first row on which the model raises, by halves; all ``rows`` together make it raise."""
-    passing = 0
-    while rows - passing > 1:
-        middle = (passing + rows) // 2
-        try:
-            score(middle)
-        except ModelRaised:
-            rows = middle
-        else:
-            passing = middle
-    return rows - 1
+def _executes_code(version: ModelVersion) -> bool:
+    return FORMATS[version.format].trust == "code"
+
+
+def _kept(rows: int) -> str:
+    if rows == 1:
+        return "1 example row was scored and is kept as a golden row."
+    return f"{rows} example rows were scored and are kept as golden rows."
 
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _head(expected: Any, example_rows: int, golden_rows: int) -> Any:
-    """The trainer answers all example rows; the golden rows are the first thousand of them."""
-    if not isinstance(expected, dict) or example_rows == golden_rows:
-        return expected
-    return {
-        name: value[:golden_rows]
-        if isinstance(value, list) and len(value) == example_rows
-        else value
-        for name, value in expected.items()
-    }

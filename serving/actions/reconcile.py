@@ -18,11 +18,12 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from registry.actions.datasets import record_refused
-from registry.actions.versions import record_check
+from registry.actions.verdicts import record_check
 from registry.errors import StateConflict
 from registry.models import DatasetVersion, ModelVersion
 from registry.models.check import Verdict
-from registry.queue import CHECK_VERSION, DRIVE_JOB, INGEST_DATASET
+from registry.queue import CHECK_VERSION, DRIVE_JOB, INGEST_DATASET, REGATE
+from registry.scan.edition import gate_version
 from serving.actions.batch_jobs import fail_without_rows
 from serving.actions.claims import claimable_jobs, reap_expired
 from serving.actions.sweep import sweep_orphans
@@ -40,6 +41,7 @@ RING_EVERY_S = 30
 MAX_ATTEMPTS = 5
 GIVE_UP_LEASE_S = 60
 SWEEP_EVERY_S = 3_600
+REGATE_EVERY_S = 60
 
 
 def reconcile() -> None:
@@ -50,6 +52,7 @@ def reconcile() -> None:
         _ring(DRIVE_JOB, job_id)
     _ring_for_checks()
     _ring_for_ingests()
+    _ring_for_regate()
     if _first_in(SWEEP_EVERY_S, "swept"):
         sweep_orphans()
 
@@ -70,6 +73,13 @@ def _ring_for_ingests() -> None:
             _give_up_ingest(version)
         elif _is_its_turn("ingest", version.pk, version.read_attempts):
             _ring(INGEST_DATASET, version.pk)
+
+
+def _ring_for_regate() -> None:
+    """A new gate or a longer list: what another one has passed is looked at again."""
+    is_behind = ModelVersion.objects.behind_gate(gate_version()).order_by().exists()
+    if is_behind and _first_in(REGATE_EVERY_S, "regated"):
+        _ring(REGATE)
 
 
 def _give_up_check(version: ModelVersion) -> None:
@@ -108,9 +118,9 @@ def _first_in(seconds: int, name: str, *, when_away: bool = False) -> bool:
         return when_away
 
 
-def _ring(task_name: str, pk: Any) -> None:
-    signature = current_app.signature(task_name, args=[str(pk)])
+def _ring(task_name: str, *ids: Any) -> None:
+    signature = current_app.signature(task_name, args=[str(pk) for pk in ids])
     try:
         signature.apply_async(expires=RING_EXPIRES_S, retry=False)
     except (OSError, OperationalError) as error:
-        log.warning("Could not ring for %s %s: %s", task_name, pk, error)
+        log.warning("Could not ring for %s %s: %s", task_name, ids, error)

@@ -18,7 +18,7 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from registry import storage
-from registry.actions import access, aliases, datasets, models, versions
+from registry.actions import access, aliases, datasets, models, verdicts, versions
 from registry.models import (
     ApprovalRequest,
     Dataset,
@@ -29,6 +29,7 @@ from registry.models import (
     User,
 )
 from registry.principals import Principal
+from registry.scan.edition import gate_version
 from serving.actions import batch_jobs, schedules
 from serving.models import BatchChunk, BatchJob, Schedule
 
@@ -127,15 +128,15 @@ def settle(version: ModelVersion, *checks: tuple[str, str, str, dict[str, Any]])
     assert ModelVersion.objects.claim_check(version.pk, lease_s=900)
     version.refresh_from_db()
     for name, verdict, summary, evidence in checks:
-        needs_review = verdict == "review"
+        needs_review = verdict == "review"  # passed, and the policy wants somebody to look
         if name == "load" and verdict == "passed":
-            versions.record_findings(version, facts=FACTS)
+            verdicts.record_findings(version, facts=FACTS)
         if name == "signature" and verdict in ("passed", "warned"):
-            versions.record_findings(version, signature=SIGNATURE)
-        version = versions.record_check(
+            verdicts.record_findings(version, signature=SIGNATURE)
+        version = verdicts.record_check(
             version,
             name,
-            "warned" if needs_review else verdict,
+            "passed" if needs_review else verdict,
             summary,
             evidence,
             needs_review=needs_review,
@@ -169,6 +170,34 @@ BAD_CHECKS = (
 )  # fmt: skip
 
 
+GLOBALS = {
+    f"sklearn.{name}": count
+    for count, name in enumerate((
+        "pipeline.Pipeline", "compose._column_transformer.ColumnTransformer",
+        "preprocessing._encoders.OneHotEncoder", "preprocessing._data.StandardScaler",
+        "impute._base.SimpleImputer", "ensemble._forest.RandomForestClassifier",
+        "tree._classes.DecisionTreeClassifier", "tree._tree.Tree",
+    ), start=1)
+} | {f"numpy.dtypes.Int{2 ** n}DType": 1 for n in range(3, 7)} | {
+    f"numpy._core.multiarray.part{n}": n for n in range(1, 16)
+}  # fmt: skip
+GATED_SCAN = (
+    "scan", "passed", "A joblib file of sklearn.pipeline.Pipeline; every name in it is listed.",
+    {"reason": "", "gate_version": gate_version(), "format": "joblib", "container": "zlib",
+     "size_bytes": 61_234, "protocol": 4, "stream_bytes": 402_118,
+     "stream_sha256": hashlib.sha256(b"fourth").hexdigest(),
+     "estimator": "sklearn.pipeline.Pipeline", "globals": GLOBALS, "opcodes": 20_118,
+     "arrays": 214, "array_bytes": 381_004, "trained_with": {"scikit-learn": "1.9.1"}},
+)  # fmt: skip
+REFUSED_SCAN = (
+    "scan", "failed",
+    "The file names builtins.exec, which is not on the list. What to do: save with skops.",
+    {"reason": "pickle-untrusted-global", "gate_version": gate_version(), "format": "pickle",
+     "container": "raw", "size_bytes": 2_048, "protocol": 4, "global": "builtins.exec",
+     "offset": 1_377, "globals": {"sklearn.pipeline.Pipeline": 1}, "opcodes": 44},
+)  # fmt: skip
+
+
 def _make() -> World:
     admin = User.objects.create_superuser("admin", password=PASSWORD)
     owner, mate = person("ada", "Publishers"), person("bo", "Approvers")
@@ -189,8 +218,7 @@ def _make() -> World:
     rejected = settle(uploaded(owner, model, b"third"), *BAD_CHECKS)
     quarantined = settle(
         uploaded(owner, model, b"fourth", format="joblib", label="churn.joblib"),
-        ("scan", "review", "A joblib file; loading it executes code from it.",
-         {"container": "zlib", "sha256": hashlib.sha256(b"fourth").hexdigest()}),
+        GATED_SCAN, *GOOD_CHECKS[1:3], ("golden", "review", *GOOD_CHECKS[3][2:]),
     )  # fmt: skip
     pending = uploaded(owner, model, b"fifth", signature=SIGNATURE)
     table, refused, waiting = _tables(by)

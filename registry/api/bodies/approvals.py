@@ -18,7 +18,10 @@ class DecisionIn(In):
 
 
 class ApprovalOut(Out):
-    """A request for an approval. ``alias`` is null for the release of a version."""
+    """A request for an approval. ``alias`` is null for the release of a version.
+
+    ``gate_version`` is empty for the move of an alias, which is bound to no gate.
+    """
 
     kind_key = "approval"
 
@@ -28,6 +31,7 @@ class ApprovalOut(Out):
     version = NumberOrRow(source="version.number")
     alias = serializers.SerializerMethodField()
     sha256 = serializers.CharField()
+    gate_version = serializers.CharField()
     state = serializers.CharField()
     requested_by = serializers.CharField(source="requested_by.username")
     request_reason = serializers.CharField()

@@ -68,7 +68,10 @@ class CheckOut(serializers.Serializer[Check]):
 
 
 class VersionOut(Out):
-    """A version. ``signature`` is null until the checks have found or confirmed it."""
+    """A version. ``signature`` is null until the checks have found or confirmed it.
+
+    ``gate_version`` says which version of the gate has looked at the bytes last; empty until then.
+    """
 
     kind_key = "version"
 
@@ -82,6 +85,7 @@ class VersionOut(Out):
     file_name = serializers.CharField(source="file_label")
     signature = serializers.DictField(allow_null=True)
     checks = CheckOut(many=True)
+    gate_version = serializers.CharField()
     runtime = serializers.CharField()
     metrics = serializers.DictField()
     tags = serializers.DictField(child=serializers.CharField())

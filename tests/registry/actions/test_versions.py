@@ -7,11 +7,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from registry.actions import verdicts
 from registry.actions import versions as actions
 from registry.actions.aliases import move_alias, remove_alias
 from registry.errors import InvalidField, NotAllowed, StateConflict
 from registry.models import Alias, ApprovalRequest, Artifact, AuditEvent, ModelVersion
 from registry.models.model_version import VERSION_MOVES, VersionStatus
+from registry.scan.edition import gate_version
 from tests import people, things
 
 pytestmark = pytest.mark.django_db
@@ -36,15 +38,12 @@ def checking(model, owner, seed="churn"):
     return version
 
 
-def pass_all(version):
-    actions.record_findings(version, signature=things.SIGNATURE, facts=things.FACTS)
-    for name in CHECKS:
-        version = actions.record_check(version, name, "passed", "Fine.")
-    return version
+def passed(model, owner, seed="churn"):
+    return things.checked(things.a_version(model, owner, status="pending", seed=seed))
 
 
 def test_a_version_whose_checks_all_passed_is_ready_and_the_first_is_champion(model, owner):
-    version = pass_all(checking(model, owner))
+    version = passed(model, owner)
 
     assert (version.status, version.ready_at is not None) == ("ready", True)
     assert Alias.objects.get(model=model, name="champion").version == version
@@ -52,44 +51,44 @@ def test_a_version_whose_checks_all_passed_is_ready_and_the_first_is_champion(mo
 
 
 def test_later_versions_never_move_an_alias_by_themselves(model, owner):
-    first = pass_all(checking(model, owner))
-    pass_all(checking(model, owner, "two"))
+    first = passed(model, owner)
+    passed(model, owner, "two")
 
     assert Alias.objects.get(name="champion").version == first
 
 
 def test_a_champion_that_was_taken_away_does_not_come_back_by_itself(model, owner):
-    pass_all(checking(model, owner))
+    passed(model, owner)
     remove_alias(by=owner.by, model=model, alias="champion")
-    pass_all(checking(model, owner, "two"))
+    passed(model, owner, "two")
 
     assert not Alias.objects.exists()
 
 
 def test_a_guarded_model_gets_no_champion_by_itself(owner):
     guarded = things.a_model(owner, "guarded", approval_required=True)
-    pass_all(checking(guarded, owner))
+    passed(guarded, owner)
 
     assert not Alias.objects.exists()
 
 
 def test_a_warning_does_not_keep_a_version_from_being_ready(model, owner):
     version = checking(model, owner)
-    actions.record_findings(version, signature=things.SIGNATURE, facts=things.FACTS)
+    verdicts.record_findings(version, signature=things.SIGNATURE, facts=things.FACTS)
     for name in CHECKS:
-        version = actions.record_check(version, name, "warned", "Look at it.")
+        version = verdicts.record_check(version, name, "warned", "Look at it.")
 
     assert version.status == "ready"
 
 
 def test_a_failed_check_rejects_and_skips_what_is_left(model, owner):
     version = checking(model, owner)
-    actions.record_check(version, "scan", "passed", "Fine.")
-    version = actions.record_check(version, "load", "failed", "No model in it.", {"found": "dict"})
+    verdicts.record_check(version, "scan", "passed", "Fine.")
+    version = verdicts.record_check(version, "load", "failed", "No model in it.", {"found": "dict"})
 
     assert version.status == "rejected"
-    verdicts = dict(version.checks.values_list("name", "verdict"))
-    assert verdicts == {
+    stand = dict(version.checks.values_list("name", "verdict"))
+    assert stand == {
         "scan": "passed",
         "load": "failed",
         "signature": "skipped",
@@ -99,22 +98,28 @@ def test_a_failed_check_rejects_and_skips_what_is_left(model, owner):
 
 
 def test_a_version_that_needs_a_look_is_quarantined_with_one_request(model, owner):
-    version = checking(model, owner)
-    version = actions.record_check(version, "scan", "warned", "Look.", {"a": 1}, needs_review=True)
+    version = things.a_quarantined_version(model, owner)
 
     assert version.status == "quarantined"
     request = ApprovalRequest.objects.get()
     assert (request.subject, request.sha256) == ("version", version.artifact.sha256)
-    assert (request.requested_by, request.evidence) == (owner.user, {"a": 1})
+    assert (request.requested_by, request.gate_version) == (owner.user, gate_version())
+    assert request.evidence["scan"]["globals"] == {"sklearn.linear_model.Ridge": 1}
+    assert request.evidence["golden"] == {"verdict": "skipped", "summary": "No example."}
+
+
+def test_the_scan_says_which_gate_has_looked(model, owner):
+    assert things.a_version(model, owner, status="pending").gate_version == ""
+    assert passed(model, owner, "two").gate_version == gate_version()
 
 
 def test_a_verdict_counts_only_while_the_version_is_checked(model, owner):
     version = things.a_version(model, owner, status="pending")
 
     with pytest.raises(StateConflict):
-        actions.record_check(version, "scan", "passed", "Fine.")
+        verdicts.record_check(version, "scan", "passed", "Fine.")
     with pytest.raises(StateConflict):
-        actions.record_findings(version, signature=things.SIGNATURE)
+        verdicts.record_findings(version, signature=things.SIGNATURE)
 
 
 def test_one_worker_has_a_version_until_its_lease_is_over(model, owner):
@@ -131,8 +136,8 @@ def test_one_worker_has_a_version_until_its_lease_is_over(model, owner):
 def test_a_version_that_was_given_back_is_checked_again(model, owner):
     version = checking(model, owner)
 
-    assert actions.return_to_pending(version, reason="The worker ended.")
-    assert not actions.return_to_pending(version, reason="The worker ended.")
+    assert verdicts.return_to_pending(version, reason="The worker ended.")
+    assert not verdicts.return_to_pending(version, reason="The worker ended.")
     assert ModelVersion.objects.claim_check(version.pk, lease_s=60)
 
 

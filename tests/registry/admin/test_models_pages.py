@@ -195,7 +195,7 @@ def test_the_uploader_cannot_decide_and_is_told_so(owner: Client, world: World) 
 
 @pytest.mark.parametrize(
     ("decided", "state", "status"),
-    [("approve", "approved", "pending"), ("reject", "rejected", "rejected")],
+    [("approve", "approved", "ready"), ("reject", "rejected", "rejected")],
 )
 def test_an_approver_decides_with_a_reason(
     world: World, signed_in: SignIn, decided: str, state: str, status: str

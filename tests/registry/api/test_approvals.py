@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from registry.actions.versions import record_check
-from registry.models import ModelVersion
+from registry.models import ApprovalRequest, ModelVersion
+from registry.scan.edition import gate_version
 from tests import people, things
 
 pytestmark = pytest.mark.django_db
@@ -86,18 +86,35 @@ def test_a_publisher_does_not_decide_and_a_stranger_sees_nothing(asked, owner):
     assert stranger.get(APPROVALS).json()["count"] == 0
 
 
-def test_a_quarantined_version_is_released_by_an_approval(owner):
-    version = things.a_version(things.a_model(owner), owner, status="checking")
-    record_check(version, "scan", "warned", "Needs a look.", {"found": 1}, needs_review=True)
+def test_a_quarantined_version_is_ready_once_it_is_approved(owner):
+    version = things.a_quarantined_version(things.a_model(owner), owner)
     client = people.approver().client()
     (request,) = client.get(f"{APPROVALS}?subject=version&state=pending").json()["results"]
 
     answer = decide(client, request["id"])
 
     assert (request["alias"], request["sha256"]) == (None, version.artifact.sha256)
-    assert (request["evidence"], request["version"]) == ({"found": 1}, 1)
+    assert (request["version"], request["gate_version"]) == (1, gate_version())
+    assert list(request["evidence"]) == ["scan", "load", "signature", "golden"]
+    assert request["evidence"]["load"]["estimator"] == things.FACTS["estimator"]
     assert answer.json()["state"] == "approved"
-    assert ModelVersion.objects.get().status == "pending"
+    assert ModelVersion.objects.get().status == "ready"
+    assert owner.client().get("/api/v1/models/churn/aliases/champion").json()["version"] == 1
+
+
+def test_an_approval_under_another_gate_is_a_conflict_that_says_what_to_do(owner):
+    things.a_quarantined_version(things.a_model(owner), owner)
+    ApprovalRequest.objects.update(gate_version="1-000000000000")
+    client = people.approver().client()
+    (request,) = client.get(APPROVALS).json()["results"]
+
+    answer = decide(client, request["id"])
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "state-conflict")
+    assert "1-000000000000" in answer.json()["detail"]
+    assert "manage.py regate" in answer.json()["detail"]
+    assert ApprovalRequest.objects.get().state == "pending"
+    assert ModelVersion.objects.get().status == "quarantined"
 
 
 def test_requests_are_narrowed_down_by_model(asked):

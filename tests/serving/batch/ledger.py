@@ -20,6 +20,7 @@ from registry.models import (
     User,
 )
 from registry.principals import Principal
+from registry.scan.edition import gate_version
 from registry.signature.facts import ModelFacts, OutputFacts
 from registry.signature.outputs import output_columns
 from registry.signature.types import Column, Signature
@@ -108,6 +109,7 @@ def ready_version(
         number=1,
         status="ready",
         format="skops",
+        gate_version=gate_version(),
         artifact=artifact,
         runtime="sklearn",
         signature=signature.to_json(),
