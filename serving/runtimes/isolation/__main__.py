@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from serving.runtimes import RUNTIMES
-from serving.runtimes.isolation import confine
+from serving.runtimes.isolation import kernel
+from serving.runtimes.isolation.confine import OPTIONAL_LAYERS, Confinement
 from serving.runtimes.isolation.door import AlreadyServed, UnsafeFolder, listen
 from serving.runtimes.isolation.host import Host
 from serving.runtimes.isolation.nursery import (
@@ -21,7 +23,8 @@ from serving.runtimes.isolation.nursery import (
     HostSettings,
 )
 from serving.runtimes.isolation.offspring import log
-from serving.runtimes.isolation.warm import warm
+from serving.runtimes.isolation.trial import find_confinement
+from serving.runtimes.isolation.warm import prepare_for_any, warm
 
 
 def main(argv: list[str]) -> int:
@@ -33,16 +36,24 @@ def main(argv: list[str]) -> int:
     except (AlreadyServed, UnsafeFolder, OSError) as error:
         log(f"cannot serve {settings.socket_path}: {error}")
         return 1
+    prepare_for_any()
     if not found.cold:
         warm([*RUNTIMES.values(), *settings.runtimes.values()])
-    confine.prctl(confine.PR_SET_DUMPABLE, 0)
-    log(f"ready on {settings.socket_path}")
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    confinement = find_confinement(found.without)
+    log(f"ready on {settings.socket_path}, confinement {told(confinement)}")
     try:
-        Host(settings, listener).run()
+        Host(replace(settings, confinement=confinement), listener).run()
     finally:
         settings.socket_path.unlink(missing_ok=True)
         os.close(lock)
     return 0
+
+
+def told(confinement: Confinement) -> str:
+    """The level and, below the full one, why."""
+    missing = confinement.missing
+    return f"{confinement.level} ({missing})" if missing else confinement.level
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -54,6 +65,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--max-inspections", type=int, default=MAX_INSPECTIONS)
     parser.add_argument("--load-timeout-s", type=float, default=LOAD_TIMEOUT_S)
     parser.add_argument("--runtime", action="append", default=[], metavar="KEY=MODULE")
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=OPTIONAL_LAYERS,
+        help="leave a layer of confinement off: for tests and measurements only",
+    )
     parser.add_argument("--cold", action="store_true", help="import nothing beforehand")
     return parser.parse_args(argv)
 

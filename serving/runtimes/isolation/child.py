@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from registry.errors import CheckRefused
+from registry.formats import FORMATS
+from registry.scan import look
 from registry.signature.facts import ModelFacts
 from serving.runtimes import load_runtime
 from serving.runtimes.base import Answer, LoadedModel, answer_to_ipc, batch_from_ipc
 from serving.runtimes.golden import Golden, compare
 from serving.runtimes.isolation import protocol
 from serving.runtimes.isolation.board import Board
+from serving.runtimes.isolation.confine import Confinement
 from serving.runtimes.isolation.desk import Desk, Operation, end_after
 from serving.runtimes.isolation.errors import GoldenDiffers, to_wire
 from serving.runtimes.isolation.protocol import ModelSpec, ProtocolError
@@ -44,6 +47,18 @@ class Assignment:
     golden_fd: int | None
     load_timeout_s: float
     runtimes: Mapping[str, str]
+    confinement: Confinement
+
+
+def prepare(runtime: str, runtimes: Mapping[str, str]) -> None:
+    """Import what will be needed, while files can still be read; in a warm host it is there.
+
+    A runtime that is not there, or does not import, says so when the model is opened.
+    """
+    try:
+        load_runtime(runtime, runtimes)
+    except (ImportError, KeyError):
+        return
 
 
 def serve_pooled(given: Assignment) -> None:
@@ -97,6 +112,7 @@ def artifact_of(fd: int) -> BinaryIO:
 
 def open_model(given: Assignment) -> LoadedModel:
     """The loaded model, its bytes checked against the digest of the spec. Raises CheckRefused."""
+    _check_confined(given)
     with artifact_of(given.artifact_fd) as artifact:
         found = _sha256_of(artifact)
         if found != given.spec.sha256:
@@ -111,6 +127,21 @@ def open_model(given: Assignment) -> LoadedModel:
     _check_form(given.spec, model.facts())
     gc.collect()
     return model
+
+
+def _check_confined(given: Assignment) -> None:
+    """A format that executes code is opened only where it cannot reach beyond this process."""
+    known = FORMATS.get(given.spec.format)
+    if known is None or known.trust != "code" or given.confinement.level != "rlimits-only":
+        return
+    raise CheckRefused(
+        "host-not-confined",
+        f"Loading a {known.title} file executes code from it, and this model host cannot hold"
+        f" that code in: {given.confinement.missing}. Run the model host on Linux 5.13 or newer"
+        " and, in a container, with a profile that allows the landlock and seccomp calls; or save"
+        " the model with skops or export it to ONNX.",
+        layers=dict(given.confinement.layers),
+    )
 
 
 def _sha256_of(artifact: BinaryIO) -> str:
@@ -131,10 +162,9 @@ def _check_form(spec: ModelSpec, facts: ModelFacts) -> None:
 
 def scan(given: Assignment) -> dict[str, Any]:
     """The verdict of the scan, as JSON."""
-    from registry.scan import look
-
     with artifact_of(given.artifact_fd) as artifact:
-        size = os.fstat(given.artifact_fd).st_size
+        size = artifact.seek(0, os.SEEK_END)
+        artifact.seek(0)
         finding = look(artifact, size, given.spec.format)
     return {
         "verdict": finding.verdict,

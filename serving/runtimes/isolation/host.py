@@ -177,6 +177,7 @@ class Host:
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._started, 1),
             "max_children": self._settings.max_children,
+            "confinement": self._settings.confinement.to_json(),
             "inspections": self._nursery.inspections,
             "children": self._nursery.status(),
         }

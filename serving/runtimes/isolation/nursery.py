@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.runtimes.isolation import protocol
+from serving.runtimes.isolation.confine import Confinement, Limits
 from serving.runtimes.isolation.offspring import Child, Graves, Name, Order, fate_of, log, spawn
 from serving.runtimes.isolation.protocol import ModelSpec, ProtocolError
 
@@ -22,6 +23,10 @@ MAX_INSPECTIONS = 4
 LOAD_TIMEOUT_S = 60.0
 # All checks of one version together take less.
 MAX_INSPECTION_S = 900.0
+# Processor time of a whole life, which the kernel holds a process to. That of a pooled one is
+# long; well before it, and when it is idle, the process is replaced.
+INSPECTION_CPU_S = int(MAX_INSPECTION_S)
+POOLED_CPU_S = 3 * 3600
 OVERDUE_GRACE_S = 0.3
 # Messages that are read from a child that has ended.
 LAST_WORDS = 16
@@ -37,6 +42,7 @@ class HostSettings:
     max_inspections: int = MAX_INSPECTIONS
     load_timeout_s: float = LOAD_TIMEOUT_S
     runtimes: dict[str, str] = field(default_factory=dict)
+    confinement: Confinement = field(default_factory=Confinement)
 
 
 class Nursery:
@@ -76,7 +82,8 @@ class Nursery:
             spec=spec,
             name=name,
             fds=fds,
-            memory_bytes=self._settings.memory_bytes,
+            limits=Limits(self._settings.memory_bytes, POOLED_CPU_S if name else INSPECTION_CPU_S),
+            confinement=self._settings.confinement,
             load_timeout_s=self._settings.load_timeout_s,
             runtimes=self._settings.runtimes,
         )

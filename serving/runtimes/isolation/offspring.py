@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from serving.runtimes.isolation import child as children
-from serving.runtimes.isolation import confine
 from serving.runtimes.isolation.board import Board
+from serving.runtimes.isolation.confine import Confinement, Limits, confine
 from serving.runtimes.isolation.protocol import ModelSpec
 
 FATES_KEPT = 1000
@@ -52,7 +52,8 @@ class Order:
     spec: ModelSpec
     name: Name | None
     fds: tuple[int, ...]
-    memory_bytes: int
+    limits: Limits
+    confinement: Confinement
     load_timeout_s: float
     runtimes: dict[str, str]
 
@@ -91,8 +92,14 @@ def _live(order: Order, control: socket.socket, board: Board, parent: int) -> No
         for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _keep_only([control.fileno(), *order.fds])
-        confine.confine(confine.Limits(order.memory_bytes), parent)
+        children.prepare(order.spec.runtime, order.runtimes)
+        network = order.confinement.network
+        for_locking = network.fds if network is not None else ()
+        _keep_only([control.fileno(), *order.fds, *for_locking])
+        # What the parent has by then is more than what the child needs: the rest is let go.
+        confine(order.limits, parent, order.confinement)
+        for fd in for_locking:
+            os.close(fd)
         given = children.Assignment(
             spec=order.spec,
             control=control,
@@ -101,6 +108,7 @@ def _live(order: Order, control: socket.socket, board: Board, parent: int) -> No
             golden_fd=order.fds[1] if len(order.fds) > 1 else None,
             load_timeout_s=order.load_timeout_s,
             runtimes=order.runtimes,
+            confinement=order.confinement,
         )
         serve = children.serve_inspection if order.name is None else children.serve_pooled
         serve(given)

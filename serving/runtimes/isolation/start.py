@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 # One thread everywhere: a forked OpenMP pool hangs, and a confined child may start no thread.
@@ -43,12 +43,14 @@ def command_line(
     max_inspections: int | None = None,
     load_timeout_s: float | None = None,
     extra_runtimes: Mapping[str, str] | None = None,
+    without: Iterable[str] = (),
     is_warmed: bool = True,
     python: str = sys.executable,
 ) -> list[str]:
     """The program and its arguments; what is None takes the host's own default.
 
     ``extra_runtimes`` adds keys to the table of runtimes, each with a dotted module path.
+    ``without`` names layers of confinement to be left off, which no setting does.
     ``is_warmed`` False leaves the imports to each child: quick to start, slow to load.
     """
     given = {
@@ -64,6 +66,8 @@ def command_line(
             command += [name, str(value)]
     for key, module in (extra_runtimes or {}).items():
         command += ["--runtime", f"{key}={module}"]
+    for layer in without:
+        command += ["--without", layer]
     return command if is_warmed else [*command, "--cold"]
 
 

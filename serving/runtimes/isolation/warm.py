@@ -11,8 +11,24 @@ import pkgutil
 import warnings
 from collections.abc import Iterable
 
-_PACKAGES = ("sklearn",)
+import numpy as np
+import pyarrow as pa
+
+from registry.scan.edition import gate_version
+from serving.runtimes.base import (
+    Answer,
+    Block,
+    answer_from_ipc,
+    answer_to_ipc,
+    batch_from_ipc,
+    batch_to_ipc,
+)
+
+# encodings: a text transformer names the one that it wants, and Python imports it then.
+_PACKAGES = ("sklearn", "encodings")
 _SKIPPED = (
+    "encodings.mbcs",
+    "encodings.oem",
     "sklearn._build_utils",
     "sklearn._min_dependencies",
     "sklearn.conftest",
@@ -58,6 +74,31 @@ def warm(runtimes: Iterable[str]) -> None:
     gc.freeze()
 
 
+def prepare_for_any() -> None:
+    """What every child needs, whatever its model; also done by a host that is not warmed.
+
+    The gate reads its lists. A batch goes to and fro, because pyarrow and numpy import and
+    allocate on first use.
+    """
+    gate_version()
+    columns = {
+        "number": pa.array([1.0, None]),
+        "word": pa.array(["a", None]),
+        "is": pa.array([True, None]),
+        "day": pa.array([0, None], pa.timestamp("us", "UTC")),
+        "list": pa.array([[1.0], None]),
+    }
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+    batch = batch_from_ipc(batch_to_ipc(pa.RecordBatch.from_pydict(columns)))
+    for column in batch.columns:
+        column.to_pylist()
+        column.to_numpy(zero_copy_only=False)
+    answer = Answer(2, (Block("prediction", None, None, (pa.array(np.ones(2)),)),))
+    answer_from_ipc(answer_to_ipc(answer))
+    str(pa.ArrowInvalid("x"))
+
+
 def _public_modules(package: str) -> list[str]:
     """The subpackages and modules of a package, tests and vendored code left out."""
     root = importlib.import_module(package)
@@ -67,14 +108,11 @@ def _public_modules(package: str) -> list[str]:
 
 def _use_once() -> None:
     """Run the paths that import or allocate on first use."""
-    import numpy as np
     import pandas as pd
-    import pyarrow as pa
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    pa.set_cpu_count(1)
     frame = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "b": [1.0, 0.0, 2.0, 1.0]})
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(frame, [0, 1, 0, 1])
     model.predict_proba(frame)

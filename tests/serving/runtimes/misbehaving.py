@@ -6,9 +6,9 @@ The artifact is the JSON of what happens at load: ``{}``, ``{"load": "raise" | "
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
-import os
 import signal
 import time
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from registry.signature.facts import ModelFacts, OutputFacts
 from serving.runtimes.base import Answer, Block
 
 FINE = 1.0
-SEGFAULT, LOOP, MEMORY, RAISE, EXIT, DEAF, SHORT, THREADS, ENVIRON, SLOW = range(-10, 0)
+SEGFAULT, LOOP, MEMORY, RAISE, EXIT, DEAF, SHORT, ENVIRON, SLOW = range(-9, 0)
 
 
 def segfault() -> None:
@@ -37,8 +37,10 @@ def loop() -> None:
 
 
 def deaf() -> None:
-    """Blocks the deadline's signal first."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+    """Sees to it first that the deadline's signal never comes."""
+    with contextlib.suppress(PermissionError):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+    signal.setitimer(signal.ITIMER_REAL, 0)
     loop()
 
 
@@ -91,8 +93,6 @@ class Model:
         if told == SHORT:
             return Answer(1, (Block("prediction", None, None, (pa.array([1.0]),)),))
         answer = batch.column(0).to_numpy() + self.offset
-        if told == THREADS:
-            answer = np.full(batch.num_rows, float(len(os.listdir("/proc/self/task"))))
         if told == ENVIRON:
             answer = np.full(batch.num_rows, float("SECRET_KEY" in environment()))
         return Answer(batch.num_rows, (Block("prediction", None, None, (pa.array(answer),)),))

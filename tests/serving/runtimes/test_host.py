@@ -151,7 +151,9 @@ def test_another_count_of_answers_than_rows_is_a_failed_model(client: HostClient
 
 
 def test_a_child_runs_one_thread_and_has_no_secret(client: HostClient) -> None:
-    assert ask(client, artifact(key="threads"), does.THREADS) == [1.0]
+    ask(client, artifact(key="threads"), 1.0)
+    child = next(c for c in client.status()["children"] if c["key"] == "threads")
+    assert "Threads:\t1\n" in Path(f"/proc/{child['pid']}/status").read_text()
     assert ask(client, artifact(key="environ"), does.ENVIRON) == [0.0]
 
 
