@@ -143,11 +143,12 @@ class _Checking:
         with self._verdict(CheckName.SCAN):
             finding = child.scan()
             evidence = scan_evidence(finding)
-            if finding.verdict == "failed":
-                evidence.pop("reason")
-                raise CheckRefused(finding.reason or "refused", finding.summary, **evidence)
             self.scanned = evidence
             self.trained_with = other_version(evidence)
+            if finding.verdict == "failed":
+                told = {key: value for key, value in evidence.items() if key != "reason"}
+                refusal = CheckRefused(finding.reason or "refused", finding.summary, **told)
+                raise self._with_version(refusal)
             verdict = Verdict.WARNED if finding.verdict == "warned" else Verdict.PASSED
             self._record(verdict, finding.summary, evidence)
 

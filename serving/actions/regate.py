@@ -182,9 +182,9 @@ def _look(artifact: Artifact) -> Look:
         runtime=FORMATS[artifact.format].runtime,
         sha256=artifact.sha256,
     )
-    with _opened(artifact.sha256) as file:
-        with host().inspect(lambda: file, spec, deadline_s=LOOK_DEADLINE_S) as child:
-            finding = child.scan()
+    opened = _opened(artifact.sha256)
+    with opened, host().inspect(lambda: opened, spec, deadline_s=LOOK_DEADLINE_S) as child:
+        finding = child.scan()
     evidence = scan_evidence(finding)
     if evidence["gate_version"] != gate_version():
         raise OtherGate(

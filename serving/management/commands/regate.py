@@ -59,7 +59,8 @@ class Command(BaseCommand):
             self.stdout.write(f"{self._seen} versions so far")
 
     def _sum_up(self, tally: Tally, dry_run: bool) -> None:
-        self.stdout.write(f"{tally.artifacts} files looked at" + (" (dry run)" if dry_run else ""))
+        files = "1 file" if tally.artifacts == 1 else f"{tally.artifacts} files"
+        self.stdout.write(f"{files} looked at" + (" (dry run)" if dry_run else ""))
         rows = [(str(outcome), tally.outcomes[outcome]) for outcome in Outcome]
         rows.append(("files not read", tally.unreadable))
         width = max(len(name) for name, _ in rows)
