@@ -118,6 +118,30 @@ REASONS: dict[str, tuple[str, str]] = {
         "a part of the format that is not taken: training, sparse or segmented tensors",
         "export for inference, with dense tensors",
     ),
+    "xgboost-malformed": (
+        "the bytes are no XGBoost model, or its trees are not as XGBoost writes them",
+        "save with model.save_model('model.ubj')",
+    ),
+    "xgboost-binary": (
+        "the binary format that XGBoost wrote before its version 1.0, and reads no more",
+        "load it with an XGBoost before 3.1 and save with model.save_model('model.ubj')",
+    ),
+    "lightgbm-malformed": (
+        "the bytes are no LightGBM model, or its trees are not as LightGBM writes them",
+        "save with model.booster_.save_model('model.txt'), trained without linear_tree",
+    ),
+    "catboost-malformed": (
+        "the bytes are no CatBoost model, or its trees are not as CatBoost writes them",
+        "save with model.save_model('model.cbm'), without text or embedding features",
+    ),
+    "mlflow-malformed": (
+        "the folder or its MLmodel file is not as MLflow writes it",
+        "save with mlflow's save_model into a new folder and zip that folder",
+    ),
+    "mlflow-flavor": (
+        "the model needs code or a library that is not run here",
+        "save with mlflow.sklearn, onnx, xgboost, lightgbm or catboost, without code_paths",
+    ),
 }
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+from registry.scan.catboost_look import look_at_catboost
 from registry.scan.containers import look_at_pickle
 from registry.scan.finding import Finding, Refused, shown
+from registry.scan.lightgbm_look import look_at_lightgbm
 from registry.scan.onnx_look import look_at_onnx
 from registry.scan.skops_look import look_at_skops
+from registry.scan.xgboost_look import look_at_xgboost
 
 Look = Callable[[BinaryIO, int, dict[str, Any]], Finding]
 _LOOKS: dict[str, Look] = {
@@ -20,9 +23,19 @@ _LOOKS: dict[str, Look] = {
     "onnx": look_at_onnx,
     "joblib": look_at_pickle,
     "pickle": look_at_pickle,
+    "xgboost": look_at_xgboost,
+    "lightgbm": look_at_lightgbm,
+    "catboost": look_at_catboost,
 }
 # What a file that defies a reader is refused as.
-_UNREADABLE = {"skops": "zip-damaged", "onnx": "onnx-malformed"}
+_UNREADABLE = {
+    "skops": "zip-damaged",
+    "onnx": "onnx-malformed",
+    "xgboost": "xgboost-malformed",
+    "lightgbm": "lightgbm-malformed",
+    "catboost": "catboost-malformed",
+}
+_BUGS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 def look(file: BinaryIO, size: int, format: str) -> Finding:
@@ -35,7 +48,7 @@ def look(file: BinaryIO, size: int, format: str) -> Finding:
         return _looked(file, size, format, evidence)
     except Refused as refused:
         return refused.finding(evidence)
-    except (ArithmeticError, LookupError, ValueError, RecursionError, MemoryError, OSError) as bug:
+    except (*_BUGS, MemoryError, OSError) as bug:
         # A hole in a reader is no way in.
         reason = _UNREADABLE.get(format, "container-damaged")
         return Refused(reason, f"The file cannot be read ({type(bug).__name__})").finding(evidence)
