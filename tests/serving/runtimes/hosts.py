@@ -7,7 +7,9 @@ import io
 import os
 import signal
 import subprocess
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +56,18 @@ def running(socket: Path, **options: Any) -> Iterator[RunningHost]:
         host.client.close()
         assert host.process.stderr is not None
         host.process.stderr.close()
+
+
+@contextmanager
+def drained(host: RunningHost) -> Iterator[deque[str]]:
+    """Reads what the host writes, the last lines of it: hundreds of children fill the pipe."""
+    lines: deque[str] = deque(maxlen=200)
+    reader = threading.Thread(target=lines.extend, args=(host.process.stderr,), daemon=True)
+    reader.start()
+    yield lines
+    if host.process.poll() is None:
+        host.end()
+    reader.join(20)
 
 
 def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
