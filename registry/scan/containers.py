@@ -1,19 +1,20 @@
-"""Plain: joblib and pickle files by their container alone: nothing is unpickled, not even read.
+"""Plain: what joblib and pickle files are packed in, and the stream inside, piece by piece.
 
-joblib writes a pickle stream raw or behind zlib, gzip, bz2, xz or lzma. The stream is decompressed
-in small pieces with caps, to see that it is whole; pieces are hashed and thrown away.
+joblib writes a pickle stream raw or behind zlib, gzip, bz2, xz, lzma or lz4. What is inside comes
+out in small pieces with caps on the whole, on the growth and on memory; nobody holds all of it.
 """
 
 from __future__ import annotations
 
 import bz2
-import hashlib
 import lzma
 import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Protocol
 
-from registry.scan.finding import Finding, Refused, shown
+from lz4.frame import LZ4FrameDecompressor
+
+from registry.scan.finding import Refused, shown
 
 STREAM_MAX_BYTES = 512 << 20
 RATIO_MAX = 200
@@ -21,7 +22,7 @@ RATIO_FREE_BYTES = 1 << 20
 LZMA_MEMORY_BYTES = 128 << 20
 PIECE_BYTES = 1 << 18
 PROTOCOLS = range(2, 6)
-PROTO, STOP = 0x80, 0x2E
+PROTO = 0x80
 
 COMPRESSED: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ("gzip", (b"\x1f\x8b",)),
@@ -43,7 +44,7 @@ class _Decompressor(Protocol):
     @property
     def eof(self) -> bool: ...
     @property
-    def unused_data(self) -> bytes: ...
+    def unused_data(self) -> bytes | None: ...
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
@@ -57,63 +58,33 @@ def container_of(head: bytes) -> str:
     return ""
 
 
-def look_at_pickle(file: BinaryIO, size: int, evidence: dict[str, Any]) -> Finding:
-    """A ``review`` finding for a whole container; raises Refused."""
-    head = file.read(16)
+def known_container(head: bytes) -> str:
+    """As ``container_of``; raises Refused for the first bytes of anything else."""
     container = container_of(head)
-    evidence["container"] = container or "unknown"
-    if not container:
-        raise _unknown(head)
-    file.seek(0)
-    stream = _Stream(_pieces(file) if container == "raw" else _inflated(file, size, container))
-    evidence |= stream.facts(is_raw=container == "raw")
-    summary = (
-        f"A pickle of protocol {stream.head[1]} ({container}), {stream.size_bytes} bytes. Loading "
-        "it executes code from the file: a reviewer has to approve exactly these bytes."
-    )
-    return Finding("review", "needs-review", summary, evidence)
-
-
-class _Stream:
-    """The pickle stream went through once: first bytes, last byte, size and hash."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self.head, self.size_bytes, last = b"", 0, -1
-        digest = hashlib.sha256()
-        for piece in pieces:
-            if len(self.head) < 16:
-                self.head += piece[: 16 - len(self.head)]
-            digest.update(piece)
-            self.size_bytes += len(piece)
-            last = piece[-1]
-        self._sha256 = digest.hexdigest()
-        self._check(last)
-
-    def _check(self, last: int) -> None:
-        inner = container_of(self.head)
-        if inner not in ("", "raw"):
-            raise Refused("container-nested", f"A {inner} stream lies inside of another")
-        if inner != "raw":
-            found = f"The pickle stream begins with {shown(self.head[:4].hex())}"
-            raise Refused("pickle-protocol", found)
-        if last != STOP:
-            found = "The pickle stream does not end with STOP: it is cut off, or more follows"
-            raise Refused("truncated", found)
-
-    def facts(self, *, is_raw: bool) -> dict[str, Any]:
-        facts: dict[str, Any] = {"protocol": self.head[1], "stream_bytes": self.size_bytes}
-        return facts if is_raw else {**facts, "stream_sha256": self._sha256}
-
-
-def _unknown(head: bytes) -> Refused:
+    if container:
+        return container
     for name, magic in FOREIGN:
         if head.startswith(magic):
-            return Refused("container-not-supported", f"The file is a {name}, no pickle")
+            raise Refused("container-not-supported", f"The file is a {name}, no pickle")
     found = f"The file begins with {head[:4].hex()}: neither a pickle nor a compression of joblib"
-    return Refused("pickle-protocol", found)
+    raise Refused("pickle-protocol", found, offset=0)
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def pieces_of(file: BinaryIO, size: int, container: str) -> Iterator[bytes]:
+    """The stream inside of ``file``, from its beginning, in pieces of at most ``PIECE_BYTES``.
+
+    Raises Refused for bombs, damage and bytes behind the compressed stream.
+    """
+    file.seek(0)
+    pieces = _read(file) if container == "raw" else _inflated(file, container)
+    out = 0
+    for piece in pieces:
+        out += len(piece)
+        _check_growth(out, size)
+        yield piece
+
+
+def _read(file: BinaryIO) -> Iterator[bytes]:
     while piece := file.read(PIECE_BYTES):
         yield piece
 
@@ -125,33 +96,33 @@ def _decompressor(container: str) -> _Decompressor:
         kind = lzma.FORMAT_XZ if container == "xz" else lzma.FORMAT_ALONE
         return lzma.LZMADecompressor(kind, memlimit=LZMA_MEMORY_BYTES)
     if container == "lz4":
-        raise Refused("container-not-supported", "The file is compressed by lz4")
+        lz4: _Decompressor = LZ4FrameDecompressor()
+        return lz4
     return zlib.decompressobj(wbits=31 if container == "gzip" else 15)
 
 
-def _inflated(file: BinaryIO, size: int, container: str) -> Iterator[bytes]:
-    """The stream in pieces of bounded size; raises Refused for bombs, damage and what follows."""
+def _inflated(file: BinaryIO, container: str) -> Iterator[bytes]:
     inflate = _decompressor(container)
-    out = 0
     while not inflate.eof:
         fed = file.read(PIECE_BYTES) if _is_hungry(inflate) else b""
         try:
             piece = inflate.decompress(_tail(inflate) + fed, PIECE_BYTES)
-        except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, MemoryError) as fault:
-            raise Refused("container-damaged", f"{container}: {shown(fault)}") from None
-        is_starved = not (piece or fed or _tail(inflate))
-        if is_starved and not inflate.eof:
-            raise Refused("truncated", f"The {container} stream ends in the middle")
-        out += len(piece)
-        _check_growth(out, size)
+        # RuntimeError is what lz4 raises.
+        except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RuntimeError) as fault:
+            found = f"{container}: {shown(fault)}"
+            raise Refused("container-damaged", found, offset=file.tell()) from None
+        if not (piece or fed or _tail(inflate) or inflate.eof):
+            found = f"The {container} stream ends in the middle"
+            raise Refused("truncated", found, offset=file.tell())
         if piece:
             yield piece
     if inflate.unused_data or file.read(1):
-        raise Refused("container-trailing-bytes", f"Bytes follow behind the {container} stream")
+        found = f"Bytes follow behind the {container} stream"
+        raise Refused("container-trailing-bytes", found, offset=file.tell())
 
 
 def _is_hungry(inflate: Any) -> bool:
-    # zlib keeps what it did not take in unconsumed_tail, bz2 and lzma keep it to themselves.
+    # zlib keeps what it did not take in unconsumed_tail, the others keep it to themselves.
     needs = getattr(inflate, "needs_input", None)
     return bool(needs) if needs is not None else not inflate.unconsumed_tail
 

@@ -47,6 +47,62 @@ REASONS: dict[str, tuple[str, str]] = {
         "a pickle that does not begin with a protocol from 2 to 5",
         "save with joblib.dump or pickle.dump of Python 3",
     ),
+    "pickle-untrusted-global": (
+        "the file names a class or function that is not on our list",
+        "use scikit-learn's own estimators and named numpy functions, or export to ONNX",
+    ),
+    "pickle-global-not-literal": (
+        "a class or function is named by something else than two plain texts",
+        "save with joblib.dump or pickle.dump; no pickler writes this",
+    ),
+    "pickle-call": (
+        "a listed function or class is called as no fitted model calls it",
+        "fit and save the model with the server's versions of scikit-learn and numpy",
+    ),
+    "pickle-state": (
+        "an object gets a state that objects of its class do not have",
+        "fit and save the model with the server's versions of scikit-learn and numpy",
+    ),
+    "pickle-value": (
+        "something stands in a place where models have plain values",
+        "use plain parameters: numbers, texts, arrays and named functions",
+    ),
+    "pickle-mutation": (
+        "a list or dict is changed after it was used, or what is changed is neither",
+        "save with joblib.dump or pickle.dump; no pickler writes this",
+    ),
+    "pickle-memo": (
+        "the pickle's memo is used as no pickler uses it",
+        "save with joblib.dump or pickle.dump; no pickler writes this",
+    ),
+    "pickle-frame": (
+        "opcodes or arrays reach over the end of a frame",
+        "save with joblib.dump or pickle.dump; no pickler writes this",
+    ),
+    "pickle-opcode": (
+        "an opcode that no model needs: persistent ids, extension codes, INST, OBJ and the like",
+        "save with joblib.dump or pickle.dump of Python 3, protocol 2 to 5",
+    ),
+    "pickle-malformed": (
+        "the opcodes make no sense together",
+        "save the model and upload it again",
+    ),
+    "pickle-limit": (
+        "more objects, opcodes or nesting than are looked at; the limit is in the evidence",
+        "save a smaller model, or export it to ONNX",
+    ),
+    "joblib-array": (
+        "an array in the file is not as joblib writes it",
+        "save with joblib.dump of joblib 1.2 or later, arrays of numbers or text",
+    ),
+    "not-a-model": (
+        "the file is harmless, but what it holds is no fitted scikit-learn estimator",
+        "save the fitted estimator itself: joblib.dump(model, path); export networks to ONNX",
+    ),
+    "took-too-long": (
+        "looking into the file takes longer than it may",
+        "save a smaller model, or without compression",
+    ),
     "zip-damaged": ("the zip archive is not as the writer leaves it", "save with skops.io.dump"),
     "zip-too-many-members": ("the archive has too many members", "save with skops.io.dump"),
     "zip-bomb": (
@@ -167,8 +223,11 @@ class Refused(Exception):
         self.evidence = evidence
 
     def finding(self, evidence: dict[str, Any]) -> Finding:
-        """The finding, with what was known of the file before."""
-        remedy = REASONS[self.reason][1]
+        """The finding, with what was known of the file before.
+
+        A ``remedy`` in the evidence fits better than the one of the reason, and takes its place.
+        """
+        remedy = self.evidence.get("remedy") or REASONS[self.reason][1]
         summary = f"{str(self).rstrip('.')}. What to do: {remedy}."
         return Finding("failed", self.reason, summary, {**evidence, **self.evidence})
 

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from registry.scan.catboost_look import look_at_catboost
-from registry.scan.containers import look_at_pickle
+from registry.scan.edition import gate_version
 from registry.scan.finding import Finding, Refused, shown
 from registry.scan.lightgbm_look import look_at_lightgbm
 from registry.scan.onnx_look import look_at_onnx
+from registry.scan.pickle_look import look_at_pickle
 from registry.scan.skops_look import look_at_skops
 from registry.scan.xgboost_look import look_at_xgboost
 
@@ -44,6 +45,7 @@ def look(file: BinaryIO, size: int, format: str) -> Finding:
     Never raises on account of the file's content.
     """
     evidence: dict[str, Any] = {"format": format, "size_bytes": size}
+    evidence["gate_version"] = gate_version()
     try:
         return _looked(file, size, format, evidence)
     except Refused as refused:
