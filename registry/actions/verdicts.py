@@ -30,6 +30,11 @@ from registry.models.model_version import VersionStatus
 from registry.principals import Principal
 from registry.signals import version_settled
 
+REVIEW_REASON = (
+    "Its checks have passed; loading this format executes code from the file, so somebody other "
+    "than the uploader has to approve these bytes."
+)
+
 
 @transaction.atomic
 def record_findings(version: ModelVersion, **found: Any) -> None:
@@ -67,8 +72,8 @@ def record_check(
     if verdict == Verdict.FAILED:
         _reject(version, summary)
     elif needs_review:
-        ask_for_review(version, summary)
-        settle(version, VersionStatus.QUARANTINED, summary)
+        ask_for_review(version, REVIEW_REASON)
+        settle(version, VersionStatus.QUARANTINED, REVIEW_REASON)
     elif not version.checks.filter(verdict=Verdict.PENDING).exists():
         make_ready(version)
     return version

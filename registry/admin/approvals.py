@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from registry.actions import approvals
 from registry.admin.access import principal_of, to_page, told
 from registry.admin.base import GovernedAdmin
-from registry.admin.version_page import decision_context
+from registry.admin.decisions import decision_context
 from registry.models import ApprovalRequest
 from registry.models.approval_request import ApprovalState, ApprovalSubject
 from registry.principals import Principal

@@ -7,22 +7,42 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.template.defaultfilters import filesizeformat
+
 TABLE_ROWS = 100
+# Names beyond these are folded away: an ordinary pipeline has dozens.
+NAMES_SHOWN = 20
 LIST_ITEMS = 60
 TAG_CHARS = 48
 # Shown elsewhere on the page, or repeated in the summary.
 _HIDDEN = frozenset({"error_count"})
-_ACRONYMS = {"sha256": "SHA-256", "onnx": "ONNX", "id": "id"}
+_ACRONYMS = {
+    "sha256": "SHA-256",
+    "onnx": "ONNX",
+    "id": "id",
+    "gate_version": "Gate",
+    "size_bytes": "Size",
+    "stream_bytes": "Unpacked size",
+    "stream_sha256": "SHA-256 unpacked",
+    "array_bytes": "Size of arrays",
+    "offset": "Byte offset",
+    "global": "Refused name",
+    "globals": "Names in the file",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of a list of objects; a cell is text, empty for what a row lacks."""
+    """Rows of a list of objects; a cell is text, empty for what a row lacks.
+
+    ``folded`` rows follow ``rows``, behind a click; ``left_out`` ones are not shown at all.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     left_out: int = 0
+    folded: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +66,13 @@ def readable(evidence: Any) -> Readable:
     if not isinstance(evidence, Mapping):
         return shown
     for key, value in evidence.items():
-        if key not in _HIDDEN and value not in (None, "", [], {}):
+        if key in _HIDDEN or value in (None, "", [], {}):
+            continue
+        if key == "globals" and isinstance(value, Mapping):
+            shown.tables.append(_names(value))
+        elif key.endswith("_bytes") and isinstance(value, int):
+            shown.facts.append((words(key), filesizeformat(value)))
+        else:
             _place(shown, words(key), value)
     return shown
 
@@ -66,6 +92,18 @@ def cell(value: Any) -> str:
     if isinstance(value, str | int | float):
         return str(value)
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _names(counts: Mapping[str, Any]) -> Table:
+    """The names that a file calls for with how often it does; those of numpy come last."""
+    names = sorted(counts, key=lambda name: (str(name).startswith("numpy"), str(name)))
+    rows = tuple((str(name), cell(counts[name])) for name in names)
+    return Table(
+        f"{words('globals')} ({len(rows)})",
+        ("Name", "Times"),
+        rows[:NAMES_SHOWN],
+        folded=rows[NAMES_SHOWN:],
+    )
 
 
 def _place(shown: Readable, label: str, value: Any) -> None:

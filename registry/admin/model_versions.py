@@ -17,7 +17,8 @@ from registry.admin import version_intake
 from registry.admin.access import principal_of, to_page, told
 from registry.admin.base import GovernedAdmin
 from registry.admin.uploads import streamed
-from registry.admin.version_page import QUESTIONS, VersionPage
+from registry.admin.version_page import POLICY_WORDS, QUESTIONS, VersionPage
+from registry.conf import conf
 from registry.errors import DomainError
 from registry.forms.versions import CorrectVersionForm, EditVersionForm, UploadVersionForm
 from registry.models import ModelVersion, RegisteredModel
@@ -124,6 +125,7 @@ class ModelVersionAdmin(GovernedAdmin[ModelVersion]):
             submit_label="Upload",
             cancel_url=self.url_of("changelist"),
             questions=[(name, QUESTIONS[name]) for name in FIRST_CHECKS],
+            policy_words=POLICY_WORDS[conf.model_file_policy],
             command="modelyard push model.skops \\\n  --name churn \\\n  --example rows.csv",
             known_models=_publishable(by)[:MODELS_OFFERED],
             may_create=by.may_everywhere(roles.PUBLISHER),

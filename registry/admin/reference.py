@@ -13,6 +13,7 @@ from django.urls import NoReverseMatch, reverse
 from registry.admin.calling import base_url
 from registry.admin.remedies import CHECK_REASONS, REMEDIES
 from registry.errors import ROW_CODES, DomainError
+from registry.scan.finding import REASONS as GATE_REASONS
 from registry.tabular.errors import REASONS as TABLE_REASONS
 
 
@@ -45,12 +46,12 @@ def error_codes(request: HttpRequest) -> HttpResponse:
 
 
 def check_reasons() -> dict[str, str]:
-    """Every reason of a check, and of a refused table, with what to do."""
-    tables = {
+    """Every reason of the gate, of a check, and of a refused table, with what to do."""
+    plain = {
         code: f"{meaning[:1].upper()}{meaning[1:]}: {remedy}."
-        for code, (meaning, remedy) in TABLE_REASONS.items()
+        for code, (meaning, remedy) in {**TABLE_REASONS, **GATE_REASONS}.items()
     }
-    return {**tables, **CHECK_REASONS}
+    return {**plain, **CHECK_REASONS}
 
 
 def error_entries() -> list[ErrorEntry]:

@@ -48,23 +48,18 @@ REMEDIES: dict[str, str] = {
     "internal": "It is a fault of this server. Its log has the request id of the answer.",
 }
 
-# Reason codes in the evidence of checks. Those of tables stand in registry.tabular.errors.
+# Reason codes in the evidence of checks. Those of tables stand in registry.tabular.errors, those
+# of the gate in registry.scan.finding.
 CHECK_REASONS: dict[str, str] = {
     "answer-too-wide": "The answer has more columns than are made dense (4,096). Reduce them.",
     "artifact-changed": "The bytes are not the ones that were registered. Upload them again.",
     "bytes-damaged": "The stored bytes have changed on the disk. Upload the file again.",
     "bytes-missing": "The stored bytes are gone. Upload the file again.",
     "column-name-refused": "A column's name holds a quote, a backslash or a control character.",
-    "container-bomb": "The file grows too much when it is decompressed.",
-    "container-damaged": "The compressed file is damaged or cut short.",
-    "container-nested": "A compressed file inside of a compressed file is not opened.",
-    "container-not-supported": "An archive under the name of a joblib or pickle file.",
-    "container-trailing-bytes": "There are bytes after the end of the model.",
     "differs-from-trainer": (
         "The model answers the example differently here than where it was trained, mostly because "
         "of another library version. Train with the versions of this server."
     ),
-    "empty-file": "The file holds nothing.",
     "example-does-not-fit": "Some example rows do not fit the signature.",
     "example-is-empty": "The example has a header, but no rows.",
     "example-needed": "The types of the columns cannot be told without example rows: send some.",
@@ -72,7 +67,6 @@ CHECK_REASONS: dict[str, str] = {
     "expected-has-other-rows": "“expected” has more or fewer answers than the example has rows.",
     "expected-unreadable": "“expected” is not the answer of /predict as JSON.",
     "fixed-batch": "The graph takes a fixed number of rows. Export it with a free first dimension.",
-    "format-not-supported-yet": "Files of this format are known, but nothing here runs them yet.",
     "host-not-confined": (
         "This machine cannot confine the process in which such a file would be opened. The log of "
         "the model host says what is missing; skops and ONNX files are taken without it."
@@ -83,43 +77,17 @@ CHECK_REASONS: dict[str, str] = {
     "mixed-labels": "The classes are of several types. Train with labels of one type.",
     "model-failed": "The model raised on the example rows.",
     "no-scoring-method": "The object has neither predict nor transform.",
-    "onnx-domain": "The graph uses operators beyond the standard ones.",
-    "onnx-external-data": "Weights outside of the file are not loaded. Export them inside.",
-    "onnx-local-functions": "Local functions are not taken. Inline them.",
-    "onnx-malformed": "The file is no well-formed ONNX model.",
-    "onnx-not-supported": "The graph uses something that is not run here.",
-    "onnx-subgraph": "Loop, Scan and If are not taken.",
-    "onnx-tensor-size": "A tensor has other sizes than it declares.",
-    "onnx-too-many-parts": "The graph has more parts than are looked at.",
-    "pickle-protocol": "Pickle protocols below 2 are not taken. Save the model again.",
     "pickle-untrusted-global": "The file names an object that is not on this server's list.",
     "refused-by-policy": (
         "This server takes no formats that execute code (MODEL_FILE_POLICY=refuse). Save with "
         "skops, or export to ONNX."
     ),
     "signature-does-not-fit": "The declared signature does not fit the model.",
-    "skops-array-malformed": "An array in the file is not well-formed.",
-    "skops-no-schema": "The zip has no schema.json: it was not written by skops.",
-    "skops-protocol": "The file was written by a skops that is too new or too old.",
-    "skops-schema-malformed": "The schema in the file is not well-formed.",
-    "skops-untrusted-type": "The file names a type that is not on this server's list.",
-    "too-large": "The file, or a part of it, is over the cap.",
     "trained-with-other-version": (
         "The model was saved by another minor version of scikit-learn, and there are no answers of "
         "the trainer to hold it against. Install that version on the server, fit the model again "
         "with the server's, export it to ONNX, or send example rows with “expected”."
     ),
-    "truncated": "The file ends too early: upload it again, whole.",
     "type-not-supported": "A column has a type that no signature has.",
     "untrusted-types": "The file names types that are not on this server's list.",
-    "zip-bomb": "The zip grows too much when it is unpacked.",
-    "zip-compression": "The zip is packed in a way that is not opened here.",
-    "zip-damaged": "The zip is damaged or cut short.",
-    "zip-duplicate-member": "The zip has two members of one name.",
-    "zip-encrypted": "The zip is encrypted.",
-    "zip-headers-differ": "The zip says one thing of a member in two ways.",
-    "zip-not-a-file": "The zip holds something other than plain files.",
-    "zip-too-many-members": "The zip has too many members.",
-    "zip-unexpected-member": "The zip has a member that skops does not write.",
-    "zip-unsafe-name": "A member's name leads out of the zip.",
 }

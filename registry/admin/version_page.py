@@ -9,9 +9,10 @@ from django.http import HttpRequest
 
 from registry import roles
 from registry.admin.calling import base_url, examples_for
+from registry.admin.decisions import decision_context
 from registry.models import ApprovalRequest, Check, ModelVersion
 from registry.models.approval_request import ApprovalSubject
-from registry.models.check import CheckName
+from registry.models.check import CheckName, Verdict
 from registry.models.model_version import VersionStatus
 from registry.panels import contents_of
 from registry.principals import Principal
@@ -30,15 +31,36 @@ QUESTIONS: dict[str, str] = {
 NEXT_STEPS: dict[str, str] = {
     VersionStatus.PENDING: "It waits for a worker. This page follows along by itself.",
     VersionStatus.CHECKING: "The checks are running. This page follows along by itself.",
-    VersionStatus.QUARANTINED: (
-        "Loading this format executes code from the file, so somebody other than the uploader has "
-        "to look at it first. Until then nothing of it is opened."
-    ),
     VersionStatus.REJECTED: (
         "It cannot be called. The check that failed says why and what to do; then upload it again "
         "as the next version. The bytes are kept for 7 days, the evidence stays."
     ),
     VersionStatus.ARCHIVED: "It is out of use and cannot be called any more.",
+}
+
+
+# A quarantined version waits for a person or for the gate.
+WAITS_FOR_REVIEW = (
+    "Its checks have passed. Loading this format executes code from the file, so somebody other "
+    "than the uploader has to approve these bytes before it can be called."
+)
+WAITS_FOR_GATE = (
+    "It cannot be called: the gate, which knows more than when it passed the file, refuses it now. "
+    "The scan says why. It comes back by itself when a later gate passes it."
+)
+
+
+# What the upload page says of files that execute code, by the policy of this server.
+POLICY_WORDS: dict[str, str] = {
+    "gate": (
+        "joblib and pickle files can carry any code: they go on when every name in them is on this "
+        "server's list, and are only ever opened in a confined process."
+    ),
+    "approve": (
+        "joblib and pickle files can carry any code: after their checks they wait until somebody "
+        "other than you approves them. skops and ONNX files do not."
+    ),
+    "refuse": "This server takes no joblib and pickle files: save with skops, or export to ONNX.",
 }
 
 
@@ -68,12 +90,12 @@ class VersionPage:
             "may_archive": may_publish
             and version.status in (VersionStatus.READY, VersionStatus.REJECTED),
             "may_correct": may_publish and bool(version.signature or version.declared_signature),
-            "next_step": NEXT_STEPS.get(version.status, ""),
+            "next_step": self._next_step(),
             "approval": self._approval(),
             "signature": version.signature or version.declared_signature,
             "is_declared_only": version.signature is None,
             "artifact_url": f"{self._address}/artifact",
-            "libraries": (version.facts or {}).get("libraries", {}),
+            "libraries": libraries_of(version),
             "call": self._call(),
             "panels": contents_of("version", self.request, version),
         }
@@ -94,6 +116,13 @@ class VersionPage:
         path = f"models/{self.version.model.name}/versions/{self.version.number}"
         return f"{base_url(self.request)}/api/v1/{path}"
 
+    def _next_step(self) -> str:
+        if self.version.status != VersionStatus.QUARANTINED:
+            return NEXT_STEPS.get(self.version.status, "")
+        scan = next((check for check, _ in self.checks if check.name == CheckName.SCAN), None)
+        is_refused = scan is not None and scan.verdict == Verdict.FAILED
+        return WAITS_FOR_GATE if is_refused else WAITS_FOR_REVIEW
+
     def _call(self) -> dict[str, str] | None:
         if self.version.status != VersionStatus.READY:
             return None
@@ -109,12 +138,9 @@ class VersionPage:
         return decision_context(self.by, request) if request else None
 
 
-def decision_context(by: Principal, request: ApprovalRequest) -> dict[str, Any]:
-    """An approval request, and what this person may do about it: a word where it is nothing."""
-    refusal = ""
-    if by.user.pk in (request.requested_by_id, request.version.created_by_id):
-        refusal = "You asked for this, or uploaded the version: somebody else has to decide."
-    elif not by.may(roles.APPROVER, request.model):
-        refusal = f"Deciding needs the role approver on {request.model.name}."
-    is_pending = request.state == "pending"
-    return {"request": request, "may_decide": is_pending and not refusal, "refusal": refusal}
+def libraries_of(version: ModelVersion) -> list[tuple[str, str]]:
+    """Library and version, as this server has them; who saved the model where that differs."""
+    libraries: dict[str, str] = dict((version.facts or {}).get("libraries", {}))
+    saved_by = libraries.pop("trained-with", None)
+    shown = list(libraries.items())
+    return shown if saved_by is None else [("saved by", f"scikit-learn {saved_by}"), *shown]

@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from registry.actions.models import update_model
+from registry.actions.second_looks import record_second_look
 from registry.models import Alias, ApprovalRequest, AuditEvent, ModelVersion, RegisteredModel
 from registry.principals import Principal
 from tests.browser.world import World
@@ -191,6 +192,67 @@ def test_the_uploader_cannot_decide_and_is_told_so(owner: Client, world: World) 
     answer = owner.post(decision(world), {"decision": "approve", "reason": "mine"}, follow=True)
     assert ApprovalRequest.objects.get(pk=world.approval.pk).state == "pending"
     assert answer.status_code == 200
+
+
+def test_a_reviewer_sees_what_every_check_has_seen(world: World, signed_in: SignIn) -> None:
+    mate = signed_in(world.mate)
+    url = reverse("admin:registry_approvalrequest_change", args=[world.approval.pk])
+    page = mate.get(url).content.decode()
+    for part in ("sklearn.pipeline.Pipeline", "scikit-learn 1.9.1", world.approval.gate_version):
+        assert part in page
+    assert "Names in the file (27)" in page
+    assert "<summary>7 more</summary>" in page
+    assert page.count('class="step-head"') == 4
+    assert 'value="approve"' in page
+
+
+def test_nobody_is_offered_to_approve_what_another_gate_has_seen(
+    world: World, signed_in: SignIn
+) -> None:
+    ApprovalRequest.objects.update(gate_version="1-000000000000")
+    url = reverse("admin:registry_approvalrequest_change", args=[world.approval.pk])
+    page = signed_in(world.mate).get(url).content.decode()
+    assert "manage.py regate" in page
+    assert 'value="approve"' not in page
+    assert 'value="reject"' in page
+
+
+def test_a_version_that_a_newer_gate_refuses_says_so(owner: Client, world: World) -> None:
+    record_second_look(
+        world.ready,
+        verdict="failed",
+        summary="The file names builtins.exec.",
+        evidence={"reason": "pickle-untrusted-global", "global": "builtins.exec", "offset": 1377},
+    )
+    url = reverse("admin:registry_modelversion_change", args=[world.ready.pk])
+    page = owner.get(url).content.decode()
+    assert "refuses it now" in page
+    assert f'href="{reverse("docs-errors")}#reason-pickle-untrusted-global"' in page
+    assert "<dt>Refused name</dt><dd>builtins.exec</dd>" in page
+
+
+def test_the_version_of_the_trainer_stands_beside_those_of_this_server(
+    owner: Client, world: World
+) -> None:
+    libraries = {"scikit-learn": "1.9.1", "trained-with": "1.7.2"}
+    ModelVersion.objects.filter(pk=world.ready.pk).update(
+        facts={**(world.ready.facts or {}), "libraries": libraries}
+    )
+    url = reverse("admin:registry_modelversion_change", args=[world.ready.pk])
+    page = owner.get(url).content.decode()
+    assert "<dt>saved by</dt><dd>scikit-learn 1.7.2</dd>" in page
+    assert "<dt>scikit-learn</dt><dd>1.9.1</dd>" in page
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [("gate", "confined process"), ("approve", "other than you"), ("refuse", "takes no joblib")],
+)
+def test_the_upload_page_says_what_the_policy_makes_of_a_file(
+    owner: Client, settings: Any, policy: str, words: str
+) -> None:
+    settings.MODELYARD = {**settings.MODELYARD, "MODEL_FILE_POLICY": policy}
+    assert words in owner.get(reverse("admin:registry_modelversion_add")).content.decode()
 
 
 @pytest.mark.parametrize(

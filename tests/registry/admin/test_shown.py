@@ -74,6 +74,25 @@ def test_long_evidence_says_how_much_is_left_out() -> None:
     assert shown.lists[0][1][-1] == "… and 40 more"
 
 
+def test_names_of_a_pickle_are_counted_and_folded_those_of_numpy_last() -> None:
+    names = {f"sklearn.part{n:02}": n for n in range(25)} | {"numpy.ndarray": 3}
+    [table] = readable({"globals": names}).tables
+    assert (table.title, table.columns) == ("Names in the file (26)", ("Name", "Times"))
+    assert table.rows[0] == ("sklearn.part00", "0")
+    assert (len(table.rows), len(table.folded)) == (20, 6)
+    assert table.folded[-1] == ("numpy.ndarray", "3")
+
+
+def test_figures_of_a_scan_are_told_in_words() -> None:
+    shown = readable({"size_bytes": 2048, "gate_version": "2-ab", "offset": 17, "global": "a.b"})
+    assert shown.facts == [
+        ("Size", "2.0\xa0KB"),
+        ("Gate", "2-ab"),
+        ("Byte offset", "17"),
+        ("Refused name", "a.b"),
+    ]
+
+
 def test_a_profile_becomes_bars_figures_and_top_values() -> None:
     age, city, *_ = column_profiles(DatasetVersion(columns=COLUMNS, profile=PROFILE))
     assert len(age.bars) == 20

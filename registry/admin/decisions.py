@@ -1,0 +1,72 @@
+"""What somebody is shown who is to decide an approval request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from registry import roles
+from registry.actions.releases import require_releasable
+from registry.admin.evidence import cell
+from registry.errors import StateConflict
+from registry.models import ApprovalRequest
+from registry.models.check import CheckName
+from registry.principals import Principal
+
+
+def decision_context(by: Principal, request: ApprovalRequest) -> dict[str, Any]:
+    """An approval request, and what this person may do about it: a word where it is nothing."""
+    refusal = ""
+    if by.user.pk in (request.requested_by_id, request.version.created_by_id):
+        refusal = "You asked for this, or uploaded the version: somebody else has to decide."
+    elif not by.may(roles.APPROVER, request.model):
+        refusal = f"Deciding needs the role approver on {request.model.name}."
+    is_pending = request.state == "pending"
+    return {
+        "request": request,
+        "may_decide": is_pending and not refusal,
+        "refusal": refusal,
+        "approval_hindered": _hindrance(request) if is_pending else "",
+        "known": digest_of(request.evidence),
+        "sections": sections_of(request.evidence),
+    }
+
+
+def _hindrance(request: ApprovalRequest) -> str:
+    """Why nobody can approve this now, though it can be rejected; empty where they can."""
+    try:
+        require_releasable(request)
+    except StateConflict as conflict:
+        return conflict.detail
+    return ""
+
+
+def digest_of(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a reviewer looks at first: what the file is, who saved it, and how it answered."""
+    parts = {name: part for name, part in evidence.items() if isinstance(part, Mapping)}
+    scan, load = parts.get(CheckName.SCAN, {}), parts.get(CheckName.LOAD, {})
+    golden = parts.get(CheckName.GOLDEN, {})
+    trained = scan.get("trained_with")
+    known = [
+        ("Estimator", load.get("estimator") or scan.get("estimator")),
+        ("Names in it", len(scan["globals"]) if scan.get("globals") else None),
+        ("Saved by", ", ".join(f"{k} {v}" for k, v in trained.items()) if trained else None),
+        ("Signature", parts.get(CheckName.SIGNATURE, {}).get("summary")),
+        ("Example rows", golden.get("summary")),
+    ]
+    return [(label, cell(value)) for label, value in known if value]
+
+
+def sections_of(evidence: Mapping[str, Any]) -> list[tuple[str, str, str, dict[str, Any]]]:
+    """Label, verdict, summary and evidence of each check that a request has evidence of."""
+    labels = dict(CheckName.choices)
+    return [
+        (
+            labels[name],
+            part.get("verdict", ""),
+            part.get("summary", ""),
+            {key: value for key, value in part.items() if key not in ("verdict", "summary")},
+        )
+        for name, part in evidence.items()
+        if name in labels and isinstance(part, Mapping)
+    ]
