@@ -25,6 +25,7 @@ from serving.runtimes.isolation.nursery import (
 from serving.runtimes.isolation.offspring import log
 from serving.runtimes.isolation.trial import find_confinement
 from serving.runtimes.isolation.warm import prepare_for_any, warm
+from serving.runtimes.isolation.watch import default_budget_bytes
 
 
 def main(argv: list[str]) -> int:
@@ -62,6 +63,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--socket", type=Path, required=True)
     parser.add_argument("--memory-bytes", type=int, required=True)
     parser.add_argument("--max-children", type=int, default=MAX_CHILDREN)
+    parser.add_argument("--budget-bytes", type=int, default=None)
     parser.add_argument("--max-inspections", type=int, default=MAX_INSPECTIONS)
     parser.add_argument("--load-timeout-s", type=float, default=LOAD_TIMEOUT_S)
     parser.add_argument("--runtime", action="append", default=[], metavar="KEY=MODULE")
@@ -82,6 +84,7 @@ def settings_of(found: argparse.Namespace) -> HostSettings:
         socket_path=found.socket,
         memory_bytes=found.memory_bytes,
         max_children=found.max_children,
+        budget_bytes=found.budget_bytes or default_budget_bytes(),
         max_inspections=found.max_inspections,
         load_timeout_s=found.load_timeout_s,
         runtimes=dict(pair.split("=", 1) for pair in found.runtime),

@@ -12,7 +12,8 @@ import struct
 import time
 
 # Stage, connection being served, monotonic ns of the last change, served, must end by (ns or 0).
-_LAYOUT = struct.Struct("=QQQQQ")
+# Native, so that each number is written at once and never read half.
+_LAYOUT = struct.Struct("@QQQQQ")
 LOADING, READY = 0, 1
 
 

@@ -170,7 +170,7 @@ def scan(given: Assignment) -> dict[str, Any]:
         "verdict": finding.verdict,
         "reason": finding.reason,
         "summary": finding.summary,
-        "evidence": finding.evidence,
+        "evidence": protocol.storable(finding.evidence),
     }
 
 

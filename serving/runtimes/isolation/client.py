@@ -6,11 +6,10 @@ or was evicted, is sent again; the process that ended while it worked on this on
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 
 import pyarrow as pa
 
@@ -35,7 +34,13 @@ from serving.runtimes.isolation.errors import (
     ModelRaised,
     from_wire,
 )
-from serving.runtimes.isolation.protocol import Frame, ModelSpec, ProtocolError
+from serving.runtimes.isolation.protocol import (
+    MAX_BODY_BYTES,
+    Frame,
+    ModelSpec,
+    ProtocolError,
+    strict_object,
+)
 
 if TYPE_CHECKING:
     from registry.scan import Finding
@@ -43,12 +48,16 @@ if TYPE_CHECKING:
 __all__ = ["HostClient", "Inspection", "ModelSpec"]
 
 OpenArtifact = Callable[[], BinaryIO]
+Made = TypeVar("Made")
 
 MAX_KEPT = 64
 ATTEMPTS = 3
 # How long after the deadline the end of the child is waited for: it dies by the same clock.
 GRACE_S = 1.5
 FATE_WAIT_S = 3.0
+# The most that an answer may have: thousands of wide columns, or long texts, for each row.
+BODY_BASE_BYTES = 64 * 1024**2
+BODY_BYTES_PER_ROW = 256 * 1024
 
 
 class _Again(Exception):
@@ -88,13 +97,17 @@ class HostClient:
         for _ in range(ATTEMPTS):
             try:
                 connection = self._kept.take(name) or self._join(spec, open_artifact, golden, clock)
-                frame = self._converse(connection, clock, request, body)
+                frame = self._converse(connection, clock, request, body, batch.num_rows)
             except _Again:
                 if clock.is_over:
                     break
                 continue
+            if "error" in frame.header:
+                self._kept.put(name, connection)
+                raise _error_of(frame.header)
+            answer = self._checked(connection, frame, batch)
             self._kept.put(name, connection)
-            return _answer_of(frame, batch)
+            return answer
         raise HostBusy("The model's process was replaced again and again.", retry_after_s=1)
 
     @contextmanager
@@ -204,7 +217,12 @@ class HostClient:
             raise _error_of(told)
 
     def _converse(
-        self, connection: Connection, clock: Clock, request: dict[str, Any], body: Any = b""
+        self,
+        connection: Connection,
+        clock: Clock,
+        request: dict[str, Any],
+        body: Any = b"",
+        n_rows: int = 0,
     ) -> Frame:
         """One request to a child; its answer may be an error that it tells of.
 
@@ -213,31 +231,68 @@ class HostClient:
         """
         try:
             header = request | {"until": clock.until}
-            return connection.exchange(clock, header, body, grace_s=GRACE_S)
+            most = min(BODY_BASE_BYTES + n_rows * BODY_BYTES_PER_ROW, MAX_BODY_BYTES)
+            frame = connection.exchange(clock, header, body, grace_s=GRACE_S, max_body_bytes=most)
+            if "error" not in frame.header and "ok" not in frame.header:
+                raise ProtocolError("an answer is an error or is not one")
+            return frame
         except BaseException as error:
             connection.close()
             if isinstance(error, TimeoutError):
+                self._blame(connection, "silence")
                 raise _busy() from error
             if isinstance(error, ProtocolError):
+                self._blame(connection, "garbage")
                 raise _unreadable() from error
             if isinstance(error, EOFError | OSError):
                 self._explain(connection)
             raise
 
-    def _explain(self, connection: Connection) -> NoReturn:
-        """Ask the parent how the child ended, and raise accordingly."""
+    def _checked(self, connection: Connection, frame: Frame, batch: pa.RecordBatch) -> Answer:
+        """The answer in a frame; one that is none ends the process. Raises HostError."""
+        try:
+            answer = answer_from_ipc(frame.body)
+            if answer.n_rows == batch.num_rows:
+                return answer
+        except ValueError as error:
+            connection.close()
+            self._blame(connection, "garbage")
+            raise _unreadable() from error
+        connection.close()
+        self._blame(connection, "garbage")
+        raise HostError("The model gave another number of answers than it was given rows.")
+
+    def _blame(self, connection: Connection, why: str) -> None:
+        """Have the parent look at the process. Raises ModelDied when it was ended for silence."""
         clock = Clock(FATE_WAIT_S)
+        about = {"op": "blame", "child": connection.child, "conn": connection.number, "why": why}
+        try:
+            told = self._asked(clock, about)
+        except (HostUnavailable, TimeoutError):
+            return
+        if why == "silence" and told.get("serving") == connection.number:
+            raise _error_of(told)
+
+    def _asked(self, clock: Clock, question: dict[str, Any]) -> dict[str, Any]:
+        """The parent's answer. Raises TimeoutError and HostUnavailable."""
         asking = connect(self._path, clock)
         try:
-            question = {"op": "fate", "child": connection.child, "conn": connection.number}
-            told = asking.exchange(clock, question).header
-        except TimeoutError as error:
-            # The process lives: it has closed this connection, to a caller that stalled.
-            raise HostBusy("The model's process closed the connection.", retry_after_s=1) from error
+            return asking.exchange(clock, question).header
+        except TimeoutError:
+            raise
         except (EOFError, OSError, ProtocolError) as error:
             raise unavailable() from error
         finally:
             asking.close()
+
+    def _explain(self, connection: Connection) -> NoReturn:
+        """Ask the parent how the child ended, and raise accordingly."""
+        question = {"op": "fate", "child": connection.child, "conn": connection.number}
+        try:
+            told = self._asked(Clock(FATE_WAIT_S), question)
+        except TimeoutError as error:
+            # The process lives: it has closed this connection, to a caller that stalled.
+            raise HostBusy("The model's process closed the connection.", retry_after_s=1) from error
         if told.get("fate") in ("evicted", "unknown"):
             raise _Again
         mine = told.get("loading") or told.get("serving") == connection.number
@@ -256,40 +311,37 @@ class Inspection:
         """Look inside without constructing anything."""
         from registry.scan import Finding
 
-        return Finding(**json.loads(bytes(self._request({"op": "scan"}).body)))
+        return self._read({"op": "scan"}, lambda told: Finding(**told))
 
     def load(self) -> ModelFacts:
         """Load the artifact and tell what it is. Raises CheckRefused with reason and remedy."""
-        return ModelFacts.from_json(json.loads(bytes(self._request({"op": "load"}).body)))
+        return self._read({"op": "load"}, ModelFacts.from_json)
 
     def score(
         self, batch: pa.RecordBatch, outputs: tuple[str, ...], params: Mapping[str, Any]
     ) -> Answer:
         """Answer with the loaded model; ``load`` comes first."""
         request = {"op": "score", "outputs": list(outputs), "params": dict(params)}
-        return _answer_of(self._request(request, batch_to_ipc(batch)), batch)
+        frame = self._request(request, batch_to_ipc(batch), batch.num_rows)
+        return self._client._checked(self._connection, frame, batch)
 
-    def _request(self, request: dict[str, Any], body: Any = b"") -> Frame:
+    def _read(self, request: dict[str, Any], make: Callable[[dict[str, Any]], Made]) -> Made:
+        """What a JSON body tells; a body that tells nothing ends the process."""
+        frame = self._request(request)
         try:
-            frame = self._client._converse(self._connection, self._clock, request, body)
+            return make(strict_object(frame.body))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            self._client._blame(self._connection, "garbage")
+            raise _unreadable() from error
+
+    def _request(self, request: dict[str, Any], body: Any = b"", n_rows: int = 0) -> Frame:
+        try:
+            frame = self._client._converse(self._connection, self._clock, request, body, n_rows)
         except _Again as reason:
             raise _replaced() from reason
         if "error" in frame.header:
             raise _error_of(frame.header)
         return frame
-
-
-def _answer_of(frame: Frame, batch: pa.RecordBatch) -> Answer:
-    """The checked answer in a frame. Raises what the child tells of instead."""
-    if "error" in frame.header:
-        raise _error_of(frame.header)
-    try:
-        answer = answer_from_ipc(frame.body)
-    except ValueError as error:
-        raise _unreadable() from error
-    if answer.n_rows != batch.num_rows:
-        raise HostError("The model gave another number of answers than it was given rows.")
-    return answer
 
 
 def _busy() -> HostBusy:

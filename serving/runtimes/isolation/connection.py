@@ -57,6 +57,7 @@ class Connection:
         body: protocol.Body = b"",
         fds: tuple[int, ...] = (),
         grace_s: float = 0.0,
+        max_body_bytes: int = protocol.MAX_BODY_BYTES,
     ) -> Frame:
         """Send one frame and wait for its answer.
 
@@ -65,12 +66,14 @@ class Connection:
         """
         self.sock.settimeout(clock.left_s(grace_s))
         protocol.send(self.sock, header, body, fds)
-        return self.receive(clock, grace_s)
+        return self.receive(clock, grace_s, max_body_bytes)
 
-    def receive(self, clock: Clock, grace_s: float = 0.0) -> Frame:
+    def receive(
+        self, clock: Clock, grace_s: float = 0.0, max_body_bytes: int = protocol.MAX_BODY_BYTES
+    ) -> Frame:
         """Wait for a frame; raises as ``exchange`` does."""
         self.sock.settimeout(clock.left_s(grace_s))
-        return protocol.receive(self.sock)
+        return protocol.receive(self.sock, max_body_bytes, until=clock.until + grace_s)
 
     @property
     def is_stale(self) -> bool:

@@ -16,12 +16,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from registry.errors import CheckRefused, InvalidField, ModelFailed, Overloaded
+from serving.runtimes.isolation.protocol import storable
 
 MESSAGE_MAX_CHARS = 500
+EVIDENCE_MAX_BYTES = 64 * 1024
+MAX_WAIT_S = 120
+_REASON = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 class HostError(ModelFailed):
@@ -76,19 +82,28 @@ class RequestExpired(Exception):
 
 def to_wire(error: BaseException) -> dict[str, Any]:
     """An error as JSON; ``from_wire`` makes the same error of it in the client."""
+    told: dict[str, Any] = storable(_told(error))
+    if len(json.dumps(told)) > EVIDENCE_MAX_BYTES:
+        told["evidence"] = {"evidence": "too long to be shown"}
+    return told
+
+
+def _told(error: BaseException) -> dict[str, Any]:
     if isinstance(error, CheckRefused):
+        message = str(error)[:MESSAGE_MAX_CHARS]
+        evidence = dict(error.evidence)
         return {
             "kind": "refused",
             "reason": error.reason,
-            "message": str(error)[:MESSAGE_MAX_CHARS],
-            "evidence": _small(error.evidence),
+            "message": message,
+            "evidence": evidence,
         }
     if isinstance(error, InvalidField):
         return {"kind": "invalid", "message": error.detail, "pointer": error.pointer}
     if isinstance(error, GoldenDiffers):
         return {"kind": "golden", "message": error.detail, "evidence": error.evidence}
     if isinstance(error, MemoryError):
-        return {"kind": "memory", "message": str(error)[:MESSAGE_MAX_CHARS]}
+        return {"kind": "memory", "message": _text(error)[:MESSAGE_MAX_CHARS]}
     if isinstance(error, RequestExpired):
         return {"kind": "expired"}
     evidence = {
@@ -105,12 +120,6 @@ def _text(error: BaseException) -> str:
         return ""
 
 
-def _small(evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """Evidence in plain JSON types; what is something else becomes its text."""
-    plain = (str, int, float, bool, list, dict, type(None))
-    return {k: v if isinstance(v, plain) else str(v)[:200] for k, v in evidence.items()}
-
-
 def from_wire(wire: Mapping[str, Any]) -> Exception:
     """The error that the host or a child told of."""
     make = _MAKERS.get(str(wire.get("kind")), _raised)
@@ -120,6 +129,19 @@ def from_wire(wire: Mapping[str, Any]) -> Exception:
 def _evidence(wire: Mapping[str, Any]) -> dict[str, Any]:
     found = wire.get("evidence")
     return dict(found) if isinstance(found, Mapping) else {}
+
+
+def _said(wire: Mapping[str, Any], member: str) -> str:
+    return str(wire.get(member, ""))[:MESSAGE_MAX_CHARS]
+
+
+def _refused(wire: Mapping[str, Any]) -> Exception:
+    """The reason is the name of a check's outcome: anything else is not from our code."""
+    reason = _said(wire, "reason")
+    evidence = {str(k): v for k, v in _evidence(wire).items() if k != "problems"}
+    if not _REASON.fullmatch(reason):
+        reason = "load-failed"
+    return CheckRefused(reason, _said(wire, "message"), **evidence)
 
 
 def _raised(wire: Mapping[str, Any]) -> Exception:
@@ -135,10 +157,11 @@ def _died(wire: Mapping[str, Any]) -> Exception:
 
 def _suspended(wire: Mapping[str, Any]) -> Exception:
     wait = wire.get("retry_after_s")
+    seconds = min(max(int(wait), 1), MAX_WAIT_S) if isinstance(wait, int | float) else MAX_WAIT_S
     return ModelSuspended(
         "The model has failed too often in the last minute and is suspended for a while.",
         _evidence(wire),
-        retry_after_s=int(wait) if isinstance(wait, int | float) else 60,
+        retry_after_s=seconds,
     )
 
 
@@ -146,16 +169,12 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any]], Exception]] = {
     "raised": _raised,
     "died": _died,
     "suspended": _suspended,
-    "refused": lambda wire: CheckRefused(
-        str(wire.get("reason")), str(wire.get("message")), **_evidence(wire)
-    ),
-    "invalid": lambda wire: InvalidField(
-        str(wire.get("message")), pointer=str(wire.get("pointer", ""))
-    ),
-    "golden": lambda wire: GoldenDiffers(str(wire.get("message")), _evidence(wire)),
+    "refused": lambda wire: _refused(wire),
+    "invalid": lambda wire: InvalidField(_said(wire, "message"), pointer=_said(wire, "pointer")),
+    "golden": lambda wire: GoldenDiffers(_said(wire, "message"), _evidence(wire)),
     "memory": lambda wire: ModelOutOfMemory(
-        "The model needed more memory than it may have.", {"message": wire.get("message")}
+        "The model needed more memory than it may have.", {"message": _said(wire, "message")}
     ),
     "expired": lambda _: HostBusy("The model was busy until the deadline.", retry_after_s=1),
-    "busy": lambda wire: HostBusy(str(wire.get("message")), retry_after_s=1),
+    "busy": lambda wire: HostBusy(_said(wire, "message"), retry_after_s=1),
 }

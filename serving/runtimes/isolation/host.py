@@ -9,6 +9,8 @@ On its socket it takes these frames (``op``):
   descriptors (artifact, golden rows), the answer is ``need``; with them a child is made.
 - ``inspect`` {spec} with the artifact's descriptor: a child of the caller's own.
 - ``fate`` {child}: how that child ended; answered when it has.
+- ``blame`` {child, conn, why}: a caller got ``garbage``, or ``silence`` past its deadline. Answered
+  with the fate of the child when it is ended for that, with ``living`` when it is not.
 - ``status``: what runs.
 """
 
@@ -22,6 +24,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from serving.runtimes.isolation.nursery import HostSettings, Nursery
@@ -31,6 +34,24 @@ from serving.runtimes.isolation.reception import Guest, Reception
 
 # How often the parent looks round; at least that often, since every event counts too.
 ROUND_S = 0.5
+SUSPICION_S = 0.4
+
+
+@dataclass(slots=True)
+class Suspect:
+    """A child that says that it is idle, of which a caller says that its request is not answered.
+
+    It may have been between two requests just then, so it is looked at twice.
+    """
+
+    guest: Guest
+    child: Child
+    connection: int
+    since: float = field(default_factory=time.monotonic)
+    last_used_ns: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.last_used_ns = self.child.board.last_used_ns
 
 
 class Host:
@@ -43,6 +64,7 @@ class Host:
         self._nursery = Nursery(settings, self._selector)
         self._waiting: deque[tuple[Guest, ModelSpec]] = deque()
         self._lost: deque[int] = deque(maxlen=1000)
+        self._suspects: list[Suspect] = []
         self._stopping = False
         self._started = time.monotonic()
 
@@ -82,10 +104,25 @@ class Host:
         self._start_inspections()
 
     def _look_round(self) -> None:
-        self._nursery.end_overdue()
+        self._nursery.look_round(time.monotonic())
         self._reception.send_away_the_silent()
+        self._look_at_suspects()
         while self._waiting and self._waiting[0][0].is_gone:
             self._waiting.popleft()
+
+    def _look_at_suspects(self) -> None:
+        """End those that have done nothing since: a request waits for them and they know it."""
+        now = time.monotonic()
+        due = [one for one in self._suspects if now - one.since >= SUSPICION_S]
+        self._suspects = [one for one in self._suspects if now - one.since < SUSPICION_S]
+        for one in due:
+            if one.guest.is_gone or one.guest.fate_of is None:
+                continue  # told in the meantime
+            if one.child.is_idle and one.child.board.last_used_ns == one.last_used_ns:
+                one.child.end("deadline", one.connection)
+            else:
+                one.guest.fate_of = None
+                self._reception.reply(one.guest, {"fate": "living"})
 
     # --- operations -------------------------------------------------------------------------
 
@@ -95,6 +132,7 @@ class Host:
             "open": self._open,
             "inspect": self._inspect,
             "fate": self._tell_fate,
+            "blame": self._blame,
             "status": self._tell_status,
         }
         op = header.get("op")
@@ -154,6 +192,7 @@ class Host:
 
     def _start_inspections(self) -> None:
         """Begin the inspections that wait, in order, while there are places."""
+        self._look_at_suspects()
         while self._waiting and self._nursery.inspections < self._settings.max_inspections:
             guest, spec = self._waiting.popleft()
             if not guest.is_gone:
@@ -163,7 +202,7 @@ class Host:
         number = header.get("child")
         if not isinstance(number, int):
             raise ProtocolError("fate is asked of a child")
-        if not self._nursery.is_living(number):
+        if self._nursery.living(number) is None:
             fate = self._nursery.graves.fates.get(number, {"fate": "unknown"})
             self._reception.reply(guest, fate)
         elif header.get("conn") in self._lost:
@@ -171,12 +210,29 @@ class Host:
         else:
             guest.fate_of = number
 
+    def _blame(self, guest: Guest, header: dict[str, Any]) -> None:
+        number, connection, why = (header.get(name) for name in ("child", "conn", "why"))
+        if not (isinstance(number, int) and isinstance(connection, int) and isinstance(why, str)):
+            raise ProtocolError("blame names a child, a connection and why")
+        child = self._nursery.living(number)
+        if child is None:
+            self._tell_fate(guest, header)
+        elif why == "garbage" or child.board.serving == connection:
+            child.end("garbage" if why == "garbage" else "deadline", connection)
+            guest.fate_of = number
+        elif child.is_idle:
+            guest.fate_of = number
+            self._suspects.append(Suspect(guest, child, connection))
+        else:
+            self._reception.reply(guest, {"fate": "living"})
+
     def _tell_status(self, guest: Guest, header: dict[str, Any]) -> None:
         del header
         status = {
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._started, 1),
             "max_children": self._settings.max_children,
+            "budget_bytes": self._settings.budget_bytes,
             "confinement": self._settings.confinement.to_json(),
             "inspections": self._nursery.inspections,
             "children": self._nursery.status(),

@@ -15,8 +15,10 @@ from typing import Any
 
 from serving.runtimes.isolation import protocol
 from serving.runtimes.isolation.confine import Confinement, Limits
+from serving.runtimes.isolation.errors import EVIDENCE_MAX_BYTES
 from serving.runtimes.isolation.offspring import Child, Graves, Name, Order, fate_of, log, spawn
 from serving.runtimes.isolation.protocol import ModelSpec, ProtocolError
+from serving.runtimes.isolation.watch import default_budget_bytes
 
 MAX_CHILDREN = 16
 MAX_INSPECTIONS = 4
@@ -27,18 +29,28 @@ MAX_INSPECTION_S = 900.0
 # long; well before it, and when it is idle, the process is replaced.
 INSPECTION_CPU_S = int(MAX_INSPECTION_S)
 POOLED_CPU_S = 3 * 3600
+REPLACED_AFTER_CPU_S = 3600
+# How often their memory and processor time are looked at: a millisecond for each.
+LOOK_S = 2.0
 OVERDUE_GRACE_S = 0.3
+# Longer than ours ever are, and less than a frame's header may have.
+MAX_FAILURE_BYTES = 2 * EVIDENCE_MAX_BYTES
 # Messages that are read from a child that has ended.
 LAST_WORDS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """``memory_bytes`` per model; ``max_children`` loaded models, inspections not counted."""
+    """``memory_bytes`` per model; ``max_children`` loaded models, inspections not counted.
+
+    ``budget_bytes`` is for all loaded models together. It is held by ending idle ones, so models
+    at work may pass it for as long as they are.
+    """
 
     socket_path: Path
     memory_bytes: int
     max_children: int = MAX_CHILDREN
+    budget_bytes: int = field(default_factory=default_budget_bytes)
     max_inspections: int = MAX_INSPECTIONS
     load_timeout_s: float = LOAD_TIMEOUT_S
     runtimes: dict[str, str] = field(default_factory=dict)
@@ -56,15 +68,16 @@ class Nursery:
         self.graves = Graves()
         # Numbers go on from a random start, so that one of an earlier host names no child.
         self._number = int.from_bytes(os.urandom(6), "big")
+        self._looked = time.monotonic()
 
     def next_number(self) -> int:
         """A number for a child or a connection, never given twice."""
         self._number += 1
         return self._number
 
-    def is_living(self, number: int) -> bool:
-        """Whether that child has not ended, or not been buried yet."""
-        return number in self._children
+    def living(self, number: int) -> Child | None:
+        """The child of that number that has not ended, or not been buried yet."""
+        return self._children.get(number)
 
     def of(self, name: Name) -> Child | None:
         """The child that holds this model."""
@@ -98,27 +111,49 @@ class Nursery:
     def make_room(self) -> bool:
         """Evict who was idle longest while there are too many; False when all are at work."""
         while len(self._by_name) >= self._settings.max_children:
-            idle = [
-                child
-                for child in self._by_name.values()
-                if not child.board.is_loading and not child.board.serving
-            ]
+            idle = [child for child in self._by_name.values() if child.is_idle]
             if not idle:
                 return False
-            oldest = min(idle, key=lambda child: child.board.last_used_ns)
-            oldest.evicted = True
-            self._forget(oldest)
-            os.kill(oldest.pid, signal.SIGKILL)
+            self._evict(min(idle, key=_last_used))
         return True
 
-    def end_overdue(self) -> None:
-        """End children that block the signal of their deadline, and inspections without end."""
-        oldest = time.monotonic() - MAX_INSPECTION_S
+    def _evict(self, child: Child) -> None:
+        self._forget(child)
+        child.evict()
+
+    def look_round(self, now: float) -> None:
+        """End who is overdue; now and then look at memory and processor time as well."""
+        self._end_overdue(now)
+        if now - self._looked < LOOK_S:
+            return
+        self._looked = now
+        for child in list(self._by_name.values()):
+            child.sight.look(child.pid, (child.board.serving, child.board.last_used_ns), now)
+            if not child.is_idle:
+                continue
+            if child.sight.hides_work(now):
+                child.end("hidden work")
+            elif child.sight.cpu_s > REPLACED_AFTER_CPU_S:
+                self._evict(child)
+        self._keep_budget()
+
+    def _keep_budget(self) -> None:
+        """Evict who was idle longest until the rest fits; the one used last always stays."""
+        by_use = sorted(self._by_name.values(), key=_last_used)
+        over = sum(child.sight.memory_bytes for child in by_use) - self._settings.budget_bytes
+        for child in by_use[:-1]:
+            if over > 0 and child.is_idle:
+                log(f"process {child.pid} makes room: the models are over their memory budget")
+                self._evict(child)
+                over -= child.sight.memory_bytes
+
+    def _end_overdue(self, now: float) -> None:
+        """End children that disarmed the timer of their deadline, and inspections without end."""
+        oldest = now - MAX_INSPECTION_S
         for child in self._children.values():
             is_endless = child.name is None and child.since < oldest
-            if (is_endless or child.board.is_overdue(OVERDUE_GRACE_S)) and not child.overdue:
-                child.overdue = True
-                os.kill(child.pid, signal.SIGKILL)
+            if is_endless or child.board.is_overdue(OVERDUE_GRACE_S):
+                child.end("deadline")
 
     def hear(self, child: Child) -> None:
         """What a child says: only that its load failed."""
@@ -136,7 +171,9 @@ class Nursery:
             failure = protocol.header_of(message).get("failed")
         except ProtocolError:
             return
-        child.failure = failure if isinstance(failure, dict) else None
+        # What is passed on to callers must fit into a frame, whatever this process wrote.
+        fits = isinstance(failure, dict) and len(json.dumps(failure)) <= MAX_FAILURE_BYTES
+        child.failure = failure if fits else {"kind": "raised"}
 
     def reap(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Bury every child that has ended: its number and its fate."""
@@ -173,7 +210,10 @@ class Nursery:
             os.waitpid(pid, 0)
 
     def status(self) -> list[dict[str, Any]]:
-        """Each pooled child: key, pid, what it does, requests served, seconds idle."""
+        """Each pooled child: key, pid, what it does, requests served, seconds idle.
+
+        ``memory_bytes`` and ``cpu_s`` are those of the last look, 0 before the first.
+        """
         now = time.monotonic_ns()
         return [
             {
@@ -182,10 +222,17 @@ class Nursery:
                 "loading": child.board.is_loading,
                 "busy": bool(child.board.serving),
                 "served": child.board.served,
+                "memory_bytes": child.sight.memory_bytes,
+                "cpu_s": round(child.sight.cpu_s, 2),
                 "idle_s": round((now - child.board.last_used_ns) / 1e9, 3),
             }
             for (key, _), child in self._by_name.items()
         ]
+
+
+def _last_used(child: Child) -> int:
+    """Monotonic ns; who claims to be of the future has no advantage of it."""
+    return min(child.board.last_used_ns, time.monotonic_ns())
 
 
 def _next_message(control: socket.socket) -> bytes:

@@ -15,6 +15,7 @@ from serving.runtimes.isolation import child as children
 from serving.runtimes.isolation.board import Board
 from serving.runtimes.isolation.confine import Confinement, Limits, confine
 from serving.runtimes.isolation.protocol import ModelSpec
+from serving.runtimes.isolation.watch import Sight
 
 FATES_KEPT = 1000
 DEATHS_ALLOWED = 5
@@ -29,8 +30,8 @@ Name = tuple[str, str]
 class Child:
     """A forked process. ``name`` is None for an inspection.
 
-    ``since`` is monotonic. ``evicted``: ended to make room. ``overdue``: ended because its own
-    timer did not end it.
+    ``since`` is monotonic. ``evicted``: ended to make room. ``ended_for``: why the parent ended it,
+    such as ``deadline``; ``blamed_on`` is then the connection whose request was not answered.
     """
 
     number: int
@@ -40,8 +41,26 @@ class Child:
     board: Board
     since: float = field(default_factory=time.monotonic)
     evicted: bool = False
-    overdue: bool = False
+    ended_for: str | None = None
+    blamed_on: int | None = None
+    sight: Sight = field(default_factory=Sight)
     failure: dict[str, Any] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """By its own word: loaded, and working on nothing."""
+        return not self.board.is_loading and not self.board.serving
+
+    def evict(self) -> None:
+        """End it for another's sake, which is no death: callers come again."""
+        self.evicted = True
+        os.kill(self.pid, signal.SIGKILL)
+
+    def end(self, why: str, connection: int | None = None) -> None:
+        """End it for what it did, or did not do, to the request of that connection."""
+        if self.ended_for is None and not self.evicted:
+            self.ended_for, self.blamed_on = why, connection
+            os.kill(self.pid, signal.SIGKILL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +155,13 @@ def fate_of(child: Child, status: int) -> dict[str, Any]:
     if child.failure is not None:
         return {"fate": "failed", "error": child.failure}
     loading, serving = child.board.is_loading, child.board.serving
-    if os.WIFSIGNALED(status):
+    if child.blamed_on is not None:
+        serving = child.blamed_on
+    if child.ended_for is not None:
+        cause = child.ended_for
+    elif os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        timed_out = number == signal.SIGALRM or child.overdue
-        cause = "deadline" if timed_out else signal_name(number)
+        cause = "deadline" if number == signal.SIGALRM else signal_name(number)
     else:
         cause = f"exit {os.waitstatus_to_exitcode(status)}"
     error = {"kind": "died", "evidence": {"cause": cause, "loading": loading}}

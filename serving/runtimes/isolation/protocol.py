@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import array
 import json
+import math
 import os
 import select
 import socket
 import struct
+import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
@@ -88,33 +91,41 @@ def send(
         sock.sendall(view[sent - len(head) :])
 
 
-def receive(sock: socket.socket, max_body_bytes: int = MAX_BODY_BYTES) -> Frame:
-    """The next frame without descriptors.
+def receive(
+    sock: socket.socket, max_body_bytes: int = MAX_BODY_BYTES, until: float | None = None
+) -> Frame:
+    """The next frame; descriptors that come with it are closed by the kernel.
 
-    Raises EOFError when the other side has closed, ProtocolError, or OSError.
+    ``until``: the monotonic time by which the whole of it has to be there, however small the
+    pieces in which it comes. Without, each piece may take as long as the socket's timeout.
+    Raises EOFError when the other side has closed, ProtocolError, or OSError (TimeoutError).
     """
     prefix = bytearray(PREFIX.size)
-    _fill(sock, memoryview(prefix))
+    _fill(sock, memoryview(prefix), until)
     n_header, n_body = lengths(prefix, max_body_bytes)
     if n_header + n_body <= _SMALL_BYTES:
         both = bytearray(n_header + n_body)
-        _fill(sock, memoryview(both))
+        _fill(sock, memoryview(both), until)
         return Frame(header_of(both[:n_header]), bytes(both[n_header:]))
     header = bytearray(n_header)
-    _fill(sock, memoryview(header))
+    _fill(sock, memoryview(header), until)
     # allocate_buffer does not touch its pages: a length that never arrives costs no memory.
     body = pa.allocate_buffer(n_body)
-    _fill(sock, memoryview(body).cast("B"))
+    _fill(sock, memoryview(body).cast("B"), until)
     return Frame(header_of(header), body)
 
 
-def _fill(sock: socket.socket, view: memoryview) -> None:
+def _fill(sock: socket.socket, view: memoryview, until: float | None) -> None:
     """Receive exactly as many bytes as the view has: what follows may be for another reader."""
     have = 0
     while have < len(view):
+        if have and until is not None:
+            sock.settimeout(max(until - time.monotonic(), 0.001))
         got = sock.recv_into(view[have:])
         if got == 0:
             raise EOFError("the other side has closed the connection")
+        if until is not None and time.monotonic() > until:
+            raise TimeoutError("the frame was not complete in time")
         have += got
 
 
@@ -139,12 +150,58 @@ def lengths(start: bytes | bytearray, max_body_bytes: int) -> tuple[int, int]:
 def header_of(text: bytes | bytearray) -> dict[str, Any]:
     """The JSON object of a header. Raises ProtocolError."""
     try:
-        header = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        header = strict_object(text)
+    except ValueError as error:
         raise ProtocolError("the header is not JSON") from error
     if not isinstance(header, dict):
         raise ProtocolError("the header is not a JSON object")
     return header
+
+
+def strict_object(text: bytes | bytearray | memoryview) -> Any:
+    """JSON of a process that runs a model: no infinity, no NaN, no half characters, no NUL.
+
+    Python would pass all of these on to a database or a page that takes none of them. Raises
+    ValueError.
+    """
+    raw = bytes(text)
+    try:
+        value = json.loads(raw, parse_constant=_no_constant, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    lower = raw.lower()
+    if b"\\ud" in lower:  # otherwise there cannot be halves of a character
+        json.dumps(value, ensure_ascii=False).encode()
+    if b"\\u0000" in lower:
+        raise ValueError("a text holds NUL")
+    return value
+
+
+def storable(value: Any) -> Any:
+    """The same as JSON that ``strict_object`` takes: what it refuses is shown as text.
+
+    For evidence, which quotes files and models; what is no JSON at all becomes its text too.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode().replace("\0", "\N{SYMBOL FOR NULL}")
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(storable(str(key))): storable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(one) for one in value]
+    return value if isinstance(value, int | None) else storable(str(value)[:200])
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value
 
 
 def close_all(fds: list[int]) -> None:

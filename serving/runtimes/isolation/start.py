@@ -40,6 +40,7 @@ def command_line(
     *,
     memory_bytes: int,
     max_children: int | None = None,
+    budget_bytes: int | None = None,
     max_inspections: int | None = None,
     load_timeout_s: float | None = None,
     extra_runtimes: Mapping[str, str] | None = None,
@@ -57,6 +58,7 @@ def command_line(
         "--socket": socket_path,
         "--memory-bytes": memory_bytes,
         "--max-children": max_children,
+        "--budget-bytes": budget_bytes,
         "--max-inspections": max_inspections,
         "--load-timeout-s": load_timeout_s,
     }
