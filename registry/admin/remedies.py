@@ -69,7 +69,27 @@ CHECK_REASONS: dict[str, str] = {
     "fixed-batch": "The graph takes a fixed number of rows. Export it with a free first dimension.",
     "host-not-confined": (
         "This machine cannot confine the process in which such a file would be opened. The log of "
-        "the model host says what is missing; skops and ONNX files are taken without it."
+        "structure-array": "An array is of a kind or byte order that scikit-learn does not keep.",
+    "structure-centers": "Clusters do not fit the columns or each other. Save the model again.",
+    "structure-columns": "Numbers, names or choices of columns differ. Save the model again.",
+    "structure-cycle": "An estimator stands inside of itself. Build the model anew and save it.",
+    "structure-encoder": "The categories of an encoder do not fit its columns. Save it again.",
+    "structure-hist-gradient": "Nodes or bitsets of histogram boosting lead astray. Save it again.",
+    "structure-libsvm": "The arrays of a kernel machine do not fit each other. Save it again.",
+    "structure-metric": "A distance metric does not suit the points. Save the model again.",
+    "structure-neighbors": "Points, tree and targets do not fit each other. Save the model again.",
+    "structure-network": "A layer does not take what the one before gives. Save the model again.",
+    "structure-not-finite": "A fitted number is NaN or infinite. Fit the model again, and save it.",
+    "structure-random-state": "A generator of random numbers is damaged. Save the model again.",
+    "structure-shadowed-method": "An object replaces a method of its class. Save a plain estimator.",
+    "structure-shape": "An array has not the shape that the model needs. Save the model again.",
+    "structure-sparse": "The pointers or indices of a sparse array lead astray. Save it again.",
+    "structure-spline": "Knots and coefficients of a spline do not fit. Save the model again.",
+    "structure-too-large": "The model has more parts, or is nested deeper, than is looked at.",
+    "structure-tree": "The nodes of a tree lead astray, or do not fit its model. Save it again.",
+    "structure-unreadable": "A part is not what a fitted estimator holds. Save the model again.",
+    "structure-vocabulary": "The positions of the words are not each one once. Save it again.",
+    "the model host says what is missing; skops and ONNX files are taken without it."
     ),
     "input-form-differs": "The model takes its input in another form than when it was checked.",
     "input-not-supported": "The graph has an input of a kind that no table gives.",
