@@ -14,20 +14,9 @@ from registry.actions.ingest import ingest_dataset
 from registry.models import Dataset, DatasetVersion
 from tests import people, things
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("only_our_files")]
 
 DATASETS = "/api/v1/datasets"
-
-
-@pytest.fixture(autouse=True)
-def _only_our_files(tmp_path, settings):
-    settings.MODELYARD_HOME = tmp_path
-    settings.STORAGES = settings.STORAGES | {
-        "default": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": str(tmp_path / "storage")},
-        }
-    }
 
 
 @pytest.fixture

@@ -12,21 +12,9 @@ from registry import storage
 from registry.models import Artifact, ModelVersion, RegisteredModel
 from tests import people, things
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("only_our_files")]
 
 VERSIONS = "/api/v1/models/churn/versions"
-
-
-@pytest.fixture(autouse=True)
-def _only_our_files(tmp_path, settings):
-    """A state folder of its own, so that a test sees every file that it leaves."""
-    settings.MODELYARD_HOME = tmp_path
-    settings.STORAGES = settings.STORAGES | {
-        "default": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": str(tmp_path / "storage")},
-        }
-    }
 
 
 @pytest.fixture
