@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from registry.errors import CheckRefused
@@ -22,6 +20,7 @@ from serving.runtimes.base import (
 )
 from serving.runtimes.sklearn import anatomy, answers, columns, facts
 from serving.runtimes.sklearn.inputs import ColumnPlan, make_input
+from serving.runtimes.sklearn.structure import check_structure, run_alone
 
 # What stands in a trial row where the object names no category of its own.
 _TRIAL_NUMBER = 1.0
@@ -29,11 +28,16 @@ _TRIAL_TEXT = "a"
 
 
 class SklearnModel:
-    """The estimator, what it says of itself, and the way from a batch to its X and back."""
+    """The estimator, what it says of itself, and the way from a batch to its X and back.
+
+    Raises CheckRefused when its parts do not fit each other or it cannot score.
+    """
 
     def __init__(self, estimator: Any, trained_with: str | None = None) -> None:
-        methods = facts.methods_of(estimator)
+        # Before anything of it is called: what is asked for its methods may already be its code.
+        check_structure(estimator)
         run_alone(estimator)
+        methods = facts.methods_of(estimator)
         self._estimator = estimator
         found = tuple(anatomy.branches(estimator))
         self._names = facts.names_of(estimator, found)
@@ -153,33 +157,3 @@ def _names_out(estimator: Any) -> tuple[str, ...] | None:
     except Exception:  # a step without names raises whatever it likes
         return None
     return names if len(set(names)) == len(names) else None
-
-
-def run_alone(estimator: Any) -> None:
-    """Set ``n_jobs`` to 1 in the estimator and in everything fitted inside it.
-
-    None means 1 already, and some estimators warn of any other value.
-    """
-    for one in _inside(estimator):
-        if getattr(one, "n_jobs", None) not in (None, 1):
-            one.n_jobs = 1
-
-
-def _inside(root: Any) -> Iterator[Any]:
-    """Every object with a ``__dict__`` of scikit-learn's own classes that the root holds."""
-    seen: set[int] = set()
-    waiting = [root]
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        if isinstance(one, list | tuple):
-            waiting.extend(one)
-        elif isinstance(one, np.ndarray):
-            waiting.extend(one.ravel().tolist() if one.dtype == object else ())
-        elif isinstance(one, dict):
-            waiting.extend(one.values())
-        elif re.match(r"sklearn\b", type(one).__module__) and hasattr(one, "__dict__"):
-            yield one
-            waiting.extend(vars(one).values())

@@ -1,0 +1,100 @@
+"""What every object is held to: its arrays, its methods, its columns, its generators of numbers."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from serving.runtimes.sklearn.structure.findings import indices_within, refuse, require
+from serving.runtimes.sklearn.structure.walk import Place
+
+# Set on the object over a plain constant of its class by scikit-learn itself.
+_MAY_SHADOW = frozenset({"positive"})
+_NUMBERS_AND_TEXTS = frozenset("biufcOUSmM")
+_MT19937_WORDS = 624
+
+
+def check_array(array: np.ndarray, place: Place) -> None:
+    """An array of a kind and byte order that scikit-learn makes."""
+    dtype = array.dtype
+    if type(array) not in (np.ndarray, np.ma.MaskedArray):
+        refuse("array", place, f"a {type(array).__name__}, which no fitted estimator keeps")
+    plain = dtype.kind in _NUMBERS_AND_TEXTS or (dtype.kind == "V" and dtype.names is not None)
+    require(plain, "array", place, f"the dtype {dtype}, which no fitted estimator keeps")
+    if not dtype.isnative:
+        refuse("array", place, f"the dtype {dtype} is not in this machine's byte order")
+
+
+def check_attributes(one: Any, place: Place) -> None:
+    """No attribute of the object takes the place of something that its class says."""
+    kind: Any = type(one)
+    of_class = _names_of_class(kind)
+    for name in vars(one):
+        if name in of_class and name not in _MAY_SHADOW:
+            refuse(
+                "shadowed-method", place.attribute(str(name)), "takes the place of the class's own"
+            )
+
+
+@cache
+def _names_of_class(kind: type) -> frozenset[str]:
+    """What the class defines; slots, properties with a setter and cached values are its state."""
+    return frozenset(
+        name
+        for above in kind.__mro__
+        for name, value in vars(above).items()
+        if not (inspect.isdatadescriptor(value) or type(value).__name__ == "cached_property")
+    )
+
+
+def check_columns(model: Any, place: Place) -> None:
+    """The number and the names of the columns at fit."""
+    held = vars(model)
+    width = held.get("n_features_in_")
+    at = place.attribute("n_features_in_")
+    whole = isinstance(width, int | np.integer) and not isinstance(width, bool) and width >= 0
+    require(width is None or whole, "columns", at, f"{width!r:.40}, a number of columns expected")
+    names = held.get("feature_names_in_")
+    if names is None:
+        return
+    at = place.attribute("feature_names_in_")
+    fits = isinstance(names, np.ndarray) and names.ndim == 1 and names.dtype == object
+    fits = fits and all(isinstance(name, str) for name in names.tolist())
+    require(fits, "columns", at, "no row of names")
+    fits = width is None or len(names) == width
+    require(fits, "columns", at, f"{len(names)} names for {width} columns")
+
+
+def check_chooser(model: Any, place: Place) -> None:
+    """ColumnTransformer: which step takes which columns."""
+    chosen = vars(model).get("_transformer_to_input_indices")
+    if chosen is None:
+        return
+    at, width = place.attribute("_transformer_to_input_indices"), model.n_features_in_
+    require(isinstance(chosen, dict), "columns", at, f"a {type(chosen).__name__}")
+    for name, found in chosen.items():
+        columns = np.asarray(found)
+        fits = columns.ndim == 1 and (not columns.size or columns.dtype.kind in "iu")
+        fits = fits and indices_within(columns, width)
+        require(fits, "columns", at.item(name), f"no list of columns below {width}")
+    steps = vars(model).get("transformers_", ())
+    for number, entry in enumerate(steps):
+        here = place.attribute("transformers_").item(number)
+        require(len(entry) == 3, "columns", here, "no name, step and columns")
+        step, taken = entry[1], chosen.get(entry[0])
+        width = getattr(step, "n_features_in_", None) if isinstance(step, BaseEstimator) else None
+        fits = taken is None or width is None or width == len(taken)
+        require(fits, "columns", here, f"its step takes {width} columns")
+
+
+def check_random_state(state: Any, place: Place) -> None:
+    """A Mersenne twister: C reads its words at the position that it keeps."""
+    bits = state if hasattr(state, "random_raw") else state._bit_generator
+    inner = bits.state.get("state", {})
+    if bits.state.get("bit_generator") == "MT19937":
+        fits = 0 <= inner["pos"] <= _MT19937_WORDS and len(inner["key"]) == _MT19937_WORDS
+        require(fits, "random-state", place, f"the position {inner['pos']}, 0 to 624 expected")
