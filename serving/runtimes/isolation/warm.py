@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from registry.scan.edition import gate_version
+from registry.scan.pickle_list import globals_listed
 from serving.runtimes.base import (
     Answer,
     Block,
@@ -81,6 +82,7 @@ def prepare_for_any() -> None:
     allocate on first use.
     """
     gate_version()
+    globals_listed()
     columns = {
         "number": pa.array([1.0, None]),
         "word": pa.array(["a", None]),
