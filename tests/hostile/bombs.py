@@ -81,10 +81,13 @@ def doubling(chance: random.Random) -> bytes:
 
 
 def doubling_by_cells(chance: random.Random) -> bytes:
-    cells = op.EMPTY_LIST + op.put(80_000)
-    for number in range(80_000, 80_000 + chance.randint(60, 400)):
-        cells += op.get(number) + b"\x86" + op.put(number + 1)
-    return _held(chance, cells)
+    """The same without DUP, as a writer would put it."""
+    stem = chance.choice([one for one in stems() if one.cells])
+    value = op.EMPTY_TUPLE
+    for cell in range(stem.cells, stem.cells + chance.randint(60, 120)):
+        store = op.MEMOIZE if stem.protocol > 3 else b"q" + bytes([cell])
+        value += b"\x85" + store + b"h" + bytes([cell]) + b"\x86"
+    return stem.with_attribute(stem.spoken(op.text("bomb_")), value)
 
 
 def holds_itself(chance: random.Random) -> bytes:

@@ -24,6 +24,8 @@ OBJECT = op.named("builtins", "object")
 PARTIAL = op.named("functools", "partial")
 CSR = op.named("scipy.sparse._csr", "csr_matrix")
 SCALER = op.named("sklearn.preprocessing._data", "StandardScaler")
+NORMAL = op.named("scipy.stats._continuous_distns", "norm_gen")
+RUN = op.dict_of([(op.text("_parse_arg_template"), op.text("import os; os.system('true')"))])
 STATE = op.dict_of([(op.text("coef_"), op.literal(1))])
 
 
@@ -112,6 +114,7 @@ MISUSES: dict[str, bytes] = {
     "SETITEM on an array": _array((1,), "f8", b"12345678") + op.literal(0) * 2 + op.SETITEM,
     "SETITEMS with a key alone": op.EMPTY_DICT + op.MARK + op.literal(1) + op.SETITEMS,
     "ADDITEMS on a list": op.EMPTY_LIST + op.MARK + op.literal(1) + op.ADDITEMS,
+    "a distribution that brings code": op.made(NORMAL, RUN),
     "a text called": op.reduced(op.text("x")),
     "arguments that are no tuple": ESTIMATOR + op.literal([1]) + op.REDUCE,
     "a list as a key": op.EMPTY_DICT + op.EMPTY_LIST + op.literal(1) + op.SETITEM,

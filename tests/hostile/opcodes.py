@@ -66,8 +66,8 @@ def literal(value: Value) -> bytes:
         return b"G" + struct.pack(">d", value)
     if isinstance(value, int):
         return whole(value)
-    parts = b"".join(literal(one) for one in value)
-    return MARK + parts + (TUPLE if isinstance(value, tuple) else LIST)
+    parts = [literal(one) for one in value]
+    return tuple_of(parts) if isinstance(value, tuple) else list_of(parts)
 
 
 def whole(value: int) -> bytes:
@@ -95,11 +95,15 @@ def named(module: str, name: str) -> bytes:
 
 def tuple_of(parts: Sequence[bytes]) -> bytes:
     """A tuple of values that are opcodes already."""
+    if len(parts) < 4:
+        return b"".join(parts) + (EMPTY_TUPLE, b"\x85", b"\x86", b"\x87")[len(parts)]
     return MARK + b"".join(parts) + TUPLE
 
 
 def list_of(parts: Sequence[bytes]) -> bytes:
     """A list of values that are opcodes already."""
+    if len(parts) < 2:
+        return EMPTY_LIST + b"".join(part + APPEND for part in parts)
     return EMPTY_LIST + MARK + b"".join(parts) + APPENDS
 
 

@@ -21,32 +21,51 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from tests.hostile.dialects import fluent
+
 END_OF_MODEL = b"ub."
 
 
 @dataclass(frozen=True)
 class Stem:
-    """A whole stream that ends in the state of its root; ``flags`` are offsets of single values."""
+    """A whole stream that ends in the state of its root.
+
+    ``flags`` are offsets of single values, ``cells`` how many values its memo has (0: unknown).
+    ``is_fluent``: what is put in is written as its protocol does.
+    """
 
     name: str
     content: bytes
     flags: tuple[int, ...]
     is_framed: bool
+    cells: int = 0
+    is_fluent: bool = False
+
+    @property
+    def protocol(self) -> int:
+        """The protocol of the stream."""
+        return self.content[1]
+
+    def spoken(self, opcodes: bytes) -> bytes:
+        """The opcodes as they are put in."""
+        return fluent(opcodes, self.protocol) if self.is_fluent else opcodes
 
     def with_value(self, at: int, value: bytes) -> bytes:
         """The one-byte value at that offset replaced."""
-        return self._patched(self.content[:at] + value + self.content[at + 1 :])
+        return self.patched(self.content[:at] + self.spoken(value) + self.content[at + 1 :])
 
     def with_attribute(self, key: bytes, value: bytes) -> bytes:
         """One more attribute in the root's state."""
-        return self._patched(self.content[: -len(END_OF_MODEL)] + key + value + END_OF_MODEL)
+        both = self.spoken(key) + self.spoken(value)
+        return self.patched(self.content[: -len(END_OF_MODEL)] + both + END_OF_MODEL)
 
     def with_first(self, values: bytes) -> bytes:
         """Opcodes in front of everything else that leave the stack as it was."""
         at = 11 if self.is_framed else 2
-        return self._patched(self.content[:at] + values + self.content[at:])
+        return self.patched(self.content[:at] + self.spoken(values) + self.content[at:])
 
-    def _patched(self, content: bytes) -> bytes:
+    def patched(self, content: bytes) -> bytes:
+        """The changed stream with its frame's length set right."""
         if not self.is_framed:
             return content
         return content[:3] + struct.pack("<Q", len(content) - 11) + content[11:]
@@ -87,11 +106,18 @@ def _stem(name: str, content: bytes) -> Stem:
     assert content.endswith(END_OF_MODEL), name
     is_framed = content[2] == 0x95
     assert not is_framed or struct.unpack_from("<Q", content, 3)[0] == len(content) - 11
-    return Stem(f"{name}, protocol {content[1]}", content, tuple(_flags(content)), is_framed)
+    cells = 0 if b"NumpyArrayWrapper" in content else _cells(content)
+    label = f"{name}, protocol {content[1]}"
+    return Stem(label, content, tuple(_flags(content)), is_framed, cells)
+
+
+def _cells(content: bytes) -> int:
+    names = [opcode.name for opcode, _, _ in pickletools.genops(content)]
+    return sum("PUT" in name or name == "MEMOIZE" for name in names)
 
 
 def _flags(content: bytes) -> list[int]:
-    """Offsets of booleans and None that stand behind a text: values of a state.
+    """Offsets of booleans and None that stand behind a name: values of a state.
 
     Read as far as the first array of joblib, whose bytes are no opcodes.
     """
@@ -99,11 +125,11 @@ def _flags(content: bytes) -> list[int]:
     end = content.find(b"NumpyArrayWrapper")
     stream = content if end < 0 else content[:end]
     try:
-        for opcode, _, at in pickletools.genops(stream):
-            if opcode.name in ("NEWTRUE", "NEWFALSE", "NONE") and previous == "BINUNICODE":
+        for opcode, argument, at in pickletools.genops(stream):
+            if opcode.name in ("NEWTRUE", "NEWFALSE", "NONE") and len(previous) > 2:
                 found.append(at or 0)
             if "PUT" not in opcode.name and opcode.name != "MEMOIZE":
-                previous = opcode.name.removeprefix("SHORT_")
+                previous = argument if isinstance(argument, str) else ""
     except ValueError:
         pass
     return found

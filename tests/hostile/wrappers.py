@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.hostile import opcodes as op
 from tests.hostile.calls import CELL
@@ -12,13 +13,21 @@ from tests.hostile.stems import Stem, stems
 HIDDEN = CELL + 5
 
 
+FLUENT_SHARE = 0.8
+
+
 def drawn_stem(chance: random.Random) -> Stem:
-    return chance.choice(stems())
+    return _as_it_speaks(chance.choice(stems()), chance)
+
+
+def _as_it_speaks(stem: Stem, chance: random.Random) -> Stem:
+    return replace(stem, is_fluent=chance.random() < FLUENT_SHARE)
 
 
 def unframed_stem(chance: random.Random) -> Stem:
     """For joblib's arrays: their bytes cannot lie within a frame."""
-    return chance.choice([stem for stem in stems() if not stem.is_framed])
+    unframed = [stem for stem in stems() if not stem.is_framed]
+    return _as_it_speaks(chance.choice(unframed), chance)
 
 
 def bare(payload: bytes, chance: random.Random) -> bytes:
@@ -71,7 +80,7 @@ def dropped_with_a_mark(payload: bytes, chance: random.Random) -> bytes:
 
 def dropped_at_the_end(payload: bytes, chance: random.Random) -> bytes:
     stem = drawn_stem(chance)
-    return stem._patched(stem.content[:-1] + payload + op.POP + op.STOP)
+    return stem.patched(stem.content[:-1] + stem.spoken(payload) + op.POP + op.STOP)
 
 
 def left_below_the_model(payload: bytes, chance: random.Random) -> bytes:
@@ -83,8 +92,17 @@ def in_the_memo(payload: bytes, chance: random.Random) -> bytes:
     """Made in the beginning, kept in a cell, used at the end."""
     stem = drawn_stem(chance)
     kept = payload + op.put(HIDDEN) + op.POP
-    both = Stem(stem.name, stem.with_first(kept), (), stem.is_framed)
+    both = replace(stem, content=stem.with_first(kept))
     return both.with_attribute(op.text("kept_"), op.get(HIDDEN))
+
+
+def kept_and_used_again(payload: bytes, chance: random.Random) -> bytes:
+    """In the next cell of the memo, as its writer would put it, and fetched from there."""
+    stem = _as_it_speaks(chance.choice([one for one in stems() if one.cells]), chance)
+    cell = bytes([stem.cells])
+    store = op.MEMOIZE if stem.protocol > 3 else b"q" + cell
+    held = stem.spoken(payload) + store + b"h" + cell + b"\x86"
+    return replace(stem, is_fluent=False).with_attribute(stem.spoken(op.text("kept_")), held)
 
 
 def after_the_stop(payload: bytes, chance: random.Random) -> bytes:
@@ -180,6 +198,7 @@ WRAPPERS: dict[str, Callable[[bytes, random.Random], bytes]] = {
         dropped_at_the_end,
         left_below_the_model,
         in_the_memo,
+        kept_and_used_again,
         after_the_stop,
         before_the_model,
         between_frames,

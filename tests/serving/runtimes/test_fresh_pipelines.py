@@ -159,7 +159,7 @@ def outcome_of(
             child.load()
             answer = child.score(fresh.batch, tuple(expected), {})
     except (CheckRefused, HostError) as refused:
-        return Outcome(name, f"in the host: {refused!r}: {refused}", is_helpful=False)
+        return Outcome(name, f"in the host: {refused} {refused.evidence}", is_helpful=False)
     return Outcome(name, is_equal=answered(answer, tuple(expected)) == expected)
 
 
