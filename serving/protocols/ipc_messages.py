@@ -18,7 +18,7 @@ class MalformedMessage(ValueError):
     """The bytes are no Arrow IPC stream."""
 
 
-def decompressed_bytes(stream: bytes) -> int:
+def decompressed_bytes(stream: bytes | memoryview) -> int:
     """The sum of what all compressed buffers claim to hold; 0 for an uncompressed stream.
 
     Raises MalformedMessage.
@@ -72,7 +72,7 @@ class _Table:
             yield struct.unpack_from("<qq", self._buffer, start + 4 + 16 * index)
 
 
-def _messages(stream: bytes) -> Iterator[tuple[int, _Table, memoryview]]:
+def _messages(stream: bytes | memoryview) -> Iterator[tuple[int, _Table, memoryview]]:
     """Header type, header and body of each message up to the end of the stream."""
     view, position = memoryview(stream), 0
     while position + 4 <= len(view):

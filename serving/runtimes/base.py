@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, get_args
 import pyarrow as pa
 
 from registry.errors import InvalidField
+from serving.protocols.ipc_messages import MalformedMessage, decompressed_bytes
 
 if TYPE_CHECKING:
     from registry.signature.facts import ModelFacts
@@ -175,8 +176,10 @@ def answer_from_ipc(body: bytes | memoryview | pa.Buffer) -> Answer:
     Raises ValueError when the stream or its layout is not well-formed.
     """
     try:
+        _refuse_compressed(body)
         batch = batch_from_ipc(body)
-        layout = json.loads((batch.schema.metadata or {})[LAYOUT_KEY])
+        _refuse_nested(batch.schema)
+        layout = json.loads((batch.schema.metadata or {})[LAYOUT_KEY], parse_constant=_no_constant)
         arrays = iter(batch.columns)
         n_rows = layout["n_rows"]
         if not isinstance(n_rows, int) or (batch.num_columns and n_rows != batch.num_rows):
@@ -189,12 +192,35 @@ def answer_from_ipc(body: bytes | memoryview | pa.Buffer) -> Answer:
     return Answer(n_rows, blocks)
 
 
+def _refuse_compressed(body: bytes | memoryview | pa.Buffer) -> None:
+    """We never compress, and a few compressed bytes can claim to be more than memory holds."""
+    try:
+        is_compressed = decompressed_bytes(memoryview(body)) != 0
+    except MalformedMessage as error:
+        raise ValueError(f"the Arrow stream is damaged: {error}") from error
+    if is_compressed:
+        raise ValueError("the answer is compressed")
+
+
+def _refuse_nested(schema: pa.Schema) -> None:
+    """Answers are plain columns: whoever renders them knows neither lists nor dictionaries."""
+    for field in schema:
+        if field.type.num_fields or pa.types.is_dictionary(field.type):
+            raise ValueError(f"the answer has a column of type {str(field.type)[:60]}")
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"the answer's layout holds {name}")
+
+
 def _block(entry: dict[str, Any], arrays: Iterator[pa.Array]) -> Block:
     kind, output, labels = entry["kind"], entry["output"], entry["labels"]
     if kind not in KINDS or not (output is None or isinstance(output, str)):
         raise ValueError(f"the answer has a block of kind {kind!r:.40}")
     if labels is not None and not all(isinstance(v, bool | int | float | str) for v in labels):
         raise ValueError("the answer has a label that is no plain value")
+    for text in (output, *(labels or ())):
+        str(text).encode()  # half characters have no UTF-8, and no page can show them
     count = 1 if labels is None else len(labels)
     taken = tuple(array for _, array in zip(range(count), arrays, strict=False))
     return Block(kind, output, None if labels is None else tuple(labels), taken)

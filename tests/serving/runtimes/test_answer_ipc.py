@@ -74,6 +74,51 @@ def test_a_layout_that_does_not_fit_its_columns_is_refused(layout: object) -> No
         answer_from_ipc(batch_to_ipc(batch))
 
 
+def layout_of(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with the layout of a single prediction."""
+    layout = {
+        "n_rows": batch.num_rows,
+        "blocks": [{"kind": "prediction", "output": None, "labels": None}],
+    }
+    return batch.replace_schema_metadata({LAYOUT_KEY: json.dumps(layout).encode()})
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([[1.0], [2.0]]),
+        pa.array([{"a": 1}, {"a": 2}]),
+        pa.array(["a", "a"]).dictionary_encode(),
+    ],
+    ids=["list", "struct", "dictionary"],
+)
+def test_a_column_that_is_not_plain_is_refused(column: pa.Array) -> None:
+    batch = layout_of(pa.RecordBatch.from_arrays([column], ["c0"]))
+    with pytest.raises(ValueError, match="a column of type"):
+        answer_from_ipc(batch_to_ipc(batch))
+
+
+def test_a_compressed_answer_is_refused_before_it_is_unpacked() -> None:
+    batch = layout_of(pa.RecordBatch.from_arrays([pa.array([0.0] * 100_000)], ["c0"]))
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_stream(sink, batch.schema, options=options) as writer:
+        writer.write_batch(batch)
+    with pytest.raises(ValueError, match="compressed"):
+        answer_from_ipc(sink.getvalue())
+
+
+def test_half_a_character_in_a_label_is_refused() -> None:
+    layout = {
+        "n_rows": 1,
+        "blocks": [{"kind": "probabilities", "output": None, "labels": ["\ud800"]}],
+    }
+    schema = pa.schema([("c0", pa.int64())], metadata={LAYOUT_KEY: json.dumps(layout).encode()})
+    batch = pa.RecordBatch.from_arrays([pa.array([1])], schema=schema)
+    with pytest.raises(ValueError, match="surrogates"):
+        answer_from_ipc(batch_to_ipc(batch))
+
+
 def test_truncated_bytes_are_refused() -> None:
     whole = answer_to_ipc(answer()).to_pybytes()
     for cut in (0, 7, 60, len(whole) // 2, len(whole) - 40):
