@@ -21,6 +21,7 @@ import pyarrow as pa
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import ComplementNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -62,7 +63,7 @@ def _files() -> dict[str, bytes]:
     words = [
         " ".join(f"w{number}" for number in row) for row in random.integers(0, 90_000, (3_000, 40))
     ]
-    texts = make_pipeline(TfidfVectorizer(), LogisticRegression(max_iter=5))
+    texts = make_pipeline(TfidfVectorizer(), ComplementNB())
     texts.fit(words, random.integers(0, 2, len(words)))
     return {
         "a forest": _saved(forest),
