@@ -55,6 +55,10 @@ CHECK_REASONS: dict[str, str] = {
     "artifact-changed": "The bytes are not the ones that were registered. Upload them again.",
     "bytes-damaged": "The stored bytes have changed on the disk. Upload the file again.",
     "bytes-missing": "The stored bytes are gone. Upload the file again.",
+    "categories-unknown": (
+        "The XGBoost file has columns of categories without their values. Save the model with "
+        "XGBoost 3.1 or later, or encode the categories in a pipeline."
+    ),
     "column-name-refused": "A column's name holds a quote, a backslash or a control character.",
     "differs-from-trainer": (
         "The model answers the example differently here than where it was trained, mostly because "
@@ -81,6 +85,10 @@ CHECK_REASONS: dict[str, str] = {
     "refused-by-policy": (
         "This server takes no formats that execute code (MODEL_FILE_POLICY=refuse). Save with "
         "skops, or export to ONNX."
+    ),
+    "runtime-not-installed": (
+        "The library that runs such files is not installed here. Whoever runs the server can add "
+        "it: pip install -r requirements-extra.txt, then a restart."
     ),
     "signature-does-not-fit": "The declared signature does not fit the model.",
     "structure-array": "An array is of a kind or byte order that scikit-learn does not keep.",
