@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from registry.errors import UnreadableArtifact
 from registry.scan.containers import FOREIGN, container_of
+from registry.scan.finding import REASONS
 from registry.scan.onnx_look import first_field_is_ir_version
+from registry.scan.xgboost_look import OLD_BINARY
 
 Trust = Literal["inert", "audited", "code"]
-HEAD_BYTES = 64
+HEAD_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ _ROWS = (
     Format("joblib", "joblib", (".joblib",), "code", "sklearn"),
     Format("pickle", "pickle", (".pkl", ".pickle"), "code", "sklearn"),
     Format("onnx", "ONNX", (".onnx",), "inert", "onnx"),
-    Format("mlflow", "MLflow folder (zip)", (".zip",), "code", "sklearn"),
+    Format("mlflow", "MLflow folder (zip)", (".zip",), "code", "mlflow"),
     Format("xgboost", "XGBoost", (".ubj", ".json"), "inert", "xgboost"),
     Format("lightgbm", "LightGBM", (".txt",), "inert", "lightgbm"),
     Format("catboost", "CatBoost", (".cbm",), "inert", "catboost"),
@@ -79,7 +82,7 @@ def _fitting(head: bytes) -> Iterator[str]:
     elif container:
         yield "joblib"
     elif head.startswith(b"PK\x03\x04"):
-        yield from ("skops", "mlflow")
+        yield from _zipped(head)
     elif head.startswith(b"CBM1"):
         yield "catboost"
     elif head.startswith((b"tree\n", b"tree\r\n")):
@@ -88,6 +91,13 @@ def _fitting(head: bytes) -> Iterator[str]:
         yield "xgboost"
     elif first_field_is_ir_version(head):
         yield "onnx"
+
+
+def _zipped(head: bytes) -> tuple[str, ...]:
+    """skops names its members by numbers or digests, an MLflow folder by what they are."""
+    name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    is_skops = re.fullmatch(rb"[0-9A-Fa-f-]+\.(?:npy|npz|bin)|schema\.json", name) is not None
+    return ("skops", "mlflow") if is_skops or not name else ("mlflow", "skops")
 
 
 def _is_xgboost(head: bytes) -> bool:
@@ -111,7 +121,13 @@ def _by_suffix(filename: str, fitting: list[str]) -> str:
 
 
 def _unknown(head: bytes) -> str:
-    taken = "skops, joblib, pickle (protocol 2 or later) and ONNX are taken"
+    taken = (
+        "skops, joblib, pickle (protocol 2 or later), ONNX, MLflow folders as zip and the files of "
+        "XGBoost, LightGBM and CatBoost are taken"
+    )
+    if head.startswith(OLD_BINARY):
+        remedy = REASONS["xgboost-binary"][1]
+        return f"The file is of XGBoost's old binary format. What to do: {remedy}."
     for name, magic in FOREIGN:
         if head.startswith(magic):
             return f"The file is a {name}: {taken}."

@@ -22,13 +22,16 @@ _WHOLE = re.compile(rb"(?:-?\d{1,10}(?: -?\d{1,10})*)?")
 _DECIMALS = re.compile(rb"(?:[-+0-9.eEinfa]{1,40}(?: [-+0-9.eEinfa]{1,40})*)?")
 _CATEGORIES = b"pandas_categorical:"
 _PER_SPLIT = (b"split_feature", b"decision_type", b"left_child", b"right_child")
-_PER_LEAF = (b"leaf_value",)
 _DECIMAL_PER_SPLIT = (b"threshold", b"split_gain", b"internal_value", b"internal_weight")
 _DECIMAL_PER_LEAF = (b"leaf_value", b"leaf_weight")
 _TREE_MEMBERS = frozenset(
-    (*_PER_SPLIT, *_DECIMAL_PER_SPLIT, *_DECIMAL_PER_LEAF, b"num_leaves", b"num_cat")
-    + (b"leaf_count", b"internal_count", b"cat_boundaries", b"cat_threshold", b"is_linear")
-    + (b"shrinkage",)
+    (
+        *_PER_SPLIT,
+        *_DECIMAL_PER_SPLIT,
+        *_DECIMAL_PER_LEAF,
+        *(b"num_leaves", b"num_cat", b"leaf_count", b"internal_count"),
+        *(b"cat_boundaries", b"cat_threshold", b"is_linear", b"shrinkage"),
+    )
 )
 
 

@@ -13,6 +13,7 @@ from registry.scan.catboost_look import look_at_catboost
 from registry.scan.edition import gate_version
 from registry.scan.finding import Finding, Refused, shown
 from registry.scan.lightgbm_look import look_at_lightgbm
+from registry.scan.mlflow_look import look_at_mlflow
 from registry.scan.onnx_look import look_at_onnx
 from registry.scan.pickle_look import look_at_pickle
 from registry.scan.skops_look import look_at_skops
@@ -27,6 +28,7 @@ _LOOKS: dict[str, Look] = {
     "xgboost": look_at_xgboost,
     "lightgbm": look_at_lightgbm,
     "catboost": look_at_catboost,
+    "mlflow": look_at_mlflow,
 }
 # What a file that defies a reader is refused as.
 _UNREADABLE = {
@@ -35,6 +37,7 @@ _UNREADABLE = {
     "xgboost": "xgboost-malformed",
     "lightgbm": "lightgbm-malformed",
     "catboost": "catboost-malformed",
+    "mlflow": "mlflow-malformed",
 }
 _BUGS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from registry.scan.finding import Refused
@@ -75,7 +76,7 @@ def _check_category_splits(number: int, tree: dict[str, Any], splits: Sequence[i
         raise _malformed(number, "a split by category has no categories")
     bits = 0
     for start, size in zip(starts, sizes, strict=True):
-        if not (0 <= start and 0 < size and start + size <= len(categories)):
+        if start < 0 or size < 1 or start + size > len(categories):
             raise _malformed(number, "its categories are out of range")
         chosen = categories[start : start + size]
         if min(chosen) < 0 or max(chosen) >= CATEGORY_MAX:
@@ -96,7 +97,7 @@ def check_categories(cats: Any, features: int) -> None:
     if names and (len(names) != features or list(segments) != expected):
         raise _categories("they are not told feature by feature")
     order = list(_whole_numbers(cats.get("sorted_idx", ())))
-    for start, end in zip(expected, expected[1:], strict=False):
+    for start, end in pairwise(expected):
         if sorted(order[start:end]) != list(range(end - start)):
             raise _categories("their order is wrong")
 
@@ -125,10 +126,12 @@ def _values(entry: dict[str, Any]) -> list[Any]:
         raise _categories("their texts are out of range")
     try:
         body = bytes(value & 0xFF for value in values)
-        pairs = zip(offsets, offsets[1:], strict=False)
-        return [body[start:end].decode() for start, end in pairs]
-    except (TypeError, UnicodeDecodeError):
-        raise _categories("one is not UTF-8") from None
+    except TypeError:
+        raise _categories("one is no text") from None
+    if not body.isascii():
+        # Seen in 3.2: it counts characters and copies as many bytes, so the texts run together.
+        raise _categories("XGBoost cuts texts off that have letters beyond ASCII; rename them")
+    return [body[start:end].decode() for start, end in pairwise(offsets)]
 
 
 def whole(value: Any) -> int:

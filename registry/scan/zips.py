@@ -28,6 +28,8 @@ _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _END_MAGIC, _ENTRY_MAGIC, _LOCAL_MAGIC = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
 _WIDE = 0xFFFFFFFF
+# Kinds of members by the mode that Unix gives them.
+_FILE, _FOLDER = 0x8000, 0x4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +47,25 @@ class Member:
 
 
 class Zip:
-    """The members of an archive that stood every check. Raises Refused."""
+    """The members of an archive that stood every check. Raises Refused.
 
-    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
+    With ``folders`` names are paths below the archive, and entries of folders are left out.
+    """
+
+    def __init__(self, file: BinaryIO, start: int, size: int, *, folders: bool = False) -> None:
         self._file, self._start, self._size = file, start, size
         directory_at, directory = self._directory()
+        check = _check_in_folders if folders else _check_flat
         self.members: dict[str, Member] = {}
         for member in _entries(directory):
             if member.name in self.members:
                 found = f"The member {shown(member.name)} is there twice"
                 raise Refused("zip-duplicate-member", found)
+            check(member)
             self.members[member.name] = member
         self._data_at = self._check_layout(directory_at)
         _check_sizes(list(self.members.values()), size)
+        self.members = {n: m for n, m in self.members.items() if not n.endswith("/")}
 
     def head(self, name: str, length: int) -> bytes:
         """The first ``length`` bytes of a member, unpacked."""
@@ -189,13 +197,26 @@ def _check_member(member: Member) -> None:
         raise Refused("zip-compression", f"The member {name} is packed by method {member.method}")
     if _WIDE in (member.packed_bytes, member.size_bytes, member.header_at):
         raise Refused("too-large", f"The member {name} is larger than a model may be")
-    kind = member.mode & 0xF000
-    if member.name.endswith("/") or kind not in (0, 0x8000):
-        raise Refused("zip-not-a-file", f"The member {name} is a link or a folder")
-    if re.search(r"[/\\\x00]|^\.|\.\.|^[A-Za-z]:", member.name):
-        raise Refused("zip-unsafe-name", f"The member {name} has an unsafe name")
     if member.method == STORED and member.packed_bytes != member.size_bytes:
         raise _damaged(f"the member {name} is not packed, but has two sizes")
+
+
+def _check_flat(member: Member) -> None:
+    if member.name.endswith("/") or member.mode & 0xF000 not in (0, _FILE):
+        found = f"The member {shown(member.name)} is a link or a folder"
+        raise Refused("zip-not-a-file", found)
+    if re.search(r"[/\\\x00]|^\.|\.\.|^[A-Za-z]:", member.name):
+        raise Refused("zip-unsafe-name", f"The member {shown(member.name)} has an unsafe name")
+
+
+def _check_in_folders(member: Member) -> None:
+    is_folder = member.name.endswith("/")
+    kinds = (0, _FOLDER) if is_folder else (0, _FILE)
+    if member.mode & 0xF000 not in kinds or (is_folder and member.size_bytes):
+        raise Refused("zip-not-a-file", f"The member {shown(member.name)} is no plain file")
+    parts = member.name.removesuffix("/").split("/")
+    if {"", ".", ".."} & set(parts) or re.search(r"[\\\x00]|^[A-Za-z]:", member.name):
+        raise Refused("zip-unsafe-name", f"The member {shown(member.name)} has an unsafe name")
 
 
 def _wide_sizes(extra: bytes, packed: int, size: int) -> tuple[int, int]:

@@ -15,6 +15,10 @@ from serving.runtimes.base import Runtime
 RUNTIMES: dict[str, str] = {
     "sklearn": "serving.runtimes.sklearn",
     "onnx": "serving.runtimes.onnx",
+    "xgboost": "serving.runtimes.xgboost",
+    "lightgbm": "serving.runtimes.lightgbm",
+    "catboost": "serving.runtimes.catboost",
+    "mlflow": "serving.runtimes.mlflow",
 }
 
 
