@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import pickle
 import random
 import struct
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from joblib import numpy_pickle
 
 from tests.hostile.containers import PACKS
 
@@ -30,12 +33,16 @@ SPECIAL = (
 
 @dataclass(frozen=True)
 class Original:
-    """A harmless file. ``pack`` is what it is packed in: its stream may be changed before that."""
+    """A harmless file. ``pack`` is what it is packed in: its stream may be changed before that.
+
+    ``arrays`` are the places of its arrays in the stream, begin and end, where they are known.
+    """
 
     name: str
     format: str
     stream: bytes
     pack: str = "raw"
+    arrays: tuple[tuple[int, int], ...] = ()
 
     @property
     def content(self) -> bytes:
@@ -130,7 +137,9 @@ def mutated(originals: Sequence[Original], seed: int, index: int) -> Mutation:
     chance = random.Random(f"{seed}/{index}/mutation")
     original, other = chance.choice(originals), chance.choice(originals)
     name = chance.choice(IN_PLACE if chance.random() < 0.5 else tuple(MUTATIONS))
-    if original.format == "skops" and chance.random() < 0.7:
+    if original.arrays and chance.random() < 0.6:
+        content, where = _in_an_array(original, chance.choice(IN_PLACE), chance), "in an array"
+    elif original.format == "skops" and chance.random() < 0.7:
         content, where = _in_a_member(original.stream, name, chance, other.stream)
     elif original.pack != "raw" and chance.random() < 0.7:
         content = PACKS[original.pack](_changed(original.stream, name, chance, other.stream))
@@ -138,7 +147,40 @@ def mutated(originals: Sequence[Original], seed: int, index: int) -> Mutation:
     else:
         content = _changed(original.content, name, chance, other.content)
         where = "in the file"
-    return Mutation(original, content, f"{original.name}: {name} {where}")
+    return Mutation(original, content, f"{original.name} as {original.format}: {name} {where}")
+
+
+def _in_an_array(original: Original, name: str, chance: random.Random) -> bytes:
+    """One array changed and everything else as it was, packed as before."""
+    begin, end = chance.choice(original.arrays)
+    stream = original.stream
+    changed = _changed(stream[begin:end], name, chance, stream)
+    return PACKS[original.pack](stream[:begin] + changed[: end - begin] + stream[end:])
+
+
+def array_places(stream: bytes) -> tuple[tuple[int, int], ...]:
+    """Where the arrays of a stream by joblib lie. It is loaded: only for what was made here."""
+    reader = _Places(io.BytesIO(stream))
+    reader.load()
+    return tuple(reader.places)
+
+
+class _Places(numpy_pickle.NumpyUnpickler):
+    """Notes how far the file is read behind each wrapper of an array."""
+
+    dispatch = numpy_pickle.NumpyUnpickler.dispatch.copy()
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__("", stream, ensure_native_byte_order=True)
+        self.places: list[tuple[int, int]] = []
+
+    def load_build(self) -> None:
+        begin = self.file_handle.tell()
+        super().load_build()
+        if (end := self.file_handle.tell()) > begin:
+            self.places.append((begin, end))
+
+    dispatch[pickle.BUILD[0]] = load_build
 
 
 def _changed(content: bytes, name: str, chance: random.Random, other: bytes) -> bytes:

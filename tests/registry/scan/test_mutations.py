@@ -35,7 +35,7 @@ from serving.runtimes.isolation.errors import (
     ModelRaised,
 )
 from tests.drawing import IS_LONG, amount, seed
-from tests.hostile.mutations import Mutation, Original, mutated
+from tests.hostile.mutations import Mutation, Original, array_places, mutated
 from tests.registry.scan.test_corpus import FOLDER, listed
 from tests.serving.runtimes.fresh_pipelines import PIPELINES
 from tests.serving.runtimes.fresh_tables import Fresh, Table
@@ -91,9 +91,10 @@ def originals_of(bases: Bases) -> list[Original]:
         plain = io.BytesIO()
         joblib.dump(base.estimator, plain)
         protocol = number % 4 + 2
-        found.append(Original(name, "joblib", plain.getvalue()))
+        stream = plain.getvalue()
         packs = ("zlib", "gzip", "bz2", "xz", "lzma", "lz4")
-        found.append(Original(name, "joblib", plain.getvalue(), packs[number % len(packs)]))
+        for pack in ("raw", packs[number % len(packs)]):
+            found.append(Original(name, "joblib", stream, pack, array_places(stream)))
         if number % 2:
             found.append(Original(name, "skops", bytes(skops.io.dumps(base.estimator))))
         else:
@@ -142,7 +143,7 @@ def test_changed_files_end_as_a_finding_and_what_passes_is_contained(
         kind = kind_of_end(host, mutation, bases.get(mutation.original.name))
         kinds[kind] += 1
         if kind.startswith(("died", "out of memory")):
-            ends.append(f"{kind}: file {index}, {mutation.recipe} ({mutation.original.format})")
+            ends.append(f"{kind}: file {index}, {mutation.recipe}")
     told = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())
     record_property("counted", f"mutations: {count} of seed {drawn_from}: {told}")
     for line in ends:
