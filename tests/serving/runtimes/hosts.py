@@ -29,7 +29,8 @@ class RunningHost:
 
     def __init__(self, socket: Path, **options: Any) -> None:
         self.socket = socket
-        command = command_line(socket, memory_bytes=MEMORY, extra_runtimes=MISBEHAVING, **options)
+        runtimes = options.pop("runtimes", MISBEHAVING)
+        command = command_line(socket, memory_bytes=MEMORY, extra_runtimes=runtimes, **options)
         environment = environment_for({**os.environ, "SECRET_KEY": "s3cret"})
         self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         self.client = HostClient(socket)
