@@ -352,55 +352,35 @@ def test_what_may_change_on_a_version_and_how_it_is_archived(olga: httpx.Client)
     problem(aliased, 409, "version-not-servable")
 
 
-def test_a_joblib_file_is_not_opened_before_somebody_else_approves_its_bytes(
+def test_a_joblib_file_of_an_ordinary_model_is_ready_without_asking_anybody(
     olga: httpx.Client, people: People
 ) -> None:
     body = as_joblib(churn())
     version = checked(olga, upload(olga, "reg-joblib", body, "model.joblib", **example()))
-    verdicts = {name: check["verdict"] for name, check in checks_of(version).items()}
-    assert (version["status"], version["format"]) == ("quarantined", "joblib")
-    assert verdicts == {
-        "scan": "warned", "load": "pending", "signature": "pending", "golden": "pending",
-    }  # fmt: skip
-    called = olga.post("/models/reg-joblib/versions/1/predict", json={"instances": []})
-    problem(called, 409, "version-not-ready")
-    problem(
-        olga.put("/models/reg-joblib/aliases/champion", json={"version": 1}),
-        409,
-        "version-not-ready",
-    )
 
-    [request] = ok(people.anna.get("/approvals?model=reg-joblib&state=pending"))["results"]
-    assert (request["subject"], request["version"], request["alias"]) == ("version", 1, None)
-    assert request["sha256"] == hashlib.sha256(body).hexdigest()
-    assert request["requested_by"] == "olga"
-    decided = people.anna.post(f"{request['url']}/approve", json={"reason": "known bytes"})
-
-    assert ok(decided)["state"] == "approved"
-    assert (decided.json()["decided_by"], decided.json()["reason"]) == ("anna", "known bytes")
-    released = settled(olga, version["url"], leaving="quarantined")
-    assert (released["status"], released["aliases"]) == ("ready", ["champion"])
+    assert (version["status"], version["format"]) == ("ready", "joblib"), checks_of(version)
+    assert version["aliases"] == ["champion"]
+    scan = checks_of(version)["scan"]
+    assert scan["verdict"] == "passed"
+    assert scan["evidence"]["gate_version"] == version["gate_version"]
+    assert scan["evidence"]["estimator"] == "sklearn.pipeline.Pipeline"
+    assert all(count > 0 for count in scan["evidence"]["globals"].values())
+    assert ok(people.anna.get("/approvals?model=reg-joblib"))["count"] == 0
     assert ok(olga.post("/models/reg-joblib/predict", json={"instances": []}))["version"] == 1
 
 
-def test_the_uploader_may_not_approve_and_nobody_decides_twice(people: People) -> None:
-    anna, marie = people.anna, people.marie
-    checked(anna, upload(anna, "reg-four-eyes", as_joblib(plain(), 3), "model.joblib"))
-    [request] = ok(anna.get("/approvals?model=reg-four-eyes"))["results"]
+def test_a_pickle_that_calls_something_is_rejected_and_nobody_can_approve_it(
+    olga: httpx.Client, people: People
+) -> None:
+    # Two texts, STACK_GLOBAL, a text, a tuple of it, REDUCE: assembled, never loaded here.
+    body = b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x04true\x85R."
+    version = checked(olga, upload(olga, "reg-hostile", body, "model.pkl"))
 
-    own = anna.post(f"{request['url']}/approve", json={"reason": "mine"})
-    problem(own, 403, "not-allowed")
-    problem(anna.post(f"{request['url']}/reject", json={"reason": "mine"}), 403, "not-allowed")
-    problem(people.olga.post(f"{request['url']}/approve", json={"reason": "x"}), 403, "not-allowed")
-    refused_field(marie.post(f"{request['url']}/reject", json={}), "/reason")
-    refused_field(marie.post(f"{request['url']}/reject", json={"reason": " "}), "/reason")
-    assert ok(marie.post(f"{request['url']}/reject", json={"reason": "no"}))["state"] == "rejected"
-    for verb in ("approve", "reject"):
-        again = marie.post(f"{request['url']}/{verb}", json={"reason": "again"})
-        problem(again, 409, "state-conflict")
-    version = ok(anna.get("/models/reg-four-eyes/versions/1"))
-    assert version["status"] == "rejected"
-    assert "reviewer" in checks_of(version)["load"]["summary"]
+    failed = failed_check(version)
+    assert failed["name"] == "scan"
+    assert "posix.system" in failed["summary"]
+    assert failed["evidence"]["global"] == "posix.system"
+    assert ok(people.anna.get("/approvals?model=reg-hostile"))["count"] == 0
 
 
 def test_a_differing_float32_input_is_held_to_its_type(olga: httpx.Client) -> None:

@@ -33,15 +33,12 @@ from tests.flows.conftest import People
 from tests.flows.stories import (
     ROW,
     as_csv,
-    as_joblib,
     as_skops,
-    checked,
     dataset,
     job,
     ok,
     plain,
     registered,
-    upload,
 )
 from tests.services.stack import Stack
 
@@ -117,8 +114,9 @@ def objects(people: People, name: str) -> dict[str, dict[str, Any]]:
     ok(marie.post("/schedules", json=body), 201)
     # Of somebody else, so that no request ends the key that all are sent with.
     key = ok(olga.post("/api-keys", json={"name": name}), 201)
-    checked(olga, upload(olga, f"{name}-waits", as_joblib(plain()), "model.joblib"))
-    [waiting] = ok(marie.get(f"/approvals?model={name}-waits"))["results"]
+    registered(olga, f"{name}-guarded")
+    ok(marie.patch(f"/models/{name}-guarded", json={"approval_required": True}))
+    waiting = ok(olga.put(f"/models/{name}-guarded/aliases/later", json={"version": 1}), 202)
     return {
         "models": {"name": name, "ref": name, "number": 1, "alias": "challenger", "user": "vera"},
         "datasets": {"name": f"{name}-rows", "number": 1, "user": "vera"},

@@ -15,8 +15,8 @@ from tests.serving.actions.conftest import Bench, fitted, saved
 
 pytestmark = pytest.mark.django_db
 
-# protocol 4, GLOBAL os.system, the text, a tuple of it, REDUCE: assembled, never loaded here.
-HOSTILE = b"\x80\x04cos\nsystem\n\x8c\x04true\x85R."
+# Two texts, STACK_GLOBAL, a text, a tuple of it, REDUCE: assembled, never loaded here.
+HOSTILE = b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x04true\x85R."
 
 
 @pytest.fixture
@@ -66,7 +66,11 @@ def test_what_the_gate_refuses_is_rejected_under_every_policy_and_asks_nobody(
     bench.policy(policy)
     version = bench.register(owner, model, HOSTILE, "pickle")
 
+    scan = version.checks.get(name="scan")
     assert version.status == "rejected"
+    if policy != "refuse":
+        assert scan.evidence["global"] == "posix.system"
+        assert "posix.system" in scan.summary
     assert not ApprovalRequest.objects.exists()
 
 
