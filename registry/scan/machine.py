@@ -184,8 +184,15 @@ class Machine:
         self.stack.append(result)
 
     def new_object(self) -> None:
-        """Pops arguments, which are none, and a listed class, pushes an object without state."""
+        """Pops arguments and a listed class, pushes an object without state.
+
+        Only named tuples are given arguments: the values that they hold.
+        """
         args, ref = self.stack.pop(), self.stack.pop()
+        if type(ref) is Ref and ref.kind == "record" and type(args) is tuple:
+            self.ledger.hold(2)
+            self.stack.append(Made(ref.full, "object", is_built=True))
+            return
         if type(ref) is not Ref or args != () or type(args) not in (tuple, Args):
             raise Refused("pickle-call", f"An object of {words(ref)} is made from {words(args)}")
         self.ledger.hold(2)

@@ -48,7 +48,7 @@ ALWAYS = {
     "numpy.ndarray": "argument",
     "numpy.random.bit_generator.SeedSequence": "argument",
     "numpy.random.bit_generator.__pyx_unpickle_SeedSequence": "call",
-    **{f"numpy.random._{name.lower()}.{name}": "argument" for name in BIT_GENERATORS},
+    **{f"{home}.{name}": "argument" for name, home in BIT_GENERATORS.items()},
     **{f"builtins.{name}": "value" for name in ("bool", "float", "int", "list", "object", "str")},
 }
 
@@ -84,7 +84,7 @@ class Recorder(numpy_pickle.NumpyUnpickler):  # type: ignore[misc]  # joblib is 
         super().load_reduce()
 
     def load_newobj(self) -> None:
-        """Records an object that is made without arguments."""
+        """Records an object that is made by its class alone, or a named tuple."""
         from sklearn.base import BaseEstimator
 
         made, args = self.stack[-2], self.stack[-1]
@@ -92,7 +92,8 @@ class Recorder(numpy_pickle.NumpyUnpickler):  # type: ignore[misc]  # joblib is 
         kind = "mapping" if issubclass(made, dict) else kind
         name = self.names[id(made)]
         if name not in CALLS and name != "joblib.numpy_pickle.NumpyArrayWrapper":
-            self.kinds[name].add("unknown" if args else kind)
+            is_record = issubclass(made, tuple) and hasattr(made, "_fields")
+            self.kinds[name].add(("record" if is_record else "unknown") if args else kind)
         super().load_newobj()
 
     dispatch[pickle.REDUCE[0]] = load_reduce

@@ -23,7 +23,13 @@ from registry.scan.pickle_values import (
 
 Call = Callable[[tuple[Any, ...]], Any]
 VALUE_KINDS = frozenset({"value"})
-BIT_GENERATORS = frozenset({"MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"})
+BIT_GENERATORS = {
+    "MT19937": "numpy.random._mt19937",
+    "PCG64": "numpy.random._pcg64",
+    "PCG64DXSM": "numpy.random._pcg64",
+    "Philox": "numpy.random._philox",
+    "SFC64": "numpy.random._sfc64",
+}
 _FACTORIES = frozenset({"builtins.int", "builtins.float", "builtins.str", "builtins.list"})
 
 
@@ -120,9 +126,8 @@ def _bits(args: tuple[Any, ...]) -> Any:
         return None
     chosen = args[0]
     if type(chosen) is Ref and chosen.kind == "argument":
-        home = f"numpy.random._{chosen.name.lower()}"
-        known = chosen.name in BIT_GENERATORS and chosen.module == home
-        return Made(chosen.full, "bits", is_open=True) if known else None
+        is_one = BIT_GENERATORS.get(chosen.name) == chosen.module
+        return Made(chosen.full, "bits", is_open=True) if is_one else None
     if type(chosen) is str and chosen in BIT_GENERATORS:
         return Made(f"numpy.random.{chosen}", "bits", is_open=True)
     return None

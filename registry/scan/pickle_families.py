@@ -47,13 +47,137 @@ def functions() -> Iterator[Any]:
 def more_models() -> Iterator[Any]:
     """Fitted models, by theme; one that this library's version cannot fit is an error."""
     yield from _random_states()
+    yield from _distances()
+    yield from _rare_estimators()
+    yield from _searches()
+    yield from _meta_estimators()
+    yield from _transformers()
+
+
+def _rows() -> tuple[Any, Any]:
+    import numpy as np
+
+    random = np.random.default_rng(1)
+    return np.abs(random.normal(size=(60, 3))), random.integers(0, 3, 60)
 
 
 def _random_states() -> Iterator[Any]:
     import numpy as np
-    from sklearn import cluster
+    from sklearn import cluster, mixture
 
-    rows = np.random.default_rng(1).normal(size=(40, 3))
+    rows, _ = _rows()
     for bits in ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"):
         state = np.random.RandomState(getattr(np.random, bits)(3))
         yield cluster.KMeans(2, n_init=1, random_state=state).fit(rows)
+    yield mixture.GaussianMixture(2, random_state=np.random.RandomState(5)).fit(rows)
+
+
+def _distances() -> Iterator[Any]:
+    import numpy as np
+    from sklearn import neighbors
+
+    rows, labels = _rows()
+    flags = rows > np.median(rows)
+    metrics = ("braycurtis", "canberra", "hamming", "seuclidean", "mahalanobis", "minkowski")
+    for metric in metrics:
+        params = {"V": rows.var(0)} if metric in ("seuclidean", "mahalanobis") else None
+        if metric == "mahalanobis":
+            params = {"V": np.cov(rows.T)}
+        yield neighbors.KNeighborsClassifier(
+            3, metric=metric, algorithm="ball_tree", metric_params=params
+        ).fit(rows, labels)
+    for metric in ("jaccard", "dice", "rogerstanimoto", "russellrao", "sokalsneath"):
+        yield neighbors.NearestNeighbors(metric=metric, algorithm="ball_tree").fit(flags)
+    yield neighbors.NearestNeighbors(metric="haversine", algorithm="ball_tree").fit(rows[:, :2])
+    yield neighbors.KNeighborsRegressor(3, p=3, weights="distance").fit(rows, labels)
+    yield neighbors.KNeighborsRegressor(3).fit(rows.astype(np.float32), labels)
+
+
+def _rare_estimators() -> Iterator[Any]:
+    import numpy as np
+    from scipy import sparse
+    from sklearn import decomposition, impute, linear_model, multiclass, preprocessing
+    from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+
+    rows, labels = _rows()
+    gaps = np.where(rows > 1.5, np.nan, rows)
+    yield preprocessing.MultiLabelBinarizer().fit([["a", "b"], ["b"], ["c"]])
+    yield decomposition.SparseCoder(rows[:3]).fit(rows)
+    yield impute.IterativeImputer(max_iter=2).fit(gaps)
+    yield impute.IterativeImputer(linear_model.LinearRegression(), max_iter=2).fit(gaps)
+    yield multiclass.OutputCodeClassifier(linear_model.Perceptron(), code_size=0.6).fit(
+        rows, labels
+    )
+    constant = np.stack([labels % 2, np.ones(60)], axis=1)
+    yield multiclass.OneVsRestClassifier(linear_model.LogisticRegression()).fit(rows, constant)
+    yield linear_model.SGDClassifier(early_stopping=True).fit(sparse.csr_matrix(rows), labels)
+
+
+def _searches() -> Iterator[Any]:
+    import numpy as np
+    from sklearn import linear_model, model_selection
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+
+    rows, labels = _rows()
+    grid = {"alpha": [0.1, 1.0], "fit_intercept": [True, False]}
+    splits = [(np.arange(30), np.arange(30, 60)), (np.arange(30, 60), np.arange(30))]
+    ways = (
+        splits,
+        model_selection.LeavePOut(1),
+        model_selection.LeavePGroupsOut(1),
+        model_selection.PredefinedSplit(labels),
+        model_selection.ShuffleSplit(2, random_state=np.random.RandomState(0)),
+    )
+    for cv in ways:
+        yield model_selection.GridSearchCV(linear_model.Ridge(), grid, cv=cv).fit(
+            rows, labels, groups=labels
+        )
+    yield model_selection.RandomizedSearchCV(
+        linear_model.Ridge(), grid, n_iter=2, cv=2, scoring=["r2", "neg_max_error"], refit="r2"
+    ).fit(rows, labels)
+    yield model_selection.HalvingGridSearchCV(linear_model.Ridge(), grid, cv=2).fit(rows, labels)
+    yield linear_model.RidgeCV().fit(rows, labels)
+    yield model_selection._split._CVIterableWrapper(splits)
+
+
+def _meta_estimators() -> Iterator[Any]:
+    from sklearn import calibration, ensemble, frozen, linear_model, model_selection, svm
+
+    rows, labels = _rows()
+    for method in ("sigmoid", "isotonic", "temperature"):
+        for inner in (linear_model.LogisticRegression(), svm.LinearSVC()):
+            yield calibration.CalibratedClassifierCV(inner, method=method, cv=2).fit(rows, labels)
+    inner = linear_model.LogisticRegression().fit(rows, labels)
+    yield calibration.CalibratedClassifierCV(frozen.FrozenEstimator(inner)).fit(rows, labels)
+    named = [("a", inner), ("b", ensemble.RandomForestClassifier(3))]
+    yield ensemble.VotingClassifier(named, voting="soft").fit(rows, labels)
+    yield ensemble.StackingClassifier(named, passthrough=True).fit(rows, labels)
+    yield model_selection.TunedThresholdClassifierCV(inner).fit(rows, labels % 2)
+    yield model_selection.FixedThresholdClassifier(inner, threshold=0.4).fit(rows, labels % 2)
+    yield ensemble.BaggingClassifier(inner, 3, max_features=2).fit(rows, labels)
+
+
+def _transformers() -> Iterator[Any]:
+    import numpy as np
+    import pandas as pd
+    from sklearn import compose, gaussian_process, linear_model, pipeline, preprocessing
+
+    rows, labels = _rows()
+    frame = pd.DataFrame(rows, columns=list("abc"))
+    frame["when"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(labels, unit="D")
+    yield preprocessing.OneHotEncoder().fit(frame[["when"]])
+    yield preprocessing.OrdinalEncoder(dtype=np.int32).fit(labels[:, None].astype("U3"))
+    yield preprocessing.KBinsDiscretizer(3, quantile_method="averaged_inverted_cdf").fit(rows)
+    for chosen in (["a", "b"], np.array([True, False, True, False]), slice("a", "b"), [0, 2]):
+        columns = compose.ColumnTransformer(
+            [("s", preprocessing.StandardScaler(), chosen)], remainder="drop"
+        ).set_output(transform="pandas")
+        yield pipeline.make_pipeline(columns, linear_model.Ridge()).fit(frame, labels)
+    for function in (np.log1p, np.nan_to_num):
+        yield preprocessing.FunctionTransformer(
+            function, feature_names_out="one-to-one", validate=True
+        ).fit(rows)
+    kernels = gaussian_process.kernels
+    compound = kernels.CompoundKernel([kernels.RBF(), kernels.Matern()])
+    yield gaussian_process.GaussianProcessClassifier(kernels.RBF()).fit(rows, labels)
+    yield compound

@@ -4,6 +4,7 @@
 
 - ``estimator``: a class made without arguments that then gets its state; may be the file's root.
 - ``object``: the same, and never the root. ``mapping``: a class of dicts, made without arguments.
+- ``record``: a named tuple, made from its values.
 - ``numbers``: called with plain numbers, or with nothing.
 - ``call``: called with arguments of one exact pattern, which the gate has under its name.
 - ``argument``: a class that only such a call is given.

@@ -41,9 +41,10 @@ def joblib_bytes(table):
     import joblib
     from sklearn.linear_model import LogisticRegression
 
-    def dumped(compress=0):
+    def dumped(compress=0, protocol=None):
         out = io.BytesIO()
-        joblib.dump(LogisticRegression().fit(*table), out, compress=compress)
+        fitted = LogisticRegression().fit(*table)
+        joblib.dump(fitted, out, compress=compress, protocol=protocol)
         return out.getvalue()
 
     return dumped

@@ -10,7 +10,7 @@ import pytest
 
 from registry.errors import UnreadableArtifact
 from registry.formats import HEAD_BYTES, sniff
-from registry.scan import look
+from registry.scan import Finding, look
 
 FOLDER = os.environ.get("MODELYARD_CORPUS")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="MODELYARD_CORPUS names no folder")
@@ -23,20 +23,25 @@ def listed():
         return list(csv.DictReader(manifest, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
-def verdict_on(path: Path) -> str:
+def finding_on(path: Path) -> Finding:
+    """What the gate finds, or a refusal ``unreadable`` where the first bytes are of no format."""
     with path.open("rb") as file:
         try:
             format = sniff(file.read(HEAD_BYTES), path.name)
         except UnreadableArtifact:
-            return "unreadable"
-        return look(file, path.stat().st_size, format).verdict
+            return Finding("failed", "unreadable", "")
+        return look(file, path.stat().st_size, format)
 
 
-def test_no_malicious_file_passes_without_a_reviewer_and_every_benign_one_gets_that_far():
-    rows = [row for row in listed() if (Path(FOLDER) / row["file"]).exists()]
-    assert rows
-    for row in rows:
-        verdict = verdict_on(Path(FOLDER) / row["file"])
-        assert verdict in ("review", "failed", "unreadable"), row["file"]
-        if row["expected"] == "benign":
-            assert verdict == "review", row["file"]
+@pytest.mark.parametrize("row", listed(), ids=lambda row: row["file"])
+def test_malicious_files_are_refused_harmless_ones_told_apart_and_benign_ones_pass(row):
+    found = finding_on(Path(FOLDER) / row["file"])
+    if row["expected"] == "benign":
+        assert found.verdict == "passed", found.summary
+        assert found.evidence["estimator"]
+    elif row["expected"] == "malicious":
+        assert found.verdict == "failed"
+        assert found.reason != "not-a-model"
+    else:
+        is_no_pickle = found.reason == "unreadable" or found.reason.startswith("zip-")
+        assert is_no_pickle or found.reason == "not-a-model", (found.reason, found.summary)
