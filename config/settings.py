@@ -24,6 +24,8 @@ env = Environment(os.environ)
 
 MIB = 2**20
 GIB = 2**30
+# The model host itself knows how much there is.
+HALF_OF_MEMORY = 0
 
 # --- Where things are ---------------------------------------------------------------------------
 
@@ -59,6 +61,7 @@ MODELYARD: dict[str, Any] = {
     "MAX_BODY_BYTES": env.size_bytes("MAX_BODY_BYTES", 6 * MIB),
     "MAX_BINARY_BODY_BYTES": env.size_bytes("MAX_BINARY_BODY_BYTES", 64 * MIB),
     "MODEL_MEMORY_BYTES": env.size_bytes("MODEL_MEMORY_BYTES", 2 * GIB),
+    "MODELHOST_MEMORY_BYTES": env.size_bytes("MODELHOST_MEMORY_BYTES", HALF_OF_MEMORY),
     "MODEL_FILE_POLICY": env.choice("MODEL_FILE_POLICY", ("gate", "approve", "refuse"), "gate"),
     "MODELHOST_SOCKET": env.text("MODELHOST_SOCKET", f"{SOCKET_FOLDER}/modelhost.sock"),
 }

@@ -13,7 +13,7 @@ class ServingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Connect the receivers."""
-        from serving import receivers
+        """Connect the receivers and register the checks."""
+        from serving import checks, receivers  # noqa: F401  (checks register themselves)
 
         receivers.connect()

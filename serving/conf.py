@@ -25,5 +25,10 @@ class ServingConf:
         """How much memory one model may take beyond what its process starts with."""
         return cast(int, _of("MODEL_MEMORY_BYTES"))
 
+    @property
+    def modelhost_memory_bytes(self) -> int | None:
+        """How much memory all loaded models may take together; None: half of the machine's."""
+        return cast(int, _of("MODELHOST_MEMORY_BYTES")) or None
+
 
 conf = ServingConf()

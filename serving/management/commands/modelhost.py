@@ -34,6 +34,7 @@ class Command(BaseCommand):
         command = command_line(
             options["socket"] or conf.modelhost_socket,
             memory_bytes=conf.model_memory_bytes,
+            budget_bytes=conf.modelhost_memory_bytes,
             max_children=options["max_children"],
         )
         sys.stdout.flush()

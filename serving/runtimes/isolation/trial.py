@@ -2,7 +2,7 @@
 
 The return code of a call proves little: containers, kernels without a feature and emulators say
 yes and do nothing. So a forked process puts the layers on one after another and attempts after
-each what only that layer forbids.
+each what only that layer forbids. As a program (``python -m``) it prints the report as JSON.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import resource
 import select
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Collection
 from functools import partial
@@ -222,3 +223,7 @@ _ATTEMPTS: dict[str, Callable[[int, int], list[Attempt]]] = {
     "landlock": _landlock_attempts,
     "seccomp": _seccomp_attempts,
 }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(find_confinement().to_json()))
