@@ -231,8 +231,11 @@ class _Whole:
 def form_of(request: HttpRequest) -> dict[str, str | Part]:
     """All parts of a form by name, but for a page's CSRF token.
 
-    Raises MalformedMultipart for a name that comes twice.
+    Raises MalformedMultipart for a name that comes twice, and for a body of no bytes, which Django
+    takes for a form without parts.
     """
+    if request.META.get("CONTENT_LENGTH") == "0":
+        raise MalformedMultipart("The form ended before its last boundary.")
     named: dict[str, Any] = {}
     for group in (request.POST, request.FILES):
         for name, values in group.lists():

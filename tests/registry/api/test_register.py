@@ -297,3 +297,11 @@ def test_a_session_needs_the_csrf_token_and_may_send_it_as_a_part(owner):
     assert (refused.status_code, refused.json()["code"]) == (403, "not-allowed")
     assert taken.status_code == 202
     assert things.scratch_files() == []
+
+
+def test_a_form_of_no_bytes_is_malformed_however_it_is_sent(owner):
+    things.a_model(owner)
+    form = {"CONTENT_TYPE": "multipart/form-data; boundary=frontier", "CONTENT_LENGTH": "0"}
+    answer = owner.client().generic("POST", VERSIONS, b"", **form)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed-multipart")
