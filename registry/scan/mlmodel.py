@@ -1,4 +1,4 @@
-"""Plain: the file ``MLmodel`` of an MLflow folder: strict YAML, its flavors, what it says of inputs.
+"""Plain: the file ``MLmodel`` of an MLflow folder: strict YAML, its flavors, its inputs.
 
 Followed: MLflow's model format, https://mlflow.org/docs/latest/ml/model/ (written by 1.x to 3.x).
 """

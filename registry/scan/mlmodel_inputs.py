@@ -43,7 +43,7 @@ def taken_over(told: dict[str, Any], member: Member) -> dict[str, Any]:
             taken[name] = read()
         except _Unlike as note:
             notes.append(str(note))
-        except (DomainError, LookupError, TypeError, ValueError):
+        except (DomainError, AttributeError, LookupError, TypeError, ValueError):
             notes.append(f"The folder's {name} could not be read and is not used.")
     return taken
 
@@ -78,6 +78,8 @@ def _example(told: Any, member: Member) -> list[dict[str, Any]] | None:
     else:
         data = parsed.get("inputs") if isinstance(parsed, dict) else parsed
         columns = [f"x{i}" for i in range(len(data[0]))]
+    if not (isinstance(data, list) and all(isinstance(row, list) for row in data)):
+        raise _Unlike("The folder's input example is no table of plain values; not used.")
     if not all(isinstance(name, str) for name in columns):
         columns = [f"x{i}" for i in range(len(columns))]
     if len(data) > ROWS_MAX or len(data) * len(columns) > CELLS_MAX:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -19,6 +20,12 @@ from serving.runtimes import arrays
 from serving.runtimes.base import Answer, Block, Label, asked_kinds
 
 CLASSIFIER = ("predict", "predict_proba", "decision_function")
+
+
+def import_early(name: str) -> None:
+    """Import a library where it is installed: a confined child has no files to import it from."""
+    with suppress(ImportError):
+        importlib.import_module(name)
 
 
 def library(name: str, package: str) -> ModuleType:

@@ -17,6 +17,8 @@ from serving.runtimes import arrays, boosted
 from serving.runtimes.base import python_label
 from serving.runtimes.boosted import CLASSIFIER, BoostedModel, Feature, outputs_of
 
+boosted.import_early("catboost")
+
 _KINDS = {"prediction": "Class", "probabilities": "Probability", "decision": "RawFormulaVal"}
 _ONE_OF = ("Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll")
 _SEVERAL = ("MultiLogloss", "MultiCrossEntropy")

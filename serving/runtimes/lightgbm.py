@@ -17,6 +17,8 @@ from registry.signature.facts import ModelFacts
 from serving.runtimes import boosted
 from serving.runtimes.boosted import CLASSIFIER, BoostedModel, Feature, outputs_of
 
+boosted.import_early("lightgbm")
+
 
 def load(artifact: BinaryIO, format: str) -> LightGBMModel:
     """Open a booster from its text alone.

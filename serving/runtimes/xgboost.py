@@ -21,6 +21,8 @@ from registry.signature.facts import ModelFacts
 from serving.runtimes import boosted
 from serving.runtimes.boosted import CLASSIFIER, BoostedModel, Feature, outputs_of
 
+boosted.import_early("xgboost")
+
 _ONE_THREAD = {"nthread": 1, "verbosity": 0}
 
 

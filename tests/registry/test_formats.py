@@ -9,6 +9,8 @@ from registry.formats import FORMATS, sniff
 
 RAW = b"\x80\x05\x95\x00\x00"
 ZIP = b"PK\x03\x04\x14\x00"
+MLFLOW = b"PK\x03\x04" + bytes(22) + b"\x10\x00\x00\x00requirements.txt"
+SKOPS = b"PK\x03\x04" + bytes(22) + b"\x0e\x00\x00\x00140234-1ab.npy"
 ONNX = b"\x08\x0a\x12\x08skl2onnx"
 
 TAKEN = [
@@ -28,6 +30,10 @@ TAKEN = [
     (ZIP, "m", None, "skops"),
     (ZIP, "folder.zip", None, "mlflow"),
     (ZIP, "folder.zip", "skops", "skops"),
+    (MLFLOW, "m", None, "mlflow"),
+    (MLFLOW, "m.zip", None, "mlflow"),
+    (SKOPS, "m", None, "skops"),
+    (SKOPS, "m.skops", None, "skops"),
     (ONNX, "m.onnx", None, "onnx"),
     (ONNX, "blob", "onnx", "onnx"),
     (b'{"learner":', "m.json", None, "xgboost"),
@@ -52,6 +58,8 @@ REFUSED = [
     (RAW, "m.onnx", "onnx", "declared as onnx"),
     (b"\x78\x9c", "m.pkl", "pickle", "declared as pickle"),
     (RAW, "m.joblib", "keras", "no format `keras`"),
+    (b"binf\x00", "m.bin", None, r"old binary format.*XGBoost before 3\.1"),
+    (b"\x00\x00\x00\x3f\x04", "m.model", "xgboost", "old binary format"),
 ]
 
 
