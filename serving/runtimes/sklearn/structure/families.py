@@ -35,7 +35,7 @@ SHAPES: dict[str, dict[str, str]] = {
     "LinearClassifierMixin": _BY_CLASS,
     "BaseSGD": {"coef_": "F", "intercept_": "1", "offset_": "1"},
     "_GeneralizedLinearRegressor": {"coef_": "F", "intercept_": ""},
-    "_RidgeClassifierMixin": {"coef_": "B F|K F", "intercept_": "B|K|"},
+    "_RidgeClassifierMixin": {"coef_": "B F|K F|F", "intercept_": "B|K|"},
     "HuberRegressor": {"coef_": "F", "intercept_": "", "scale_": ""},
     "QuantileRegressor": {"coef_": "F", "intercept_": ""},
     "LinearSVR": {"coef_": "F", "intercept_": "|1"},

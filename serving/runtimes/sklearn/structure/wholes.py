@@ -16,12 +16,14 @@ from serving.runtimes.sklearn.structure.walk import Place
 _MAY_SHADOW = frozenset({"positive"})
 _NUMBERS_AND_TEXTS = frozenset("biufcOUSmM")
 _MT19937_WORDS = 624
+# Searches keep masked arrays, and BisectingKMeans a matrix of the mean of sparse rows.
+_KINDS_OF_ARRAY = (np.ndarray, np.ma.MaskedArray, np.matrix)
 
 
 def check_array(array: np.ndarray, place: Place) -> None:
     """An array of a kind and byte order that scikit-learn makes."""
     dtype = array.dtype
-    if type(array) not in (np.ndarray, np.ma.MaskedArray):
+    if type(array) not in _KINDS_OF_ARRAY:
         refuse("array", place, f"a {type(array).__name__}, which no fitted estimator keeps")
     plain = dtype.kind in _NUMBERS_AND_TEXTS or (dtype.kind == "V" and dtype.names is not None)
     require(plain, "array", place, f"the dtype {dtype}, which no fitted estimator keeps")
