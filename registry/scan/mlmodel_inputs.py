@@ -77,9 +77,10 @@ def _example(told: Any, member: Member) -> list[dict[str, Any]] | None:
         columns, data = parsed["columns"], parsed["data"]
     else:
         data = parsed.get("inputs") if isinstance(parsed, dict) else parsed
-        columns = [f"x{i}" for i in range(len(data[0]))]
-    if not (isinstance(data, list) and all(isinstance(row, list) for row in data)):
+        columns = None
+    if not (isinstance(data, list) and data and all(isinstance(row, list) for row in data)):
         raise _Unlike("The folder's input example is no table of plain values; not used.")
+    columns = [None] * len(data[0]) if columns is None else columns
     if not all(isinstance(name, str) for name in columns):
         columns = [f"x{i}" for i in range(len(columns))]
     if len(data) > ROWS_MAX or len(data) * len(columns) > CELLS_MAX:

@@ -6,7 +6,6 @@ long. Every length is held against the bytes that remain, so nothing grows beyon
 
 from __future__ import annotations
 
-import struct
 import sys
 from array import array
 from typing import Any
@@ -62,7 +61,7 @@ class _Reader:
         if marker == "{":
             return self.object(depth)
         if marker == "[":
-            return self.array(depth)
+            return self.items(depth)
         if marker == "S":
             return self.text()
         if marker in _TYPED:
@@ -73,16 +72,15 @@ class _Reader:
 
     def object(self, depth: int) -> dict[str, Any]:
         members: dict[str, Any] = {}
-        while (marker := self.marker()) != "}":
-            self.at -= 1
+        while self.marker() != "}":
+            self.at -= 1  # names come without a marker: it was the first byte of a length
             name = self.text()
             if name in members:
                 raise NotUbjson(f"the name {name[:40]!a} stands twice in an object")
             members[name] = self.value(self.marker(), depth + 1)
-            del marker
         return members
 
-    def array(self, depth: int) -> Any:
+    def items(self, depth: int) -> Any:
         marker = self.marker()
         if marker == "$":
             kind = self.marker()
@@ -120,5 +118,5 @@ class _Reader:
     def text(self) -> str:
         try:
             return self.take(self.length()).decode()
-        except (UnicodeDecodeError, struct.error):
+        except UnicodeDecodeError:
             raise NotUbjson("a text is not UTF-8") from None

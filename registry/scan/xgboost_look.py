@@ -108,7 +108,7 @@ def _groups(learner: dict[str, Any]) -> int:
 def _check_booster(booster: dict[str, Any], features: int, groups: int) -> dict[str, Any]:
     kind = booster["name"]
     if kind == "gblinear":
-        weights = _object(booster, "model").get("weights")
+        weights: Any = _object(booster, "model").get("weights")
         if not hasattr(weights, "__len__") or len(weights) != (features + 1) * groups:
             raise malformed("it has another number of weights than of features")
         return {"weights": len(weights)}

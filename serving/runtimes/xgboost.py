@@ -121,9 +121,9 @@ class XGBoostModel(BoostedModel):
 
     def _labels(self, given: np.ndarray) -> np.ndarray:
         if self._objective == "multi:softprob":
-            return np.argmax(given, axis=1)
+            return np.asarray(np.argmax(given, axis=1))
         if self._objective in ("binary:logistic", "binary:hinge"):
-            return (given > 0.5).astype(np.int64)
+            return np.where(given > 0.5, 1, 0)
         if self._objective == "multi:softmax":
             return given.astype(np.int64)
         return given

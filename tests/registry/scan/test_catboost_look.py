@@ -21,9 +21,8 @@ QUIET = {"iterations": 3, "verbose": 0, "allow_writing_files": False, "thread_co
 
 def made(folder: Path, **options: Any) -> bytes:
     chance = np.random.default_rng(5)
-    rows = [
-        [float(a), str(c)] for a, c in zip(chance.normal(size=90), chance.choice(list("uvwxy"), 90))
-    ]
+    words = chance.choice(list("uvwxy"), 90)
+    rows = [[float(a), str(c)] for a, c in zip(chance.normal(size=90), words, strict=True)]
     wanted = [row[0] + (row[1] == "v") for row in rows]
     model = catboost.CatBoostRegressor(**QUIET, depth=3, **options)
     model.fit(rows, np.array(wanted) > 0.5, cat_features=[1])

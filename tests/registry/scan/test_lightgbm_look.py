@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import re
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -64,7 +65,7 @@ def with_true_sizes(content: bytes) -> bytes:
     start, end = content.index(b"Tree=0\n"), content.index(b"end of trees\n")
     parts = [part.start() for part in re.finditer(rb"Tree=\d+\n", content[start:end])]
     bounds = [*parts, end - start]
-    sizes = b" ".join(b"%d" % (b - a) for a, b in zip(bounds, bounds[1:], strict=False))
+    sizes = b" ".join(b"%d" % (b - a) for a, b in pairwise(bounds))
     return re.sub(rb"tree_sizes=[\d ]+", b"tree_sizes=" + sizes, content, count=1)
 
 
