@@ -38,10 +38,15 @@ _Step = tuple[int, int, int, int]  # code, steps skipped if true, if false, cons
 
 def install() -> None:
     """Filter this process from now on, for good. Raises OSError or Unsupported."""
-    program = _head(kernel.machine()) + _abort_of(os.getpid()) + _TAIL
-    steps = ctypes.create_string_buffer(program, len(program))
-    length_and_steps = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(steps))
+    filtering = program(kernel.machine(), os.getpid())
+    steps = ctypes.create_string_buffer(filtering, len(filtering))
+    length_and_steps = struct.pack("HxxxxxxP", len(filtering) // 8, ctypes.addressof(steps))
     kernel.prctl(kernel.PR_SET_SECCOMP, _FILTER_MODE, length_and_steps)
+
+
+def program(machine: Machine, pid: int) -> bytes:
+    """The filter's steps, eight bytes each, for the process ``pid``."""
+    return _head(machine) + _abort_of(machine, pid) + _TAIL
 
 
 @cache
@@ -65,9 +70,9 @@ def _head(machine: Machine) -> bytes:
     return _packed(steps)
 
 
-def _abort_of(pid: int) -> bytes:
+def _abort_of(machine: Machine, pid: int) -> bytes:
     """A process may end itself, and nobody else."""
-    which = 0 if kernel.machine() == "x86_64" else 1
+    which = 0 if machine == "x86_64" else 1
     return _packed(_if_call(syscalls.CHECKED["tgkill"][which], _only(0, (pid,))))
 
 
