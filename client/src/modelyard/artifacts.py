@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.errors import CannotSave
+from modelyard.native import native_format, save_native
 from modelyard.optional import have, need
 
 # Roots whose classes the service can know. Anything else is the user's own.
@@ -35,10 +36,14 @@ def save_estimator(estimator: Any, folder: Path, *, format: str | None = None) -
     """Write the estimator into ``folder``.
 
     ``format`` is ``skops``, ``joblib`` or None for the first of them that can. An ONNX model
-    object is written as it is. CannotSave says why and what to do instead.
+    object is written as it is, a model of XGBoost, LightGBM or CatBoost as its own library's
+    file. CannotSave says why and what to do instead.
     """
     if _is_onnx(estimator):
         return _save_onnx(estimator, folder, format)
+    native = native_format(estimator)
+    if native is not None and format in (None, native):
+        return SavedModel(save_native(estimator, folder, native), native)
     if format == "joblib":
         return _save_joblib(estimator, folder)
     if format not in (None, "skops"):
