@@ -22,8 +22,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import pyarrow as pa
-
 from registry import storage
 from registry.actions.releases import note_reuse, standing_approval
 from registry.actions.verdicts import record_check, record_findings, return_to_pending
@@ -43,15 +41,11 @@ from registry.models.check import CheckName, Verdict
 from registry.scan import Finding
 from registry.scan.edition import gate_version
 from registry.signature.facts import ModelFacts
-from registry.signature.infer import Inferred, check_declared, infer
 from registry.signature.types import Signature
-from registry.signature.validate import Validated, validate_columns
-from registry.tabular import TabularError, read_table
-from serving.actions.example_answers import (
-    EXAMPLE_MAX_BYTES,
-    answer_example,
-    compare_with_trainer,
-)
+from registry.signature.validate import Validated
+from registry.tabular import TabularError
+from serving.actions.example_answers import answer_example, compare_with_trainer
+from serving.actions.example_rows import ExampleRows
 from serving.actions.host import host
 from serving.actions.library_versions import TrainedWith, other_version
 from serving.runtimes.base import Answer, default_outputs
@@ -97,7 +91,6 @@ class _Checking:
     def __init__(self, version: ModelVersion) -> None:
         self.version = version
         self.name: str = CheckName.SCAN
-        self.example: pa.Table | None = None
         self.scanned: dict[str, Any] = {}
         self.trained_with: TrainedWith | None = None
 
@@ -187,9 +180,10 @@ class _Checking:
 
     def _signature(self, facts: ModelFacts) -> tuple[Signature, Validated | None]:
         with self._verdict(CheckName.SIGNATURE):
-            found = self._signature_of(facts)
+            example = ExampleRows(self.version)
+            found = example.signature(facts)
             signature = found.signature
-            rows = self._validated_example(signature)
+            rows = example.validated(signature)
             record_findings(self.version, signature=signature.to_json())
             self._record(
                 Verdict.WARNED if any(n.is_warning for n in found.notes) else Verdict.PASSED,
@@ -202,53 +196,6 @@ class _Checking:
                 },
             )
         return signature, rows
-
-    def _signature_of(self, facts: ModelFacts) -> Inferred:
-        """The declared or inferred signature; ``self.example`` then has its types.
-
-        Text files are read twice: what looks like a number may be a text to the model, such as
-        a postal code.
-        """
-        if self.version.declared_signature is not None:
-            declared = Signature.from_json(self.version.declared_signature)
-            self.example = self._read_example(declared)
-            return check_declared(declared, facts, self.example)
-        is_typed = self.version.example_format == "parquet"
-        self.example = self._read_example()
-        found = infer(facts, self.example, is_typed)
-        if not is_typed:
-            self.example = self._read_example(found.signature)
-        return found
-
-    def _read_example(self, signature: Signature | None = None) -> pa.Table | None:
-        if not self.version.example_sha256:
-            return None
-        with storage.open_verified(self.version.example_sha256) as file:
-            return read_table(
-                file,
-                self.version.example_format,
-                columns=signature.inputs if signature else None,
-                max_bytes=EXAMPLE_MAX_BYTES,
-            )
-
-    def _validated_example(self, signature: Signature) -> Validated | None:
-        if self.example is None:
-            return None
-        names = [column.name for column in signature.inputs]
-        known = set(self.example.column_names)
-        columns = {name: self.example.column(name) for name in names if name in known}
-        validated = validate_columns(signature, columns)
-        if validated.problem_count:
-            raise CheckRefused(
-                "example-does-not-fit",
-                f"{validated.n_rows - validated.batch.num_rows} of {validated.n_rows} example rows "
-                "do not fit the signature.",
-                validated.problems,
-                error_count=validated.problem_count,
-            )
-        if validated.n_rows == 0:
-            raise CheckRefused("example-is-empty", "The example file has no rows.")
-        return validated
 
     def _golden(
         self,

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef
 
 from registry import storage
 from registry.actions.second_looks import Outcome, outcome_of, record_second_look
 from registry.errors import CheckRefused, StateConflict, Unavailable
 from registry.formats import FORMATS
-from registry.models import Artifact, ModelVersion
+from registry.models import Artifact, Check, ModelVersion
 from registry.models.check import CheckName, Verdict
 from registry.models.model_version import VersionStatus
 from registry.scan.edition import gate_version
@@ -108,14 +108,9 @@ def versions_to_regate(*, everything: bool = False, rejected: bool = False) -> A
     else:
         wanted = ModelVersion.objects.behind_gate(gate_version())
     if rejected:
-        refused = Q(status=VersionStatus.REJECTED) & Q(
-            pk__in=ModelVersion.objects.filter(
-                status=VersionStatus.REJECTED,
-                checks__name=CheckName.SCAN,
-                checks__verdict=Verdict.FAILED,
-            ).values("pk")
-        )
-        wanted = ModelVersion.objects.filter(Q(pk__in=wanted.values("pk")) | refused)
+        scan = Check.objects.filter(version=OuterRef("pk"), name=CheckName.SCAN)
+        failed = Exists(scan.filter(verdict=Verdict.FAILED))
+        wanted |= ModelVersion.objects.filter(failed, status=VersionStatus.REJECTED)
     return wanted.filter(artifact__gone_at__isnull=True).order_by()
 
 
