@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import os
@@ -24,26 +25,6 @@ from serving.runtimes.sklearn.model import SklearnModel
 from tests.serving.runtimes.hosts import RunningHost, running
 from tests.serving.runtimes.pipelines import CASES, Case, X, classifiers
 
-SOME = [
-    "string labels",
-    "boosting",
-    "neighbours",
-    "multi-output",
-    "multi-label one vs rest",
-    "local outliers",
-    "k-means",
-    "tf-idf",
-    "columns alone",
-    "mixed columns",
-    "pandas categories",
-    "None as a category",
-    "nullable integers and booleans",
-    "days without a zone",
-    "text pipeline",
-    "dicts",
-    "one tensor column",
-]
-
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
@@ -61,12 +42,12 @@ def case_named(name: str) -> Case:
     return next(case for case in CASES if case.name == name)
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", [case.name for case in CASES])
 def test_the_host_answers_as_this_process_does(host: RunningHost, name: str) -> None:
     case = case_named(name)
     estimator = case.make()
     content = bytes(skops.io.dumps(estimator))
-    here = SklearnModel(estimator)
+    here = SklearnModel(copy.deepcopy(estimator))  # which is changed by what is done to it
     expected = here.score(case.batch, case.kinds, {})
     got = host.client.score(
         spec_of(name, content, "skops"),
@@ -141,6 +122,11 @@ def test_children_are_confined_and_run_on_one_thread(host: RunningHost) -> None:
         for which in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE)
     }
     assert list(limits.values()) == [0, 0, 512]
+    assert resource.prlimit(child["pid"], resource.RLIMIT_NPROC)[1] == 0
+    assert resource.prlimit(child["pid"], resource.RLIMIT_CPU)[1] != resource.RLIM_INFINITY
+    assert int(found["CapPrm"], 16) == int(found["CapEff"], 16) == 0
+    if host.client.status()["confinement"]["level"] == "full":
+        assert found["Seccomp"] == "2"
     assert resource.prlimit(child["pid"], resource.RLIMIT_AS)[1] != resource.RLIM_INFINITY
 
 
