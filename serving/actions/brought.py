@@ -46,11 +46,14 @@ class Brought:
             yield Brought(signature, example, (*self.notes, *notes))
 
 
+NOTHING = Brought()
+
+
 def brought_by(finding: Finding) -> Brought:
     """What the finding says that the file brings; nothing for most files."""
     told = finding.evidence.get(MEMBER)
     if not isinstance(told, Mapping):
-        return Brought()
+        return NOTHING
     example = told.get("example")
     return Brought(
         _signature(told.get("signature")),

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import suppress
+from dataclasses import replace
+
 import pyarrow as pa
 
 from registry import storage
-from registry.errors import CheckRefused
+from registry.errors import CheckRefused, InvalidField
 from registry.models import ModelVersion
 from registry.signature.facts import ModelFacts
-from registry.signature.infer import Inferred, check_declared, infer
+from registry.signature.infer import Inferred, Note, check_declared, infer
 from registry.signature.types import Signature
 from registry.signature.validate import Validated, validate_columns
-from registry.tabular import read_table
+from registry.tabular import TabularError, read_table
+from serving.actions.brought import FORMAT, NOTHING, Brought
 from serving.actions.example_answers import EXAMPLE_MAX_BYTES
 
 
 class ExampleRows:
-    """What was sent along with one version; ``table`` is None before it is read, or without one."""
+    """What was sent along with one version, or what its file brings where nothing was sent.
 
-    def __init__(self, version: ModelVersion) -> None:
+    ``table`` is None before it is read, or without one.
+    """
+
+    def __init__(self, version: ModelVersion, brought: Brought = NOTHING) -> None:
         self.version = version
         self.table: pa.Table | None = None
+        self._brought = replace(
+            brought,
+            signature=None if version.declared_signature is not None else brought.signature,
+            example=None if version.example_sha256 else brought.example,
+        )
 
     def signature(self, facts: ModelFacts) -> Inferred:
         """The declared or inferred signature; ``table`` then has its types.
@@ -28,8 +41,25 @@ class ExampleRows:
         Text files are read twice: what looks like a number may be a text to the model, such as
         a postal code. Raises CheckRefused, InvalidField and TabularError.
         """
+        *attempts, last = self._brought.attempts()
+        for attempt in attempts:
+            with suppress(CheckRefused, InvalidField, TabularError):
+                found = self._found(facts, attempt)
+                self.validated(found.signature)
+                return found
+        return self._found(facts, last)
+
+    def _found(self, facts: ModelFacts, brought: Brought) -> Inferred:
+        self._brought = brought
+        found = self._sent_or_brought(facts)
+        notes = tuple(Note(text) for text in brought.notes)
+        return replace(found, notes=(*found.notes, *notes))
+
+    def _sent_or_brought(self, facts: ModelFacts) -> Inferred:
+        declared = self._brought.signature
         if self.version.declared_signature is not None:
             declared = Signature.from_json(self.version.declared_signature)
+        if declared is not None:
             self.table = self._read(declared)
             return check_declared(declared, facts, self.table)
         is_typed = self.version.example_format == "parquet"
@@ -63,12 +93,13 @@ class ExampleRows:
         return validated
 
     def _read(self, signature: Signature | None = None) -> pa.Table | None:
+        columns = signature.inputs if signature else None
+        if self._brought.example is not None:
+            rows = io.BytesIO(self._brought.example)
+            return read_table(rows, FORMAT, columns=columns, max_bytes=EXAMPLE_MAX_BYTES)
         if not self.version.example_sha256:
             return None
         with storage.open_verified(self.version.example_sha256) as file:
             return read_table(
-                file,
-                self.version.example_format,
-                columns=signature.inputs if signature else None,
-                max_bytes=EXAMPLE_MAX_BYTES,
+                file, self.version.example_format, columns=columns, max_bytes=EXAMPLE_MAX_BYTES
             )

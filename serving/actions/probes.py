@@ -44,6 +44,7 @@ from registry.signature.facts import ModelFacts
 from registry.signature.types import Signature
 from registry.signature.validate import Validated
 from registry.tabular import TabularError
+from serving.actions.brought import NOTHING, brought_by, without_cells
 from serving.actions.example_answers import answer_example, compare_with_trainer
 from serving.actions.example_rows import ExampleRows
 from serving.actions.host import host
@@ -92,6 +93,7 @@ class _Checking:
         self.version = version
         self.name: str = CheckName.SCAN
         self.scanned: dict[str, Any] = {}
+        self.brought = NOTHING
         self.trained_with: TrainedWith | None = None
 
     def run(self) -> None:
@@ -137,6 +139,7 @@ class _Checking:
             finding = child.scan()
             evidence = scan_evidence(finding)
             self.scanned = evidence
+            self.brought = brought_by(finding)
             self.trained_with = other_version(evidence)
             if finding.verdict == "failed":
                 told = {key: value for key, value in evidence.items() if key != "reason"}
@@ -180,7 +183,7 @@ class _Checking:
 
     def _signature(self, facts: ModelFacts) -> tuple[Signature, Validated | None]:
         with self._verdict(CheckName.SIGNATURE):
-            example = ExampleRows(self.version)
+            example = ExampleRows(self.version, self.brought)
             found = example.signature(facts)
             signature = found.signature
             rows = example.validated(signature)
@@ -291,7 +294,8 @@ class _Checking:
 
 def scan_evidence(finding: Finding) -> dict[str, Any]:
     """The evidence of a scan as it is kept: with the reason, and with the gate that looked."""
-    return {"reason": finding.reason, "gate_version": gate_version(), **finding.evidence}
+    kept = without_cells(finding.evidence)
+    return {"reason": finding.reason, "gate_version": gate_version(), **kept}
 
 
 def _executes_code(version: ModelVersion) -> bool:

@@ -1,0 +1,97 @@
+"""What an MLflow folder brings stands in for what nobody sent, and never against the model."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import pytest
+
+from registry.scan import Finding
+from serving.actions.brought import Brought, brought_by, without_cells
+from tests import people
+from tests.serving.actions.conftest import FRAME, Bench, fitted, saved
+from tests.things import a_model
+
+pytestmark = pytest.mark.django_db
+
+INPUTS = [{"name": name, "type": "double", "required": True} for name in FRAME.columns]
+
+
+def folder(signature: Any = INPUTS, example: Any = None) -> bytes:
+    """A folder as MLflow leaves it, with the model as skops."""
+    told = {
+        "flavors": {"sklearn": {"pickled_model": "m.skops", "serialization_format": "skops"}},
+        "signature": {"inputs": json.dumps(signature)} if signature else None,
+        "saved_input_example_info": {"artifact_path": "input_example.json"},
+    }
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("MLmodel", json.dumps(told))
+        archive.writestr("m.skops", saved(fitted(), "skops"))
+        if example is not None:
+            archive.writestr("input_example.json", json.dumps(example))
+    return file.getvalue()
+
+
+@pytest.fixture
+def owner() -> Any:
+    return people.owner()
+
+
+def rows(names: Any = FRAME.columns) -> dict[str, Any]:
+    return {"columns": list(names), "data": FRAME.head(3).to_numpy().tolist()}
+
+
+def evidence(version: Any, name: str) -> dict[str, Any]:
+    return version.checks.get(name=name).evidence
+
+
+def test_signature_and_example_of_the_folder_are_taken_over(bench: Bench, owner: Any) -> None:
+    model = a_model(owner)
+    version = bench.register(owner, model, folder(example=rows()), "mlflow", example=False)
+    assert version.status == "ready", list(version.checks.values("name", "summary"))
+    assert [column["type"] for column in version.signature["inputs"]] == ["float64"] * len(INPUTS)
+    assert evidence(version, "signature")["example_rows"] == 3
+    assert evidence(version, "golden")["rows"] == 3
+    assert "taken_over" not in evidence(version, "scan")
+
+
+def test_what_does_not_fit_the_model_is_left_out_with_a_note(bench: Bench, owner: Any) -> None:
+    wrong = [{"name": "elsewhere", "type": "string", "required": True}]
+    content = folder(signature=wrong, example=rows([f"z{i}" for i in range(len(INPUTS))]))
+    version = bench.register(owner, a_model(owner), content, "mlflow", example=False)
+    assert version.status == "ready"
+    assert len([n for n in evidence(version, "signature")["notes"] if "not used" in n]) == 2
+    assert evidence(version, "signature")["example_rows"] == 0
+
+
+def test_what_was_sent_counts_more_than_what_the_folder_brings(bench: Bench, owner: Any) -> None:
+    content = folder(example=rows())
+    version = bench.register(owner, a_model(owner), content, "mlflow", example=True)
+    assert version.status == "ready"
+    assert evidence(version, "signature")["example_rows"] == len(FRAME)
+
+
+def test_attempts_end_with_nothing_and_say_what_they_lack() -> None:
+    told = {"signature": {"inputs": [{"name": "a", "type": "int64"}]}, "example": [{"a": 1}]}
+    brought = brought_by(Finding("passed", "", "", {"taken_over": told}))
+    tried = list(brought.attempts())
+    assert [(t.signature is not None, t.example is not None, len(t.notes)) for t in tried] == [
+        (True, True, 0),
+        (True, False, 1),
+        (False, True, 1),
+        (False, False, 2),
+    ]
+    assert list(Brought().attempts()) == [Brought()]
+
+
+def test_evidence_is_kept_without_the_cells_of_the_file() -> None:
+    assert without_cells({"a": 1, "taken_over": {"example": [{"x": 1}]}}) == {"a": 1}
+
+
+@pytest.mark.parametrize("told", [None, 3, {"signature": {"inputs": "x"}, "example": {}}])
+def test_what_cannot_be_read_brings_nothing(told: Any) -> None:
+    assert brought_by(Finding("passed", "", "", {"taken_over": told})) == Brought()
