@@ -189,13 +189,6 @@ GATED_SCAN = (
      "estimator": "sklearn.pipeline.Pipeline", "globals": GLOBALS, "opcodes": 20_118,
      "arrays": 214, "array_bytes": 381_004, "trained_with": {"scikit-learn": "1.9.1"}},
 )  # fmt: skip
-REFUSED_SCAN = (
-    "scan", "failed",
-    "The file names builtins.exec, which is not on the list. What to do: save with skops.",
-    {"reason": "pickle-untrusted-global", "gate_version": gate_version(), "format": "pickle",
-     "container": "raw", "size_bytes": 2_048, "protocol": 4, "global": "builtins.exec",
-     "offset": 1_377, "globals": {"sklearn.pipeline.Pipeline": 1}, "opcodes": 44},
-)  # fmt: skip
 
 
 def _make() -> World:
