@@ -699,6 +699,13 @@ def numbers() -> list[Altered]:
             "_bisecting_tree.left.center",
         ),
         Altered(
+            "centres for rows of any width",
+            clusters,
+            lambda m: delattr(m, "n_features_in_"),
+            "columns",
+            "n_features_in_",
+        ),
+        Altered(
             "short norms",
             lambda: Birch(n_clusters=None).fit(X),
             lambda m: setattr(m, "_subcluster_norms", np.ones(1)),

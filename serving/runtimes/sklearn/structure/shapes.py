@@ -33,6 +33,9 @@ def check_shapes(model: Any, place: Place) -> None:
             continue
         marks, choices = _read(text)
         at = place.attribute(name)
+        if "F" in text and "F" not in sizes:
+            # Without it scikit-learn hands rows of any width to its compiled parts.
+            refuse("columns", place.attribute("n_features_in_"), f"is absent, and {name} needs it")
         if held[name] is None:
             require("?" in marks, "shape", at, f"None, {text} expected")
             continue

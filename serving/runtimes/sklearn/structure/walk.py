@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -98,6 +99,8 @@ def held_by(one: Any) -> Iterator[tuple[Any, str]]:
         yield from ((key, ".keys()") for key in one if not _is_plain(key))
     elif isinstance(one, list | tuple | set | frozenset):
         yield from ((v, f"[{at}]") for at, v in enumerate(one) if not _is_plain(v))
+    elif isinstance(one, functools.partial):
+        yield from ((one.args, ".args"), (one.keywords, ".keywords"))
     if hasattr(one, "__dict__") and not is_code(one):
         yield from ((v, f".{name}") for name, v in vars(one).items() if not _is_plain(v))
 

@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator
 from serving.runtimes.sklearn.structure.findings import indices_within, refuse, require
 from serving.runtimes.sklearn.structure.walk import Place
 
-# Set on the object over a plain constant of its class by scikit-learn itself.
-_MAY_SHADOW = frozenset({"positive"})
+# Set on the object over a plain constant of its class by scikit-learn and scipy themselves.
+_MAY_SHADOW = frozenset({"positive", "__doc__"})
 _NUMBERS_AND_TEXTS = frozenset("biufcOUSmM")
 _MT19937_WORDS = 624
 # Searches keep masked arrays, and BisectingKMeans a matrix of the mean of sparse rows.
