@@ -104,14 +104,17 @@ def _decompressor(container: str) -> _Decompressor:
 def _inflated(file: BinaryIO, container: str) -> Iterator[bytes]:
     inflate = _decompressor(container)
     while not inflate.eof:
-        fed = file.read(PIECE_BYTES) if _is_hungry(inflate) else b""
+        was_hungry = _is_hungry(inflate)
+        fed = file.read(PIECE_BYTES) if was_hungry else b""
         try:
             piece = inflate.decompress(_tail(inflate) + fed, PIECE_BYTES)
         # RuntimeError is what lz4 raises.
         except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RuntimeError) as fault:
             found = f"{container}: {shown(fault)}"
             raise Refused("container-damaged", found, offset=file.tell()) from None
-        if not (piece or fed or _tail(inflate) or inflate.eof):
+        # One that had input left and gives nothing may be hungry now, as lz4 is.
+        is_stuck = was_hungry or not _is_hungry(inflate)
+        if not (piece or fed or inflate.eof) and is_stuck:
             found = f"The {container} stream ends in the middle"
             raise Refused("truncated", found, offset=file.tell())
         if piece:

@@ -12,7 +12,7 @@ from typing import Any
 
 from registry.scan.finding import Refused, shown
 from registry.scan.joblib_arrays import WRAPPER, described, pass_over
-from registry.scan.pickle_calls import VALUE_KINDS, called
+from registry.scan.pickle_calls import called, is_value
 from registry.scan.pickle_ledger import Ledger
 from registry.scan.pickle_source import Source
 from registry.scan.pickle_states import built, key_fault
@@ -37,6 +37,8 @@ MARKS_MAX = 1_000
 NESTED_MAX = 4
 TUPLE_KEPT_MAX = 64
 ITEMS_KEPT_MAX = 256
+# What a dict's entries take is counted for as many at a time, in units of the ledger.
+_ITEMS_COUNTED, _ITEMS_UNITS = 8, 6
 
 Read = Callable[[Source, Ledger, int], Any]
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
@@ -71,7 +73,7 @@ class Machine:
                 raise Refused("pickle-value", f"A {value.kind} holds {value.holds}")
             value.is_closed = True
         elif kind is Ref:
-            if value.kind not in VALUE_KINDS:
+            if not is_value(value):
                 raise _no_value(value.full)
         elif kind is not Made:
             raise _no_value("the arguments of a call")
@@ -83,7 +85,7 @@ class Machine:
         is_args = False
         for item in items:
             kind = type(item)
-            if kind is Args or (kind is Ref and item.kind not in VALUE_KINDS):
+            if kind is Args or (kind is Ref and not is_value(item)):
                 is_args = True
                 if item is SPENT:
                     raise _no_value(item.full)
@@ -158,12 +160,14 @@ class Machine:
         if box.items is None:
             if box.fault:
                 return
-            self.ledger.hold(4)
             box.items = {}
+        if not len(box.items) % _ITEMS_COUNTED:
+            self.ledger.hold(_ITEMS_UNITS)
         if key in box.items:
             box.fault = box.fault or "has a key twice"
         if len(box.items) >= ITEMS_KEPT_MAX:
-            box.items, box.fault = None, box.fault or "has too many keys"
+            self._let_go(box)
+            box.fault = box.fault or "has too many keys"
             return
         box.items[key] = value
 
@@ -217,16 +221,16 @@ class Machine:
         self.hold(state)
         built(made, state)
         if type(state) is Box:
+            self.ledger.version((state.items or {}).get("_sklearn_version"))
             self._let_go(state)
         elif type(made.fact) is Array:
             self.ledger.array(0)
 
     def _let_go(self, state: Box) -> None:
-        items = state.items
-        if items:
-            self.ledger.version(items.get("_sklearn_version"))
+        """Forget a dict's entries, which nobody asks for any more."""
+        if state.items is not None:
+            self.ledger.hold(-_ITEMS_UNITS * -(-len(state.items) // _ITEMS_COUNTED))
             state.items = None
-            self.ledger.hold(-4)
 
     def _array(self, made: Made, state: Any) -> None:
         """The array behind joblib's wrapper comes in its place."""

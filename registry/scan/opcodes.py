@@ -77,12 +77,19 @@ def _push(value: Any) -> Handler:
     return lambda machine: machine.stack.append(value)
 
 
-def _number(width: int, *, is_signed: bool = False) -> Handler:
-    def push(machine: Machine) -> None:
-        raw = machine.source.take(width)
-        machine.stack.append(int.from_bytes(raw, "little", signed=is_signed))
+def _unsigned(width: int) -> Callable[[Source], int]:
+    """Reads a length, a place or a number; one byte, the commonest, without a detour."""
+    return Source.byte if width == 1 else lambda source: source.number(width)
 
-    return push
+
+def _number(width: int) -> Handler:
+    read = _unsigned(width)
+    return lambda machine: machine.stack.append(read(machine.source))
+
+
+def _signed4(machine: Machine) -> None:
+    raw = machine.source.take(4)
+    machine.stack.append(int.from_bytes(raw, "little", signed=True))
 
 
 def _float(machine: Machine) -> None:
@@ -99,9 +106,11 @@ def _long1(machine: Machine) -> None:
 
 
 def _text(width: int) -> Handler:
+    length = _unsigned(width)
+
     def push(machine: Machine) -> None:
         source = machine.source
-        size = source.number(width)
+        size = length(source)
         if size > TEXT_TAKEN_BYTES:
             machine.stack.append(_long_text(machine, size))
             return
@@ -128,8 +137,10 @@ def _long_text(machine: Machine, size: int) -> Long:
 
 
 def _bytes(width: int, kind: str = "bytes") -> Handler:
+    length = _unsigned(width)
+
     def push(machine: Machine) -> None:
-        size = machine.source.number(width)
+        size = length(machine.source)
         if size <= 16 and kind == "bytes":
             machine.stack.append(machine.source.take(size))
             return
@@ -236,18 +247,20 @@ def _memoize(machine: Machine) -> None:
 
 
 def _put(width: int) -> Handler:
-    return lambda machine: machine.remember(machine.source.number(width))
+    place = _unsigned(width)
+    return lambda machine: machine.remember(place(machine.source))
 
 
 def _get(width: int) -> Handler:
-    return lambda machine: machine.recall(machine.source.number(width))
+    place = _unsigned(width)
+    return lambda machine: machine.recall(place(machine.source))
 
 
 _TAKEN: dict[bytes, Handler] = {
     b"N": _push(None),  # NONE
     b"\x88": _push(True),  # NEWTRUE
     b"\x89": _push(False),  # NEWFALSE
-    b"J": _number(4, is_signed=True),  # BININT
+    b"J": _signed4,  # BININT
     b"K": _number(1),  # BININT1
     b"M": _number(2),  # BININT2
     b"\x8a": _long1,  # LONG1

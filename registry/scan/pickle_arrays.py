@@ -72,11 +72,12 @@ def _sizes(made: DType) -> tuple[int, int, int]:
 
 
 def _is_unit(value: Any) -> bool:
-    """The metadata of times: ``({}, (unit, 1, 1, 1))``."""
+    """The metadata of times: ``(None, (unit, 1, 1, 1))``, with a dict in numpy 1."""
     if type(value) is not tuple or len(value) != 2:
         return False
     metadata, unit = value
     is_empty = type(metadata) is Box and metadata.kind == "dict" and not metadata.size
+    is_empty = is_empty or metadata is None
     if not is_empty or type(unit) is not tuple or len(unit) != 4:
         return False
     return type(unit[0]) is bytes and unit[0] in _UNITS and all(is_int(part) for part in unit[1:])
@@ -157,15 +158,23 @@ def _scalar(args: tuple[Any, ...]) -> Any:
 
 
 def _from_buffer(args: tuple[Any, ...]) -> Any:
-    """Arrays of protocol 5, whose buffer lies in the stream."""
-    if len(args) != 4 or args[3] not in ("C", "F") or not is_shape(args[2]):
+    """Arrays of protocol 5, whose buffer lies in the stream; with their axes turned, perhaps."""
+    if len(args) not in (4, 5) or not is_shape(args[2]):
+        return None
+    if len(args) == 5:
+        axes = args[4]
+        plain = type(axes) is tuple and all(is_int(axis) for axis in axes)
+        if args[3] != "K" or not plain or sorted(axes) != list(range(len(args[2]))):
+            return None
+    elif args[3] not in ("C", "F"):
         return None
     if not is_made(args[1], "dtype") or args[1].fact.has_objects:
         return None
     dtype: DType = args[1].fact
     if bytes_of(args[0], ("bytes", "bytearray")) != size_of(args[2], dtype):
         return None
-    return Made("numpy.ndarray", "array", Array(dtype.code, args[2]), is_built=True)
+    shape = args[2] if len(args) == 4 else tuple(args[2][axis] for axis in args[4])
+    return Made("numpy.ndarray", "array", Array(dtype.code, shape), is_built=True)
 
 
 def array_from_state(state: Any) -> Array | None:

@@ -23,6 +23,13 @@ from registry.scan.pickle_values import (
 
 Call = Callable[[tuple[Any, ...]], Any]
 VALUE_KINDS = frozenset({"value"})
+# Classes of objects that are held by themselves too: repeated splitters make them anew.
+_HELD = frozenset(
+    {
+        "sklearn.model_selection._split.KFold",
+        "sklearn.model_selection._split.StratifiedKFold",
+    }
+)
 BIT_GENERATORS = {
     "MT19937": "numpy.random._mt19937",
     "PCG64": "numpy.random._pcg64",
@@ -31,6 +38,11 @@ BIT_GENERATORS = {
     "SFC64": "numpy.random._sfc64",
 }
 _FACTORIES = frozenset({"builtins.int", "builtins.float", "builtins.str", "builtins.list"})
+
+
+def is_value(ref: Ref) -> bool:
+    """Whether a model may hold this global."""
+    return ref.kind in VALUE_KINDS or ref.full in _HELD
 
 
 def called(ref: Ref, args: tuple[Any, ...]) -> Any:

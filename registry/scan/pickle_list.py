@@ -23,7 +23,7 @@ _METHODS = """
     apply bic decision_function decision_path densify fit fit_predict fit_transform
     get_feature_names_out get_metadata_routing get_params get_support inverse_transform
     kneighbors mahalanobis partial_fit predict predict_joint_log_proba predict_log_proba
-    predict_proba sample score_samples set_fit_request set_output set_params
+    predict_proba sample score score_samples set_fit_request set_output set_params
     set_predict_request set_score_request set_transform_request sparsify staged_decision_function
     staged_predict staged_predict_proba transform
 """

@@ -28,8 +28,6 @@ def look_at_pickle(file: BinaryIO, size: int, evidence: dict[str, Any]) -> Findi
     head = file.read(16)
     evidence["container"] = "unknown"
     evidence["container"] = container = known_container(head)
-    if container == "raw":
-        evidence["protocol"] = head[1]
     source, ledger = Source(pieces_of(file, size, container)), Ledger()
     try:
         root = _root(source, ledger)
@@ -38,7 +36,8 @@ def look_at_pickle(file: BinaryIO, size: int, evidence: dict[str, Any]) -> Findi
         raise
     finally:
         evidence |= ledger.facts() | {"stream_bytes": source.offset}
-    evidence["protocol"] = source.protocol
+        if source.protocol:
+            evidence["protocol"] = source.protocol
     if container != "raw":
         evidence["stream_sha256"] = source.sha256()
     evidence["estimator"] = root.name

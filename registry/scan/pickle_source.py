@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 
+from registry.scan.containers import STREAM_MAX_BYTES
 from registry.scan.finding import Refused
 
 LOOK_MAX_S = 60.0
@@ -96,8 +97,8 @@ class Source:
     def open_frame(self, length: int) -> None:
         """A frame of ``length`` bytes begins here; the one before has to be over."""
         self.check_frame_is_over("A frame begins inside of another")
-        if not length:
-            raise Refused("pickle-frame", "An empty frame")
+        if not 0 < length <= STREAM_MAX_BYTES:
+            raise Refused("pickle-frame", f"A frame of {length} bytes")
         self.frame_end = self.offset + length
 
     def check_frame_is_over(self, found: str) -> None:
