@@ -16,3 +16,4 @@ add_panel("dataset_version", "jobs", "serving.admin.panels.jobs_of_dataset", ord
 add_panel("index", "figures", "serving.admin.panels.figures", order=10)
 add_panel("index", "jobs", "serving.admin.panels.running_jobs", order=20)
 add_panel("index", "schedules", "serving.admin.panels.next_schedules", order=30)
+add_panel("index", "host", "serving.admin.host_panel.panel", order=40)
