@@ -24,8 +24,8 @@ _UNITS = frozenset(b"Y M W D h m s ms us ns ps fs as generic".split())
 _DIMENSIONS_MAX = 32
 _FIELDS_MAX = 64
 ARRAY_MAX_BYTES = 1 << 31
-# numpy's flags of a dtype: 63 for objects, 16 for an aligned struct, 8 for text.
-_OBJECT_FLAGS, _ALIGNED, _TEXT_FLAGS = 63, (0, 16), 8
+# numpy's flags of a dtype: 63 for objects, 8 for text; structs have 16, and 128 when aligned.
+_OBJECT_FLAGS, _TEXT_FLAGS, _STRUCT_FLAGS = 63, 8, (0, 16, 128, 144)
 
 
 def dtype_of(code: Any) -> DType | None:
@@ -86,7 +86,7 @@ def _is_unit(value: Any) -> bool:
 def _is_record(made: DType, state: tuple[Any, ...]) -> bool:
     """A struct of plain fields inside of its item, or plain bytes without fields."""
     names, fields = state[3], state[4]
-    if state[5] != made.itemsize or not 1 <= state[6] <= 64 or state[7] not in _ALIGNED:
+    if state[5] != made.itemsize or not 1 <= state[6] <= 64 or state[7] not in _STRUCT_FLAGS:
         return False
     if names is None and fields is None:
         return True
