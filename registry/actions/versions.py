@@ -21,6 +21,7 @@ from registry.models import (
     ModelVersion,
     RegisteredModel,
 )
+from registry.models.approval_request import ApprovalSubject
 from registry.models.check import FIRST_CHECKS
 from registry.models.model_version import VersionStatus
 from registry.principals import Principal, require
@@ -138,12 +139,17 @@ def update_version(*, by: Principal, version: ModelVersion, **values: Any) -> Mo
 
 @transaction.atomic
 def archive_version(*, by: Principal, version: ModelVersion) -> ModelVersion:
-    """Take a version out of use for good. Refused while an alias points to it."""
+    """Take a version out of use for good.
+
+    Raises StateConflict while an alias points to it or a reviewer is asked about it.
+    """
     require(by, roles.PUBLISHER, version.model)
     version = locked(version)
     aliases = list(version.aliases.values_list("name", flat=True))
     if aliases:
         raise StateConflict(f"{version} is {', '.join(aliases)}: move the alias first.")
+    if version.approval_requests.pending().filter(subject=ApprovalSubject.VERSION).exists():
+        raise StateConflict(f"{version} waits for a reviewer: decide its request first.")
     before = version.status
     if not ModelVersion.objects.move(version, VersionStatus.ARCHIVED):
         raise StateConflict(f"{version} is {version.status} and cannot be archived.")

@@ -13,7 +13,7 @@ from registry.admin.decisions import decision_context
 from registry.models import ApprovalRequest, Check, ModelVersion
 from registry.models.approval_request import ApprovalSubject
 from registry.models.check import CheckName, Verdict
-from registry.models.model_version import VersionStatus
+from registry.models.model_version import VERSION_MOVES, VersionStatus
 from registry.panels import contents_of
 from registry.principals import Principal
 
@@ -87,8 +87,7 @@ class VersionPage:
             **self.checks_context(),
             "aliases": list(version.aliases.all()),
             "may_publish": may_publish,
-            "may_archive": may_publish
-            and version.status in (VersionStatus.READY, VersionStatus.REJECTED),
+            "may_archive": may_publish and VersionStatus.ARCHIVED in VERSION_MOVES[version.status],
             "may_correct": may_publish and bool(version.signature or version.declared_signature),
             "next_step": self._next_step(),
             "approval": self._approval(),

@@ -41,7 +41,7 @@ _S = VersionStatus
 VERSION_MOVES: dict[str, frozenset[str]] = {
     _S.PENDING: frozenset({_S.CHECKING}),
     _S.CHECKING: frozenset({_S.PENDING, _S.READY, _S.QUARANTINED, _S.REJECTED}),
-    _S.QUARANTINED: frozenset({_S.PENDING, _S.READY, _S.REJECTED}),
+    _S.QUARANTINED: frozenset({_S.PENDING, _S.READY, _S.REJECTED, _S.ARCHIVED}),
     _S.READY: frozenset({_S.QUARANTINED, _S.ARCHIVED}),
     _S.REJECTED: frozenset({_S.PENDING, _S.ARCHIVED}),
     _S.ARCHIVED: frozenset(),

@@ -8,17 +8,15 @@ answer, and holds the answer to its promise: as many answers as rows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, Literal
 
 from registry import storage
-from registry.errors import InvalidField
 from registry.signature.facts import ModelFacts
 from registry.signature.validate import Validated
 from serving.actions.host import host
 from serving.actions.targets import Target
-from serving.runtimes.base import Answer, available_outputs, default_outputs
+from serving.runtimes.base import Answer, available_outputs, default_outputs, require_offered
 from serving.runtimes.golden import Golden
 
 OnRowError = Literal["fail", "skip"]
@@ -61,16 +59,8 @@ def choose_outputs(facts: ModelFacts, outputs: Sequence[str] | None) -> tuple[st
     """The kinds to ask for. Raises InvalidField with the pointer of a kind that the model lacks."""
     if outputs is None:
         return default_outputs(facts)
-    offered = available_outputs(facts)
-    for index, kind in enumerate(outputs):
-        if kind not in offered:
-            near = get_close_matches(kind, offered, n=1)
-            hint = f" Did you mean “{near[0]}”?" if near else ""
-            raise InvalidField(
-                f"The model has no output “{kind}”; it has {', '.join(offered)}.{hint}",
-                pointer=f"/outputs/{index}",
-            )
-    return tuple(kind for kind in offered if kind in outputs)
+    require_offered(facts, outputs)
+    return tuple(kind for kind in available_outputs(facts) if kind in outputs)
 
 
 def load_golden(sha256: str) -> Golden:

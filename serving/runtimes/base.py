@@ -7,7 +7,7 @@ block order) with its layout as JSON in the schema's metadata. Nothing here is e
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, get_args
@@ -126,16 +126,8 @@ def default_outputs(facts: ModelFacts) -> tuple[Kind, ...]:
     return tuple(k for k in available_outputs(facts) if k in ("prediction", "probabilities"))
 
 
-def asked_kinds(
-    facts: ModelFacts, outputs: tuple[str, ...], params: Mapping[str, Any]
-) -> tuple[str, ...]:
-    """What a model without params has to answer, in the order asked; the default when empty.
-
-    Raises InvalidField with the pointer of the first output that the model lacks, or of ``params``
-    when there are any.
-    """
-    if params:
-        raise InvalidField("This model takes no params.", pointer="/params")
+def require_offered(facts: ModelFacts, outputs: Sequence[str]) -> None:
+    """Raises InvalidField with the pointer of the first output that the model lacks."""
     offered = available_outputs(facts)
     for at, kind in enumerate(outputs):
         if kind not in offered:
@@ -145,6 +137,18 @@ def asked_kinds(
                 f"The model has no output “{kind}”; it has {', '.join(offered)}.{hint}",
                 pointer=f"/outputs/{at}",
             )
+
+
+def asked_kinds(
+    facts: ModelFacts, outputs: tuple[str, ...], params: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """What a model without params has to answer, in the order asked; the default when empty.
+
+    Raises InvalidField for an output that the model lacks, and for any param.
+    """
+    if params:
+        raise InvalidField("This model takes no params.", pointer="/params")
+    require_offered(facts, outputs)
     return outputs or default_outputs(facts)
 
 

@@ -141,11 +141,28 @@ def test_a_version_that_was_given_back_is_checked_again(model, owner):
     assert ModelVersion.objects.claim_check(version.pk, lease_s=60)
 
 
-@pytest.mark.parametrize("status", [s for s in VersionStatus if s not in ("ready", "rejected")])
-def test_only_ready_and_rejected_versions_are_archived(model, owner, status):
+@pytest.mark.parametrize("status", ["pending", "checking", "archived"])
+def test_what_is_on_its_way_or_archived_is_not_archived(model, owner, status):
     version = things.a_version(model, owner, status=status)
 
     with pytest.raises(StateConflict, match=str(status)):
+        actions.archive_version(by=owner.by, version=version)
+
+
+@pytest.mark.parametrize("status", ["ready", "rejected", "quarantined"])
+def test_what_is_settled_and_waits_for_nobody_is_archived(model, owner, status):
+    version = things.a_version(model, owner, status=status)
+
+    assert actions.archive_version(by=owner.by, version=version).status == "archived"
+
+
+def test_a_version_that_waits_for_a_reviewer_is_not_archived(model, owner):
+    version = things.a_version(model, owner, status="quarantined")
+    version.approval_requests.create(
+        subject="version", model=model, sha256="0" * 64, requested_by=owner.user
+    )
+
+    with pytest.raises(StateConflict, match="waits for a reviewer"):
         actions.archive_version(by=owner.by, version=version)
 
 
