@@ -7,6 +7,7 @@ each what only that layer forbids. As a program (``python -m``) it prints the re
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import mmap
@@ -28,6 +29,10 @@ from serving.runtimes.isolation.network import EmptyNetwork
 TRIAL_S = 10.0
 _LIMITS = Limits(memory_bytes=1 << 28, cpu_s=60)
 _SIGNALS_FROM_ABI = 6
+_PR_GET_DUMPABLE = 3
+
+_REPORTED = ("capabilities", "privileges", "limits", *OPTIONAL_LAYERS)
+_SILENT = "the trial process ended before it could tell"
 
 Attempt = tuple[str, Callable[[], object]]
 
@@ -44,27 +49,19 @@ def find_confinement(without: Collection[str] = ()) -> Confinement:
     found |= dict.fromkeys(without, "left off by --without")
     with _open_port() as port:
         found |= _tried(empty, without, port.getsockname()[1])
-    held = Confinement({name: found.get(name, _SILENT) for name in _reported(found)}, empty)
+    held = Confinement({name: found.get(name, _SILENT) for name in _REPORTED}, empty)
     if held.holds("seccomp") and not _is_ended_by_execve(held):
-        found["seccomp"] = "put on, but another program could still be started"
-        held = Confinement(found, empty)
+        why = "put on, but another program could still be started"
+        held = Confinement({**held.layers, "seccomp": why}, empty)
     return held
-
-
-_SILENT = "the trial process ended before it could tell"
-
-
-def _reported(found: Collection[str]) -> list[str]:
-    """Every layer in its order, also those of which nothing was heard."""
-    order = ["capabilities", "privileges", "limits", *OPTIONAL_LAYERS]
-    return [*order, *(name for name in found if name not in order)]
 
 
 def _open_port() -> socket.socket:
     """A port of this machine, to be reached unless the network is an empty one."""
     listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(1)
+    with contextlib.suppress(OSError):  # a machine without any network has none to be reached
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
     return listener
 
 
@@ -166,12 +163,12 @@ def _capability_attempts(parent: int, port: int) -> list[Attempt]:
 
 def _privilege_attempts(parent: int, port: int) -> list[Attempt]:
     del parent, port
-    return [("to be dumped", _read_own_memory)]
+    return [("to be read by other processes", _is_dumpable)]
 
 
-def _read_own_memory() -> None:
-    """The memory file of a process that is not dumpable belongs to root, and rights are gone."""
-    if ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) == 0:  # PR_GET_DUMPABLE
+def _is_dumpable() -> None:
+    """What cannot be attempted alone is asked: whether others may trace this process."""
+    if ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) == 0:
         raise OSError("not dumpable")
 
 
