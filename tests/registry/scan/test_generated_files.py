@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,13 @@ def test_no_target_is_on_the_list() -> None:
 
     listed = [target[:2] for target in TARGETS if kind_of(*target[:2]) is not None]
     assert listed == []
+
+
+def test_no_distribution_may_come_out_of_a_skops_file() -> None:
+    """Their ``__setstate__`` runs text of the state, whoever calls it."""
+    types = resources.files("registry.scan").joinpath("skops_types.json").read_text()
+    assert "_distns." not in types
+    assert "_distn_infrastructure" not in types
 
 
 def test_the_same_seed_gives_the_same_files() -> None:
