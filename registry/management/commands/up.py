@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import secrets
 import shlex
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management import BaseCommand, get_commands
+from django.core.management import BaseCommand, call_command, get_commands
 from django.db import connections
 
 from registry.management import parts, preparation, static_set
@@ -119,8 +120,19 @@ def _announce_and_let_go(home: Path) -> None:
     """For the loop, which needs the database no more."""
     try:
         announce(home)
+        _warn_of_confinement()
     finally:
         connections.close_all()
+
+
+def _warn_of_confinement() -> None:
+    """A line on standard error when the model host cannot confine models as well as it might."""
+    if "modelhost" not in get_commands():
+        return
+    told = io.StringIO()
+    call_command("modelhost", level=True, stdout=told)
+    if told.getvalue().strip() != "full":
+        print(f"model host: confinement {told.getvalue().strip()}", file=sys.stderr, flush=True)
 
 
 def _admin_lines() -> list[str]:

@@ -9,9 +9,21 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from serving.actions.host import host
 from serving.conf import conf
+from serving.runtimes.isolation.errors import HostUnavailable
 from serving.runtimes.isolation.nursery import MAX_CHILDREN
 from serving.runtimes.isolation.start import command_line, environment_for
+
+
+def _level() -> str:
+    """The level of confinement and, below the full one, what is missing."""
+    try:
+        told = host().status()["confinement"]
+    except HostUnavailable as away:
+        return str(away)
+    missing = [f"{name}: {why}" for name, why in told["layers"].items() if why is not True]
+    return f"{told['level']} ({'; '.join(missing)})" if missing else str(told["level"])
 
 
 class Command(BaseCommand):
@@ -28,9 +40,15 @@ class Command(BaseCommand):
         """The socket and the number of processes."""
         parser.add_argument("--socket", type=Path, default=None, help="instead of MODELHOST_SOCKET")
         parser.add_argument("--max-children", type=int, default=MAX_CHILDREN)
+        parser.add_argument(
+            "--level", action="store_true", help="only say what the running host confines"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Does not return."""
+        """Does not return, unless only asked for the level."""
+        if options["level"]:
+            self.stdout.write(_level())
+            return
         command = command_line(
             options["socket"] or conf.modelhost_socket,
             memory_bytes=conf.model_memory_bytes,
