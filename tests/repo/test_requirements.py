@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-PAIRS = [("requirements.in", "requirements.txt"), ("requirements-dev.in", "requirements-dev.txt")]
+PAIRS = [
+    ("requirements.in", "requirements.txt"),
+    ("requirements-extra.in", "requirements-extra.txt"),
+    ("requirements-dev.in", "requirements-dev.txt"),
+]
 NAME = re.compile(r"^[A-Za-z0-9_.-]+")
 
 
@@ -15,7 +19,7 @@ def wanted(path: Path) -> list[str]:
     return [
         line
         for line in path.read_text().splitlines()
-        if line.strip() and not line.startswith(("#", "-c"))
+        if line.strip() and not line.startswith(("#", "-c", "-r"))
     ]
 
 
@@ -29,7 +33,7 @@ def locked(path: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("name", ["requirements.in", "requirements-dev.in"])
+@pytest.mark.parametrize("name", [asked for asked, _ in PAIRS])
 def test_every_dependency_says_what_it_is_for(repository: Path, name: str) -> None:
     silent = [line for line in wanted(repository / name) if not re.search(r"\s# \w", line)]
     assert silent == []
