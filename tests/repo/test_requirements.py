@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -66,13 +67,12 @@ def test_the_lock_serves_the_oldest_python_too(repository: Path) -> None:
     assert "python_full_version < '3.11.3'" in block
 
 
-def test_both_locks_name_the_same_versions(repository: Path) -> None:
-    run, dev = (locked(repository / lock) for _, lock in PAIRS)
+@pytest.mark.parametrize(("one", "other"), combinations([lock for _, lock in PAIRS], 2))
+def test_two_locks_name_the_same_versions(repository: Path, one: str, other: str) -> None:
+    locks = locked(repository / one), locked(repository / other)
     versions = {
-        name: tuple(
-            set(re.findall(r"^\S+==(\S+)", lock[name], re.MULTILINE)) for lock in (run, dev)
-        )
-        for name in run.keys() & dev.keys()
+        name: tuple(set(re.findall(r"^\S+==(\S+)", lock[name], re.MULTILINE)) for lock in locks)
+        for name in locks[0].keys() & locks[1].keys()
     }
     assert versions
     assert {name: pair for name, pair in versions.items() if pair[0] != pair[1]} == {}
