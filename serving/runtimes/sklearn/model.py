@@ -20,6 +20,7 @@ from serving.runtimes.base import (
 )
 from serving.runtimes.sklearn import anatomy, answers, columns, facts
 from serving.runtimes.sklearn.inputs import ColumnPlan, make_input
+from serving.runtimes.sklearn.once import copied, transformed
 from serving.runtimes.sklearn.structure import check_structure, run_alone
 
 # What stands in a trial row where the object names no category of its own.
@@ -72,16 +73,22 @@ class SklearnModel:
         wanted = asked_kinds(self._facts, outputs, params)
         if batch.num_rows == 0:
             return self._answer_to_nothing(wanted)
-        x = make_input(self._form, batch, self._names, self._plans)
-        blocks = [block for kind in wanted for block in self._blocks(kind, x, batch.num_rows)]
+        model, x = self._estimator, make_input(self._form, batch, self._names, self._plans)
+        if len(wanted) > 1:
+            model, x = transformed(model, x)
+        blocks: list[Block] = []
+        for at, kind in enumerate(wanted, 1):
+            blocks += self._blocks(
+                model, kind, x if at == len(wanted) else copied(x), batch.num_rows
+            )
         return Answer(batch.num_rows, tuple(blocks))
 
-    def _blocks(self, kind: str, x: Any, n_rows: int) -> tuple[Block, ...]:
+    def _blocks(self, model: Any, kind: str, x: Any, n_rows: int) -> tuple[Block, ...]:
+        """``model`` is the estimator, or its last step with what the others made of the rows."""
         names = [output.name for output in self._facts.outputs]
         classes = self._classes or ((),)
-        model = self._estimator
         if kind == "transform" or (kind == "prediction" and not names):
-            prefix = type(anatomy.last(model)).__name__.lower()
+            prefix = type(anatomy.last(self._estimator)).__name__.lower()
             block = answers.transform_block(
                 model.transform(x), n_rows, self._transform_names, prefix
             )

@@ -19,6 +19,7 @@ from sklearn.cluster import DBSCAN
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -412,3 +413,22 @@ def test_columns_are_found_by_name_whatever_their_order() -> None:
     batch = batch_of_case("linear")
     turned = batch.select([3, 1, 0, 2])
     assert loaded("linear").score(turned, (), {}) == loaded("linear").score(batch, (), {})
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda pipeline: pipeline, FrozenEstimator], ids=["bare", "inner"]
+)
+@pytest.mark.parametrize("named", [True, False], ids=["frame", "matrix"])
+def test_steps_that_write_into_their_input_spoil_no_other_answer(named: bool, wrap: Any) -> None:
+    table = pd.DataFrame({f"x{i}": np.linspace(3, 9 + i, 30) ** (i + 1) for i in range(3)})
+    x = table if named else table.to_numpy()
+    pipeline = make_pipeline(StandardScaler(copy=False), LogisticRegression())
+    model = wrap(pipeline.fit(x.copy(), table["x1"] > 30))
+    batch = pa.RecordBatch.from_pandas(table, preserve_index=False)
+
+    answer = SklearnModel(model).score(batch, ("prediction", "probabilities", "decision"), {})
+
+    assert same(answered_columns(answer, "prediction")[0], model.predict(x.copy()))
+    chances = model.predict_proba(x.copy())
+    assert all(map(same, answered_columns(answer, "probabilities"), chances.T))
+    assert same(answered_columns(answer, "decision")[0], model.decision_function(x.copy()))
