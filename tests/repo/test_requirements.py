@@ -67,7 +67,7 @@ def test_the_lock_serves_the_oldest_python_too(repository: Path) -> None:
     assert "python_full_version < '3.11.3'" in block
 
 
-@pytest.mark.parametrize(("one", "other"), combinations([lock for _, lock in PAIRS], 2))
+@pytest.mark.parametrize(("one", "other"), [*combinations([lock for _, lock in PAIRS], 2)])
 def test_two_locks_name_the_same_versions(repository: Path, one: str, other: str) -> None:
     locks = locked(repository / one), locked(repository / other)
     versions = {
