@@ -206,12 +206,15 @@ class HostClient:
 
     def _await_ready(self, connection: Connection, clock: Clock) -> None:
         try:
-            told = connection.receive(clock).header
+            told = connection.receive(clock, max_body_bytes=0).header
         except TimeoutError as error:
             if connection.was_loading:
                 raise ModelLoading("The model is being loaded.", retry_after_s=2) from error
             raise _busy() from error
-        except (EOFError, OSError, ProtocolError):
+        except ProtocolError as error:
+            self._blame(connection, "garbage")
+            raise _unreadable() from error
+        except (EOFError, OSError):
             self._explain(connection)
         if "error" in told:
             raise _error_of(told)

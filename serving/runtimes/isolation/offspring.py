@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from typing import Any, NoReturn
 from serving.runtimes.isolation import child as children
 from serving.runtimes.isolation.board import Board
 from serving.runtimes.isolation.confine import Confinement, Limits, confine
+from serving.runtimes.isolation.errors import to_wire
 from serving.runtimes.isolation.protocol import ModelSpec
 from serving.runtimes.isolation.watch import Sight
 
@@ -115,8 +117,12 @@ def _live(order: Order, control: socket.socket, board: Board, parent: int) -> No
         network = order.confinement.network
         for_locking = network.fds if network is not None else ()
         _keep_only([control.fileno(), *order.fds, *for_locking])
-        # What the parent has by then is more than what the child needs: the rest is let go.
-        confine(order.limits, parent, order.confinement)
+        try:
+            confine(order.limits, parent, order.confinement)
+        except OSError as error:
+            # Held at the trial and not now: not to be had is not to be lived without.
+            control.send(json.dumps({"failed": to_wire(error)}).encode())
+            raise
         for fd in for_locking:
             os.close(fd)
         given = children.Assignment(

@@ -322,6 +322,21 @@ def attempt(act: str, on: str) -> str:
 
 def load(artifact: BinaryIO, format: str) -> Model:
     """``pickle`` is opened as nobody should; anything else is not looked at."""
+    content = artifact.read()
     if format == "pickle":
-        pickle.loads(artifact.read())
+        pickle.loads(content)
+    if content == SHOUTING:
+        call_while_loading()
     return Model()
+
+
+SHOUTING = b"shouts while it is loaded"
+
+
+def call_while_loading() -> None:
+    """Takes the caller's connection, which waits at the parent's line, and writes into it."""
+    for fd in sockets(socket.SOCK_SEQPACKET):
+        with socket.socket(fileno=os.dup(fd)) as control:
+            _, passed, _, _ = socket.recv_fds(control, 256, 1)
+            os.write(passed[0], WORDS["garbage"])
+    loop("")

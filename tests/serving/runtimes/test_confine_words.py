@@ -14,7 +14,7 @@ import pytest
 from registry.errors import ModelFailed
 from serving.runtimes.isolation.client import ModelSpec
 from serving.runtimes.isolation.errors import HostError, ModelDied, ModelSuspended
-from tests.serving.runtimes.hostile import LAST_WORDS, WORDS
+from tests.serving.runtimes.hostile import LAST_WORDS, SHOUTING, WORDS
 from tests.serving.runtimes.hosts import RunningHost, running, until
 
 HOSTILE = {"hostile": "tests.serving.runtimes.hostile"}
@@ -49,6 +49,16 @@ def test_a_frame_that_is_none_is_a_failed_model_and_the_end_of_its_process(
         order(host, "say", words)
     assert time.monotonic() - began < 4
     until(lambda: not pids(host, f"say {words}"), 5)
+    assert order(host, "fork").startswith("denied")
+
+
+def test_a_model_that_shouts_while_it_is_loaded_is_ended(host: RunningHost) -> None:
+    digest = hashlib.sha256(SHOUTING).hexdigest()
+    spec = ModelSpec("shouting", "skops", "hostile", digest)
+    batch = pa.RecordBatch.from_pydict({"act": ["fork"], "on": [""]})
+    with pytest.raises(HostError, match="cannot be read"):
+        host.client.score(spec, lambda: io.BytesIO(SHOUTING), batch, (), {}, 5.0)
+    until(lambda: not pids(host, "shouting"), 5)
     assert order(host, "fork").startswith("denied")
 
 
