@@ -19,7 +19,6 @@ from registry.scan.pickle_states import built, key_fault
 from registry.scan.pickle_values import (
     SPENT,
     TEXT,
-    TUPLE,
     Args,
     Array,
     Box,
@@ -80,9 +79,21 @@ class Machine:
         elif value.is_open and not value.is_built:
             raise Refused("pickle-value", f"A {value.name} is used before it has its state")
 
+    def take(self, holder: Any, value: Any) -> None:
+        """``holder``, a list, dict or object, holds ``value`` from now on."""
+        self.hold(value)
+        self.count(holder, value)
+
+    def count(self, holder: Any, value: Any) -> None:
+        """``holder`` becomes deeper and larger by ``value``."""
+        depth, extent = self.ledger.extent_of(value)
+        holder.depth = max(holder.depth, depth + 1)
+        holder.extent += extent
+        self.ledger.check_extent(holder.depth, holder.extent)
+
     def tuple_of(self, items: list[Any]) -> Any:
         """The tuple; ``Args`` where only a call may take it."""
-        is_args = False
+        is_args, depth, extent = False, 1, len(items)
         for item in items:
             kind = type(item)
             if kind is Args or (kind is Ref and not is_value(item)):
@@ -91,23 +102,33 @@ class Machine:
                     raise _no_value(item.full)
             elif kind not in _SCALARS:
                 self.hold(item)
+            if kind not in _SCALARS:
+                below, more = self.ledger.extent_of(item)
+                depth, extent = max(depth, below + 1), extent + more
+        self.ledger.check_extent(depth, extent)
+        self.ledger.hold(1 + len(items) // 8)
         if len(items) > TUPLE_KEPT_MAX:
             if is_args:
                 raise _no_value("the arguments of a call")
-            return TUPLE
-        self.ledger.hold(1 + len(items) // 8)
-        return Args(items) if is_args else tuple(items)
+            made = Made("tuple", "long tuple", is_built=True)
+            made.depth, made.extent = depth, extent
+            return made
+        made_of = Args(items) if is_args else tuple(items)
+        if depth > 1:
+            self.ledger.nested_tuple(made_of, depth, extent)
+        return made_of
 
     def extend(self, box: Any, items: list[Any], kind: str) -> None:
         """Put items into a list or set that was made here and that nothing holds yet."""
         self._check_open(box, kind)
         for item in items:
             if type(item) not in _SCALARS:
-                self.hold(item)
+                self.take(box, item)
         if kind == "set":
             for item in items:
                 self._check_key(item)
         box.size += len(items)
+        box.extent += len(items)
 
     def _check_open(self, box: Any, kind: str) -> None:
         if type(box) is Box and box.kind == kind:
@@ -141,7 +162,7 @@ class Machine:
                 self._put(box, key, value)
             else:
                 self._check_key(key)
-                self.hold(value)
+                self.take(box, value)
 
     def _put(self, box: Box, key: Any, value: Any) -> None:
         if type(key) is not str:
@@ -150,9 +171,10 @@ class Machine:
         if kind is Ref and value.kind == "argument":  # the class of an array, in its wrapper
             box.holds = f"the global {value.full}"
         elif kind not in _SCALARS:
-            self.hold(value)
+            self.take(box, value)
         box.fault = box.fault or key_fault(key)
         box.size += 1
+        box.extent += 1
         if type(key) is not str:
             if not is_text(key):
                 box.fault = box.fault or f"has a key that is {words(key)}"
@@ -183,6 +205,8 @@ class Machine:
             found = f"{ref.full} is not called like this by any model"
             raise Refused("pickle-call", found, **{"global": ref.full})
         self.ledger.hold(2)
+        if type(result) in (Box, Made):
+            self.count(result, args)
         if is_made(result, "array") and result.fact:
             self.ledger.array(0)
         self.stack.append(result)
@@ -195,7 +219,9 @@ class Machine:
         args, ref = self.stack.pop(), self.stack.pop()
         if type(ref) is Ref and ref.kind == "record" and type(args) is tuple:
             self.ledger.hold(2)
-            self.stack.append(Made(ref.full, "object", is_built=True))
+            made = Made(ref.full, "object", is_built=True)
+            self.count(made, args)
+            self.stack.append(made)
             return
         if type(ref) is not Ref or args != () or type(args) not in (tuple, Args):
             raise Refused("pickle-call", f"An object of {words(ref)} is made from {words(args)}")
@@ -218,7 +244,7 @@ class Machine:
             return
         if type(state) is Args:
             raise _no_value("the arguments of a call")
-        self.hold(state)
+        self.take(made, state)
         built(made, state)
         if type(state) is Box:
             self.ledger.version((state.items or {}).get("_sklearn_version"))

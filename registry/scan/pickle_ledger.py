@@ -9,13 +9,20 @@ from typing import Any
 from registry.scan.finding import Refused, shown
 from registry.scan.pickle_list import kind_of, spelled_today, vocabulary
 from registry.scan.pickle_remedies import remedy_for
-from registry.scan.pickle_values import HIDDEN, TEXT, Long, Ref
+from registry.scan.pickle_values import HIDDEN, TEXT, Args, Box, Long, Made, Ref
 
 OPCODES_MAX = 60_000_000
 KEPT_TEXTS_MAX = 50_000
 KEPT_TEXT_BYTES = 200
 # One unit is about what a small object of Python takes, 64 bytes.
 HELD_UNITS_MAX = 500_000
+# Values in values: how deep, and how many if every one is counted each time that it is held. What
+# goes through a model later goes through all of them: few places can hold each other for ever.
+DEPTH_MAX = 1_000
+EXTENT_MAX = 100_000_000
+# The hash of an object by where it is, for tuples that would hash all that they hold; ``id`` itself
+# is an audited event.
+_identity = object.__hash__
 _VERSION = re.compile(r"\d+\.\d+[0-9a-z.+]{0,20}")
 
 
@@ -30,6 +37,7 @@ class Ledger:
         self.versions: set[str] = set()
         self.opcodes = self.arrays = self.array_bytes = 0
         self._held = 0
+        self._tuples: dict[int, tuple[Any, int, int]] = {}
 
     def text(self, raw: bytes, protocol: int) -> Any:
         """The text of these bytes of UTF-8: itself where it is short and there are not too many."""
@@ -68,6 +76,28 @@ class Ledger:
         if self._held > HELD_UNITS_MAX:
             found = "The pickle has more objects than are looked at"
             raise Refused("pickle-limit", found, limit="objects")
+
+    def extent_of(self, value: Any) -> tuple[int, int]:
+        """How deep values lie in ``value``, and how many there are; (0, 1) for a plain one."""
+        kind = type(value)
+        if kind is Box or kind is Made:
+            return value.depth, value.extent
+        if kind is tuple or kind is Args:
+            known = self._tuples.get(_identity(value))
+            return known[1:] if known else (1, len(value))
+        return 0, 1
+
+    def check_extent(self, depth: int, extent: int) -> None:
+        """Raises Refused where values lie too deep in each other, or are too many."""
+        if depth > DEPTH_MAX:
+            raise Refused("pickle-limit", "Values lie too deep in each other", limit="depth")
+        if extent > EXTENT_MAX:
+            raise Refused("pickle-limit", "Values hold each other too often", limit="extent")
+
+    def nested_tuple(self, made: Any, depth: int, extent: int) -> None:
+        """Keep the extent of a tuple with others in it; the tuple is kept, so is its identity."""
+        self.hold(3)
+        self._tuples[_identity(made)] = (made, depth, extent)
 
     def array(self, size_bytes: int) -> None:
         """Count an array."""

@@ -46,14 +46,15 @@ class Box:
 
     ``items`` are a small dict's entries with texts as keys, None where they are not kept.
     ``fault`` says why a dict cannot be a state, ``holds`` which global is in it that is no value.
-    ``name`` is the class of a dict that has one.
+    ``name`` is the class of a dict that has one. ``depth`` and ``extent`` are as in the ledger.
     """
 
-    __slots__ = ("fault", "holds", "is_closed", "items", "kind", "name", "size")
+    __slots__ = ("depth", "extent", "fault", "holds", "is_closed", "items", "kind", "name", "size")
 
     def __init__(self, kind: str, name: str = "") -> None:
         self.kind, self.name = kind, name
         self.size = 0
+        self.depth, self.extent = 1, 1
         self.items: dict[str, Any] | None = None
         self.fault = self.holds = ""
         self.is_closed = False
@@ -66,7 +67,7 @@ class Made:
     its state, and ``is_open`` that it is no value before it has one.
     """
 
-    __slots__ = ("fact", "is_built", "is_open", "kind", "name")
+    __slots__ = ("depth", "extent", "fact", "is_built", "is_open", "kind", "name")
 
     def __init__(
         self,
@@ -79,6 +80,7 @@ class Made:
     ) -> None:
         self.name, self.kind, self.fact = name, kind, fact
         self.is_built, self.is_open = is_built, is_open
+        self.depth, self.extent = 1, 1
 
 
 class DType:
@@ -111,7 +113,6 @@ class _Named:
 TEXT = _Named("text")
 HIDDEN = _Named("text")
 SPENT = Ref("joblib.numpy_pickle", "NumpyArrayWrapper", "spent")
-TUPLE = _Named("tuple")
 
 
 def is_text(value: Any) -> bool:

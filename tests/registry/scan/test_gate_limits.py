@@ -24,6 +24,8 @@ from tests.registry.scan.assembled import (
     NONE,
     ONE,
     RIDGE,
+    TUPLE,
+    TWO,
     array,
     dtype,
     get,
@@ -43,7 +45,7 @@ LARGE = {
     "lists": (LIST + MARK + (LIST + MEMO) * 190_000 + APPENDS, "None"),
     "dicts": (LIST + MARK + (DICT + MEMO + text("a") + NONE + ITEM) * 80_000 + APPENDS, "objects"),
     "tuples": (LIST + (MARK + (NONE + ONE + MEMO) * 90_000 + APPENDS) * 6, "objects"),
-    "one tuple in the other": (NONE + ONE * 600_000, "objects"),
+    "one tuple in the other": (NONE + ONE * 600_000, "depth"),
     "objects": (
         named(RIDGE) + MEMO + LIST + MARK + (get(0) + EMPTY + NEW + MEMO) * 150_000 + APPENDS,
         "None",
@@ -114,3 +116,15 @@ def test_a_bomb_behind_an_array_is_refused_before_it_has_grown():
     began = time.monotonic()
     assert look(io.BytesIO(bomb), len(bomb), "joblib").reason == "container-bomb"
     assert time.monotonic() - began < 10
+
+
+def test_values_that_lie_too_deep_or_hold_each_other_too_often_are_refused():
+    assert looked(holding(NONE + ONE * 900)).verdict == "passed"
+    deep = looked(holding(NONE + ONE * 2_000))
+    assert (deep.reason, deep.evidence["limit"]) == ("pickle-limit", "depth")
+    doubled = EMPTY + b"".join(ONE + MEMO + get(at) + TWO for at in range(60))
+    wide = looked(holding(doubled))
+    assert (wide.reason, wide.evidence["limit"]) == ("pickle-limit", "extent")
+    more = b"".join(LIST + MEMO + MARK + get(at) + get(at) + APPENDS for at in range(60))
+    lists = MARK + LIST + MEMO + more + TUPLE
+    assert looked(holding(lists)).reason == "pickle-limit"
