@@ -21,18 +21,8 @@ from registry.formats import HEAD_BYTES, sniff
 from registry.scan import look
 
 HANG_S = 10
-# What models are made of, and what only whoever loads one needs.
-LIBRARIES = (
-    "numpy",
-    "scipy",
-    "sklearn",
-    "joblib",
-    "pandas",
-    "skops",
-    "pickle",
-    "_pickle",
-    "ctypes",
-)
+# What models are made of: only whoever loads one needs it. (numpy tells the sizes in .npy headers.)
+LIBRARIES = ("scipy", "sklearn", "joblib", "pandas", "skops", "cloudpickle", "onnx", "pyarrow")
 
 
 class Watch:
