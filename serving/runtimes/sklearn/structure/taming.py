@@ -13,7 +13,7 @@ _SETTINGS: dict[str, Any] = {
     "n_jobs": 1,
     "_n_threads": 1,
     "n_threads": 1,
-    "verbose": 0,
+    "verbose": False,
     "memory": None,
 }
 
