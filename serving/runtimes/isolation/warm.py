@@ -40,6 +40,8 @@ _SKIPPED = (
     "sklearn.utils.estimator_checks",
 )
 _MODULES = (
+    "sklearn.experimental.enable_halving_search_cv",
+    "sklearn.experimental.enable_iterative_imputer",
     "scipy.interpolate",
     "scipy.sparse.linalg",
     "scipy.special",
