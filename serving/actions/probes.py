@@ -10,32 +10,21 @@ the version stands. One pass:
 4. signature: declared or inferred, held against the object and every example row;
 5. golden: the object's answers to the example rows are kept, and compared with the trainer's.
 
-The policy for formats that execute code: `refuse` ends before the scan; under `approve` a version
-that has passed everything waits for a reviewer, who then sees the evidence of all checks.
+``file_policy`` says what is asked beyond that of formats that execute code: they may be refused
+before the scan, or wait for a reviewer, who then sees the evidence of all checks.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from registry import storage
-from registry.actions.releases import note_reuse, standing_approval
 from registry.actions.verdicts import record_check, record_findings, return_to_pending
-from registry.conf import conf as registry_conf
-from registry.errors import (
-    PROBLEMS_SHOWN,
-    CheckRefused,
-    InvalidField,
-    ModelFailed,
-    RowProblem,
-    StateConflict,
-    Unavailable,
-)
-from registry.formats import FORMATS
+from registry.errors import CheckRefused, StateConflict, Unavailable
 from registry.models import ModelVersion
 from registry.models.check import CheckName, Verdict
 from registry.scan import Finding
@@ -43,16 +32,16 @@ from registry.scan.edition import gate_version
 from registry.signature.facts import ModelFacts
 from registry.signature.types import Signature
 from registry.signature.validate import Validated
-from registry.tabular import TabularError
 from serving.actions.brought import NOTHING, brought_by, without_cells
 from serving.actions.example_answers import answer_example, compare_with_trainer
 from serving.actions.example_rows import ExampleRows
+from serving.actions.failed_checks import REFUSALS, failed_by
+from serving.actions.file_policy import needs_review, require_taken
 from serving.actions.host import host
 from serving.actions.library_versions import TrainedWith, other_version
 from serving.runtimes.base import Answer, default_outputs
 from serving.runtimes.golden import Golden
 from serving.runtimes.isolation.client import Inspection, ModelSpec
-from serving.runtimes.isolation.errors import HostError
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +89,7 @@ class _Checking:
         """All checks in order; the first refusal ends the pass."""
         try:
             with self._verdict(CheckName.SCAN):
-                self._check_policy()
+                require_taken(self.version)
                 artifact = self._artifact()
             with artifact, host().inspect(lambda: artifact, self._spec()) as child:
                 self._scan(child)
@@ -125,14 +114,6 @@ class _Checking:
             raise CheckRefused("bytes-missing", "The bytes are no longer in the storage.") from None
         except storage.BlobDamaged as error:
             raise CheckRefused("bytes-damaged", str(error)) from None
-
-    def _check_policy(self) -> None:
-        if _executes_code(self.version) and registry_conf.model_file_policy == "refuse":
-            raise CheckRefused(
-                "refused-by-policy",
-                f"This server takes no {FORMATS[self.version.format].title} files, because loading "
-                "one executes code from it. Save the model with skops or export it to ONNX.",
-            )
 
     def _scan(self, child: Inspection) -> None:
         with self._verdict(CheckName.SCAN):
@@ -237,13 +218,8 @@ class _Checking:
 
     def _record_last(self, verdict: str, summary: str, evidence: dict[str, Any]) -> None:
         """The last verdict: afterwards the version is ready, or waits for a reviewer."""
-        needs_review = False
-        if _executes_code(self.version) and registry_conf.model_file_policy == "approve":
-            approval = standing_approval(self.version)
-            needs_review = approval is None
-            if approval is not None:
-                note_reuse(self.version, approval)
-        self._record(verdict, summary, evidence, needs_review=needs_review)
+        waits = needs_review(self.version)
+        self._record(verdict, summary, evidence, needs_review=waits)
 
     def _record(
         self,
@@ -261,45 +237,17 @@ class _Checking:
         self.name = name
         try:
             yield
-        except TabularError as refusal:
-            counted = {"error_count": refusal.count} if refusal.problems else {}
-            self._fail(
-                refusal.reason, str(refusal), refusal.problems, {**refusal.evidence, **counted}
-            )
-        except CheckRefused as refusal:
-            self._fail(refusal.reason, str(refusal), refusal.problems, refusal.evidence)
-        except InvalidField as error:
-            self._fail("signature-does-not-fit", str(error), (), {"pointer": error.pointer})
-        except HostError as error:
-            self._fail("model-failed", str(error), (), error.evidence)
-        except ModelFailed as error:
-            self._fail("model-failed", str(error), (), {})
-
-    def _fail(
-        self,
-        reason: str,
-        summary: str,
-        problems: Sequence[RowProblem],
-        evidence: Mapping[str, Any],
-    ) -> None:
-        """``evidence`` counts the problems itself where it knows of more than the shown ones."""
-        hides_cells = self.version.model.hides_cells
-        shown = [p.to_json(confidential=hides_cells) for p in problems][:PROBLEMS_SHOWN]
-        told = {"errors": shown, "error_count": len(problems)} if shown else {}
-        # What the model's own code says may repeat a cell.
-        kept = {k: v for k, v in evidence.items() if not (hides_cells and k == "message")}
-        self._record(Verdict.FAILED, summary, {"reason": reason, **told, **kept})
-        raise _Refused
+        except REFUSALS as refusal:
+            failed = failed_by(refusal)
+            told = failed.told(hides_cells=self.version.model.hides_cells)
+            self._record(Verdict.FAILED, failed.summary, told)
+            raise _Refused from None
 
 
 def scan_evidence(finding: Finding) -> dict[str, Any]:
     """The evidence of a scan as it is kept: with the reason, and with the gate that looked."""
     kept = without_cells(finding.evidence)
     return {"reason": finding.reason, "gate_version": gate_version(), **kept}
-
-
-def _executes_code(version: ModelVersion) -> bool:
-    return FORMATS[version.format].trust == "code"
 
 
 def _kept(rows: int) -> str:
