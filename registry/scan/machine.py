@@ -15,7 +15,7 @@ from registry.scan.joblib_arrays import WRAPPER, described, pass_over
 from registry.scan.pickle_calls import called, is_value
 from registry.scan.pickle_ledger import Ledger
 from registry.scan.pickle_source import Source
-from registry.scan.pickle_states import built, key_fault
+from registry.scan.pickle_states import built, check_name, key_fault
 from registry.scan.pickle_values import (
     SPENT,
     TEXT,
@@ -161,7 +161,7 @@ class Machine:
             if type(box) is Box:
                 self._put(box, key, value)
             else:
-                self._check_key(key)
+                check_name(box, key)
                 self.take(box, value)
 
     def _put(self, box: Box, key: Any, value: Any) -> None:

@@ -15,6 +15,7 @@ from registry.scan.pickle_calls import VALUE_KINDS
 from registry.scan.pickle_list import METHODS
 from registry.scan.pickle_values import (
     HIDDEN,
+    TEXT,
     Array,
     Box,
     Made,
@@ -152,6 +153,14 @@ def _partial(made: Made, state: Any) -> bool:
         return False
     is_plain = type(state[1]) is tuple and type(made.fact) is Ref and made.fact.kind in VALUE_KINDS
     return is_plain and plain_dict(state[2]) and state[3] is None
+
+
+def check_name(made: Made, key: Any) -> None:
+    """The keys of a ``Bunch`` are its attributes: ``__array_interface__`` would be obeyed."""
+    if type(key) is not str and key is not TEXT:
+        raise Refused("pickle-state", f"A {made.name} has a key that is {words(key)}")
+    if key in METHODS or (type(key) is str and key.startswith("_")):
+        raise Refused("pickle-state", f"A {made.name} has the key {shown(key)} of a method")
 
 
 def key_fault(key: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     IsolationForest,
     RandomForestClassifier,
+    VotingRegressor,
 )
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
@@ -34,6 +36,7 @@ from sklearn.neighbors import (
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
+    FunctionTransformer,
     KBinsDiscretizer,
     OneHotEncoder,
     OrdinalEncoder,
@@ -806,6 +809,28 @@ def numbers() -> list[Altered]:
             lambda m: setattr(m, "feature_names_in_", np.array(["a"], dtype=object)),
             "columns",
             "feature_names_in_",
+        ),
+        Altered(
+            "a function that writes into the model",
+            lambda: FunctionTransformer(np.positive, kw_args={"axis": None}),
+            lambda m: m.kw_args.update(out=np.zeros(4)),
+            "writes-back",
+            "kw_args['out']",
+        ),
+        Altered(
+            "a partial that writes into the model",
+            lambda: FunctionTransformer(partial(np.positive)),
+            lambda m: setattr(m, "func", partial(np.positive, out=(np.zeros(4),))),
+            "writes-back",
+            "func.keywords['out']",
+        ),
+        Altered(
+            "names of steps that say where memory lies",
+            lambda: VotingRegressor([("a", LinearRegression())]).fit(X, YR),
+            lambda m: m.named_estimators_.update(__array_interface__={}),
+            "shadowed-method",
+            "named_estimators_['__array_interface__']",
+            is_saved=False,
         ),
     ]
 

@@ -32,6 +32,7 @@ KINDS = (
     "tree",
     "unreadable",
     "vocabulary",
+    "writes-back",
 )
 _SHOWN_CHARS = 200
 

@@ -23,6 +23,7 @@ from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptr
 from sklearn.preprocessing._encoders import _BaseEncoder
 from sklearn.svm._base import BaseLibSVM
 from sklearn.tree._tree import Tree
+from sklearn.utils import Bunch
 
 from serving.runtimes.sklearn.structure import (
     clusters,
@@ -41,6 +42,8 @@ from serving.runtimes.sklearn.structure.walk import Place
 Check = Callable[[Any, Place], None]
 
 CHECKS: dict[type, tuple[Check, ...]] = {
+    dict: (wholes.check_dict,),
+    Bunch: (wholes.check_bunch,),
     np.ndarray: (wholes.check_array,),
     np.random.RandomState: (wholes.check_random_state,),
     np.random.Generator: (wholes.check_random_state,),

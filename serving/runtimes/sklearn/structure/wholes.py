@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import Bunch
 
+from registry.scan.pickle_list import METHODS
 from serving.runtimes.sklearn.structure.findings import indices_within, refuse, require
 from serving.runtimes.sklearn.structure.walk import Place
 
@@ -40,6 +42,23 @@ def check_attributes(one: Any, place: Place) -> None:
             refuse(
                 "shadowed-method", place.attribute(str(name)), "takes the place of the class's own"
             )
+
+
+def check_dict(held: dict[Any, Any], place: Place) -> None:
+    """Keyword arguments for a function of numpy: one that writes into an array that the model
+    keeps would hand what one caller sent to the next, and alter what was looked at here.
+    """
+    target = held.get("out")
+    targets = target if isinstance(target, tuple | list) else (target,)
+    if any(isinstance(one, np.ndarray) for one in targets):
+        refuse("writes-back", place.item("out"), "an array that answers would be written into")
+
+
+def check_bunch(bunch: Bunch, place: Place) -> None:
+    """Its keys are its attributes, so that they could say how it is read or called."""
+    for key in bunch:
+        if type(key) is not str or key.startswith("_") or key in METHODS:
+            refuse("shadowed-method", place.item(key), "a key that passes for a method")
 
 
 @cache
