@@ -34,6 +34,8 @@ WANTED = frozenset({"functools.partial(sklearn.utils.validation.check_array)"})
 
 def fitted_models() -> Iterator[Any]:
     """Fitted objects; those that cannot be fitted here are left out."""
+    # What scikit-learn calls experimental is listed once it was enabled.
+    from sklearn.experimental import enable_halving_search_cv, enable_iterative_imputer  # noqa: F401
     from sklearn.utils import all_estimators
     from sklearn.utils._test_common.instance_generator import _construct_instances
 
