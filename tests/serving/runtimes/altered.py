@@ -19,10 +19,12 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     IsolationForest,
     RandomForestClassifier,
+    StackingRegressor,
     VotingRegressor,
 )
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.feature_selection import SelectFromModel
 from sklearn.impute import KNNImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
 from sklearn.mixture import GaussianMixture
@@ -449,6 +451,27 @@ def points() -> list[Altered]:
 
     return [
         Altered(
+            "targets of no rows",
+            voters,
+            lambda m: (delattr(m, "n_samples_fit_"), put(m._y, 0, 1 << 40)),
+            kind,
+            "n_samples_fit_",
+        ),
+        Altered(
+            "lengths that are taken on trust",
+            voters,
+            lambda m: m.effective_metric_params_.update(Y_norm_squared=np.zeros(1)),
+            "metric",
+            "effective_metric_params_['Y_norm_squared']",
+        ),
+        Altered(
+            "a metric for other columns",
+            weighted,
+            lambda m: m.effective_metric_params_.update(V=np.ones(2)),
+            "metric",
+            "effective_metric_params_['V']",
+        ),
+        Altered(
             "point out of range",
             tree,
             lambda m: point_tree(m._tree, 1, lambda a: put(a, 0, 1 << 40)),
@@ -825,6 +848,28 @@ def numbers() -> list[Altered]:
             "func.keywords['out']",
         ),
         Altered(
+            "a method that answers do not come from",
+            stacked,
+            lambda m: m.stack_method_.__setitem__(0, "__getattribute__"),
+            "shadowed-method",
+            "stack_method_",
+            is_saved=False,
+        ),
+        Altered(
+            "an importance that leads to code",
+            lambda: SelectFromModel(LinearRegression()).fit(X, YR),
+            lambda m: setattr(m, "importance_getter", "fit.__func__.__code__"),
+            "shadowed-method",
+            "importance_getter",
+        ),
+        Altered(
+            "a step that is no estimator",
+            scaled,
+            lambda m: m.steps.__setitem__(0, ("a", X)),
+            "shadowed-method",
+            "steps",
+        ),
+        Altered(
             "names of steps that say where memory lies",
             lambda: VotingRegressor([("a", LinearRegression())]).fit(X, YR),
             lambda m: m.named_estimators_.update(__array_interface__={}),
@@ -833,6 +878,10 @@ def numbers() -> list[Altered]:
             is_saved=False,
         ),
     ]
+
+
+def stacked() -> Any:
+    return StackingRegressor([("a", LinearRegression())]).fit(X, YR)
 
 
 def wild_state(generator: Any) -> dict[str, Any]:

@@ -87,11 +87,11 @@ def check_metric(metric: Any, place: Place, points: np.ndarray | None = None) ->
 
 
 def check_neighbors(model: Any, place: Place) -> None:
-    """Everything with ``_fit_X``: rows, tree and targets fit each other."""
+    """Everything that keeps rows: rows, tree and targets fit each other."""
     held = vars(model)
-    if "_fit_X" not in held or "n_samples_fit_" not in held:
+    if not any(name in held for name in ("_fit_X", "_tree", "_y")):
         return
-    rows = held["_fit_X"]
+    rows = held.get("_fit_X")
     at = place.attribute("_fit_X")
     if not (isinstance(rows, np.ndarray) or sparse.issparse(rows)) or rows.ndim != 2:
         refuse(_KIND, at, f"a {type(rows).__name__}, rows of numbers expected")
@@ -101,6 +101,7 @@ def check_neighbors(model: Any, place: Place) -> None:
         fits = held.get(name) == wanted
         require(fits, _KIND, place.attribute(name), f"{held.get(name)!r:.40}, {wanted} expected")
     _check_own_tree(model, (count, width), place)
+    _check_metric_params(held.get("effective_metric_params_"), width, place)
     if held.get("_y") is not None:
         _check_targets(model, held["_y"], count, place)
 
@@ -113,6 +114,19 @@ def _check_own_tree(model: Any, shape: tuple[int, int], place: Place) -> None:
         require(
             fits, _KIND, place.attribute("_tree"), f"no tree of {shape[0]} x {shape[1]} numbers"
         )
+
+
+def _check_metric_params(found: Any, width: int, place: Place) -> None:
+    """The matrices of a metric are read in C by the number of columns."""
+    at = place.attribute("effective_metric_params_")
+    require(found is None or isinstance(found, dict), "metric", at, "no arguments by name")
+    for name, wanted in (("VI", (width, width)), ("V", (width,)), ("w", (width,))):
+        matrix = (found or {}).get(name)
+        # Of V there may be the whole covariance, out of which scipy makes VI.
+        if matrix is not None:
+            there = np.asarray(matrix).shape
+            fits = there in (wanted, (width, width))
+            require(fits, "metric", at.item(name), f"{there}, {wanted} expected")
 
 
 def _check_targets(model: Any, found: Any, count: int, place: Place) -> None:

@@ -26,6 +26,7 @@ from sklearn.tree._tree import Tree
 from sklearn.utils import Bunch
 
 from serving.runtimes.sklearn.structure import (
+    called,
     clusters,
     encoders,
     hist_gradient,
@@ -51,7 +52,7 @@ CHECKS: dict[type, tuple[Check, ...]] = {
     sparse.spmatrix: (sparse_arrays.check_sparse,),
     sparse.sparray: (sparse_arrays.check_sparse,),
     BSpline: (encoders.check_spline,),
-    BaseEstimator: (wholes.check_columns, shapes.check_shapes),
+    BaseEstimator: (wholes.check_columns, shapes.check_shapes, called.check_called),
     compose.ColumnTransformer: (wholes.check_chooser,),
     # Trees
     Tree: (trees.check_tree,),

@@ -17,7 +17,7 @@ from serving.runtimes.sklearn.structure.walk import Place
 # Set on the object over a plain constant of its class by scikit-learn and scipy themselves.
 _MAY_SHADOW = frozenset({"positive", "__doc__"})
 _NUMBERS_AND_TEXTS = frozenset("biufcOUSmM")
-_MT19937_WORDS = 624
+_MT19937_WORDS, _PHILOX_WORDS = 624, 4
 # Searches keep masked arrays, and BisectingKMeans a matrix of the mean of sparse rows.
 _KINDS_OF_ARRAY = (np.ndarray, np.ma.MaskedArray, np.matrix)
 
@@ -44,10 +44,17 @@ def check_attributes(one: Any, place: Place) -> None:
             )
 
 
+# Arguments whose length compiled code takes on trust.
+_TRUSTED_ARGUMENTS = ("X_norm_squared", "Y_norm_squared")
+
+
 def check_dict(held: dict[Any, Any], place: Place) -> None:
     """Keyword arguments for a function of numpy: one that writes into an array that the model
     keeps would hand what one caller sent to the next, and alter what was looked at here.
     """
+    for name in _TRUSTED_ARGUMENTS:
+        if isinstance(held.get(name), np.ndarray):
+            refuse("metric", place.item(name), "an argument that no fitted estimator keeps")
     target = held.get("out")
     targets = target if isinstance(target, tuple | list) else (target,)
     if any(isinstance(one, np.ndarray) for one in targets):
@@ -113,9 +120,15 @@ def check_chooser(model: Any, place: Place) -> None:
 
 
 def check_random_state(state: Any, place: Place) -> None:
-    """A Mersenne twister: C reads its words at the position that it keeps."""
+    """A Mersenne twister or Philox: C reads their words at the position that they keep."""
     bits = state if hasattr(state, "random_raw") else state._bit_generator
-    inner = bits.state.get("state", {})
-    if bits.state.get("bit_generator") == "MT19937":
-        fits = 0 <= inner["pos"] <= _MT19937_WORDS and len(inner["key"]) == _MT19937_WORDS
-        require(fits, "random-state", place, f"the position {inner['pos']}, 0 to 624 expected")
+    found = bits.state
+    kind, inner = found.get("bit_generator"), found.get("state", {})
+    if kind == "MT19937":
+        words, at, most = inner["key"], inner["pos"], _MT19937_WORDS
+    elif kind == "Philox":
+        words, at, most = found["buffer"], found["buffer_pos"], _PHILOX_WORDS
+    else:
+        return
+    fits = 0 <= at <= most and len(words) == most
+    require(fits, "random-state", place, f"the position {at}, 0 to {most} expected")
