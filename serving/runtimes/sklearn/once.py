@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from sklearn.pipeline import Pipeline
 
 
@@ -26,4 +27,5 @@ def transformed(model: Any, x: Any) -> tuple[Any, Any]:
 
 def copied(x: Any) -> Any:
     """The same input in memory of its own: frame, series, matrix, sparse matrix or list."""
-    return x.copy()
+    # In the same order of memory: another one gives other last digits.
+    return x.copy(order="K") if isinstance(x, np.ndarray) else x.copy()
