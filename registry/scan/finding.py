@@ -5,18 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Verdict = Literal["passed", "warned", "failed", "review"]
+Verdict = Literal["passed", "warned", "failed"]
 
 # reason -> (what was found, what to do about it). The reference page lists them from here.
 REASONS: dict[str, tuple[str, str]] = {
-    "needs-review": (
-        "loading the file executes code from it",
-        "a reviewer has to approve exactly these bytes; or save with skops, or export to ONNX",
-    ),
-    "format-not-supported-yet": (
-        "models of this format cannot be loaded by this version of the server",
-        "export the model to ONNX, or save a scikit-learn wrapper of it with skops",
-    ),
     "too-large": ("the file or a part of it is over the limit", "save a smaller model"),
     "empty-file": ("the file is empty", "upload the file again"),
     "truncated": (

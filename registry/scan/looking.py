@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from registry.scan.catboost_look import look_at_catboost
 from registry.scan.edition import gate_version
-from registry.scan.finding import Finding, Refused, shown
+from registry.scan.finding import Finding, Refused
 from registry.scan.lightgbm_look import look_at_lightgbm
 from registry.scan.mlflow_look import look_at_mlflow
 from registry.scan.onnx_look import look_at_onnx
@@ -45,26 +45,19 @@ _BUGS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, Re
 def look(file: BinaryIO, size: int, format: str) -> Finding:
     """The finding on ``size`` bytes of ``file`` as ``format``, a key of the table of formats.
 
-    Never raises on account of the file's content.
+    Never raises on account of the file's content; KeyError for a format that is none.
     """
+    read = _LOOKS[format]
     evidence: dict[str, Any] = {"format": format, "size_bytes": size}
     evidence["gate_version"] = gate_version()
     try:
-        return _looked(file, size, format, evidence)
+        if not size:
+            raise Refused("empty-file", "The file is empty")
+        file.seek(0)
+        return read(file, size, evidence)
     except Refused as refused:
         return refused.finding(evidence)
     except (*_BUGS, MemoryError, OSError) as bug:
         # A hole in a reader is no way in.
         reason = _UNREADABLE.get(format, "container-damaged")
         return Refused(reason, f"The file cannot be read ({type(bug).__name__})").finding(evidence)
-
-
-def _looked(file: BinaryIO, size: int, format: str, evidence: dict[str, Any]) -> Finding:
-    read = _LOOKS.get(format)
-    if read is None:
-        found = f"Files of the format {shown(format)} are not looked at"
-        raise Refused("format-not-supported-yet", found)
-    if not size:
-        raise Refused("empty-file", "The file is empty")
-    file.seek(0)
-    return read(file, size, evidence)

@@ -16,6 +16,7 @@ from registry.scan.pickle_calls import called, is_value
 from registry.scan.pickle_ledger import Ledger
 from registry.scan.pickle_source import Source
 from registry.scan.pickle_states import built, check_name, key_fault
+from registry.scan.pickle_tables import ARROW_STRINGS
 from registry.scan.pickle_values import (
     SPENT,
     TEXT,
@@ -228,8 +229,10 @@ class Machine:
         self.ledger.hold(2)
         if ref.full == WRAPPER and not self.depth:
             self.stack.append(Made(ref.full, "wrapper", is_open=True))
-        elif ref.kind in ("estimator", "object", "mapping"):
+        elif ref.kind in ("estimator", "object", "mapping", "stand-in"):
             self.stack.append(Made(ref.full, ref.kind))
+        elif ref.kind == "ours" and ref.full == ARROW_STRINGS:
+            self.stack.append(Made(ref.full, "strings", is_open=True))
         else:
             found = f"{ref.full} is no class that objects of a model are made of"
             raise Refused("pickle-call", found, **{"global": ref.full})

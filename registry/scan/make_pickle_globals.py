@@ -26,8 +26,9 @@ from joblib import numpy_pickle
 
 from registry.scan.make_skops_types import fitted_models
 from registry.scan.pickle_calls import BIT_GENERATORS, CALLS
-from registry.scan.pickle_families import functions, more_models
+from registry.scan.pickle_families import distributions, functions, more_models
 from registry.scan.pickle_list import spelled_today
+from registry.scan.pickle_tables import ARROW_STRINGS, INDEXES, OUR_CALLS, RANGES, STRINGS
 
 TARGET = Path(__file__).with_name("pickle_globals.json")
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "joblib", "pandas")
@@ -50,6 +51,9 @@ ALWAYS = {
     "numpy.random.bit_generator.__pyx_unpickle_SeedSequence": "call",
     **{f"{home}.{name}": "argument" for name, home in BIT_GENERATORS.items()},
     **{f"builtins.{name}": "value" for name in ("bool", "float", "int", "list", "object", "str")},
+    "pandas.NA": "value",
+    "numpy.vectorize": "stand-in",
+    **dict.fromkeys((*OUR_CALLS, *INDEXES, *RANGES, ARROW_STRINGS, STRINGS), "ours"),
 }
 
 
@@ -123,9 +127,10 @@ def _pickled(model: Any, *, is_thorough: bool) -> Iterable[bytes]:
 
 def listed(kinds: dict[str, set[str]]) -> tuple[dict[str, str], dict[str, str]]:
     """What goes on the list, and what is left out with the reason."""
-    chosen, left_out = dict(ALWAYS), {}
+    stand_ins = set(distributions())
+    chosen, left_out = ALWAYS | dict.fromkeys(stand_ins, "stand-in"), {}
     for full, uses in sorted(kinds.items()):
-        if full in ALWAYS:
+        if full in chosen:
             continue
         if NEVER.match(full):
             left_out[full] = "never wanted"

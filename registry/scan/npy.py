@@ -10,16 +10,15 @@ import math
 import re
 from typing import Any
 
-import numpy as np
-
 from registry.scan.finding import Refused, shown
+from registry.scan.pickle_arrays import dtype_of
 
 MAGIC = b"\x93NUMPY"
 HEADER_MAX_BYTES = 16 << 10
 # The magic, the version and the longest length field stand before the header.
 PREFIX_MAX_BYTES = 12
 DIMENSIONS_MAX = 32
-_PLAIN_TYPE = re.compile(r"[<>|=]?(?:[?bBhHiIlLqQefdgFDG]|[biufcSUV]\d{1,9}|[mM]8(?:\[\w{1,8}\])?)")
+_ORDER_AND_CODE = re.compile(r"[<>|=]([a-zA-Z]\d{1,9})(?:\[\w{1,8}\])?")
 
 
 def check_npy(head: bytes, size: int, member: str) -> None:
@@ -71,12 +70,19 @@ def _shape(shape: Any, member: str) -> tuple[int, ...]:
 def _item_bytes(descr: Any, member: str) -> int:
     """Bytes of one element; a structured type is a list of (name, type[, shape])."""
     if isinstance(descr, str):
-        if _PLAIN_TYPE.fullmatch(descr) is None:
-            raise _malformed(member, f"its type is {shown(descr)}")
-        return int(np.dtype(descr).itemsize)
+        return _bytes_of_type(descr, member)
     if not isinstance(descr, list) or not 1 <= len(descr) <= 256:
         raise _malformed(member, f"its type is {shown(descr)}")
     return sum(_field_bytes(field, member) for field in descr)
+
+
+def _bytes_of_type(descr: str, member: str) -> int:
+    """Bytes of a plain type as numpy writes it: ``<f8``, ``|b1``, ``<U12``, ``<M8[ns]``."""
+    spelled = _ORDER_AND_CODE.fullmatch(descr)
+    dtype = dtype_of(spelled[1]) if spelled is not None else None
+    if dtype is None or dtype.has_objects or ("[" in descr and dtype.code not in ("m8", "M8")):
+        raise _malformed(member, f"its type is {shown(descr)}")
+    return dtype.itemsize
 
 
 def _field_bytes(field: Any, member: str) -> int:

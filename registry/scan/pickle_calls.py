@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from registry.scan.pickle_arrays import ARRAY_CALLS
+from registry.scan.pickle_tables import OUR_CALLS
 from registry.scan.pickle_values import (
     Array,
     Box,
@@ -50,6 +51,9 @@ def called(ref: Ref, args: tuple[Any, ...]) -> Any:
     if ref.kind == "numbers":
         plain = len(args) <= 4 and all(type(value) in (int, float, bool) for value in args)
         return Made(ref.full, "object", is_built=True) if plain else None
+    if ref.kind == "ours":
+        ours = OUR_CALLS.get(ref.full)
+        return ours(args) if ours is not None else None
     if ref.kind != "call":
         return None
     if ref.name.startswith("__pyx_unpickle_"):

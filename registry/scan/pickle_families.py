@@ -44,6 +44,17 @@ def functions() -> Iterator[Any]:
             yield getattr(metrics, name)
 
 
+def distributions() -> Iterator[str]:
+    """The classes of scipy.stats that a search draws parameters from, frozen or not."""
+    from scipy import stats
+    from scipy.stats import _distn_infrastructure as home
+
+    found = [value for value in vars(stats).values() if isinstance(value, home.rv_generic)]
+    kinds = {type(value) for value in found}
+    kinds |= {home.rv_continuous_frozen, home.rv_discrete_frozen, type(stats.levy_stable(1.5, 0))}
+    yield from sorted(f"{kind.__module__}.{kind.__qualname__}" for kind in kinds)
+
+
 def more_models() -> Iterator[Any]:
     """Fitted models, by theme; one that this library's version cannot fit is an error."""
     yield from _random_states()

@@ -9,7 +9,17 @@ from typing import Any
 from registry.scan.finding import Refused, shown
 from registry.scan.pickle_list import kind_of, spelled_today, vocabulary
 from registry.scan.pickle_remedies import remedy_for
-from registry.scan.pickle_values import HIDDEN, TEXT, Args, Box, Long, Made, Ref
+from registry.scan.pickle_values import (
+    DISTRIBUTION_TEXT,
+    HIDDEN,
+    TEXT,
+    Args,
+    Box,
+    Long,
+    Made,
+    Ref,
+    is_distribution_text,
+)
 
 OPCODES_MAX = 60_000_000
 KEPT_TEXTS_MAX = 50_000
@@ -42,6 +52,8 @@ class Ledger:
     def text(self, raw: bytes, protocol: int) -> Any:
         """The text of these bytes of UTF-8: itself where it is short and there are not too many."""
         text = raw.decode("utf-8", "surrogatepass")
+        if is_distribution_text(raw):
+            return DISTRIBUTION_TEXT
         if len(raw) <= KEPT_TEXT_BYTES and len(self.texts) < self._texts_max:
             self.texts[raw] = text
             return text

@@ -8,6 +8,8 @@
 - ``numbers``: called with plain numbers, or with nothing.
 - ``call``: called with arguments of one exact pattern, which the gate has under its name.
 - ``argument``: a class that only such a call is given.
+- ``ours``: as ``call`` and ``argument``, but what opens the file puts its own code in the place.
+- ``stand-in``: the same for a class made without arguments: an inert object keeps its state.
 - ``value``: a function or type that a model may hold; nothing in the file calls it.
 """
 
@@ -34,6 +36,8 @@ _OF_PROTOCOL_2 = {
     ("__builtin__", "unicode"): ("builtins", "str"),
     ("__builtin__", "long"): ("builtins", "int"),
 }
+# Modules as earlier releases call them: up to scikit-learn 1.7 the compiled losses are at the top.
+_MODULES_BEFORE = {"_loss": "sklearn._loss._loss"}
 
 
 @cache
@@ -54,6 +58,7 @@ def kind_of(module: str, name: str) -> str | None:
 
 def spelled_today(module: str, name: str, protocol: int) -> tuple[str, str]:
     """The global that a pickle of ``protocol`` means by these two texts."""
+    module = _MODULES_BEFORE.get(module, module)
     if protocol >= 3:
         return module, name
     module, name = _OF_PROTOCOL_2.get((module, name), (module, name))
@@ -69,6 +74,8 @@ _WORDS = """
     num_threshold left right gain depth is_leaf bin_threshold is_categorical bitset_idx
     idx_start idx_end radius left_node right_node lambda_val child_size cluster_size
     current_node next_node distance parent child _sklearn_version
+    data name start stop step _pa_array _dtype _cache _readonly string large_string python pyarrow
+    _entropy _parse_arg_template
 """
 
 

@@ -6,6 +6,7 @@ everything that its opcodes say, do nothing but make listed objects and give the
 
 from __future__ import annotations
 
+import re
 from typing import Any, BinaryIO
 
 from registry.scan.containers import known_container, pieces_of
@@ -17,6 +18,14 @@ from registry.scan.pickle_values import Made, words
 
 # The number with which every file of torch.save begins that is no zip archive.
 _PYTORCH = 0x1950A86A20F9469CFC6C
+# A refused file is searched so far for the version that saved it: name and text, by any protocol.
+SEARCHED_BYTES = 32 << 20
+_VERSION_MAX_BYTES = 64
+_VERSION = re.compile(
+    rb"_sklearn_version(?:\x94|q.|r....)?(?:\x8c|X(?=.\0\0\0))([\x01-\x20])(?:\0{3})?", re.DOTALL
+)
+# Reasons that another version of the libraries may explain.
+_OF_A_VERSION = frozenset({"pickle-untrusted-global", "pickle-call", "pickle-state"})
 
 
 def look_at_pickle(file: BinaryIO, size: int, evidence: dict[str, Any]) -> Finding:
@@ -33,6 +42,11 @@ def look_at_pickle(file: BinaryIO, size: int, evidence: dict[str, Any]) -> Findi
         root = _root(source, ledger)
     except Refused as refused:
         refused.evidence.setdefault("offset", source.opcode_at)
+        refused.evidence.setdefault("stream_bytes", source.offset)
+        _note_versions(source, ledger)
+        if ledger.versions and refused.reason in _OF_A_VERSION:
+            versions = ", ".join(sorted(ledger.versions))
+            refused.args = (f"{refused} (scikit-learn {versions} has saved it)",)
         raise
     finally:
         evidence |= ledger.facts() | {"stream_bytes": source.offset}
@@ -44,6 +58,22 @@ def look_at_pickle(file: BinaryIO, size: int, evidence: dict[str, Any]) -> Findi
     count = sum(ledger.globals.values())
     summary = f"A {root.name}; {len(ledger.globals)} globals, all listed, named {count} times."
     return Finding("passed", "", summary, evidence)
+
+
+def _note_versions(source: Source, ledger: Ledger) -> None:
+    """Search what was not read for the version that saved the file: it may be why it is refused."""
+    tail = b""
+    try:
+        for piece in source.rest(SEARCHED_BYTES):
+            searched = tail + piece
+            for found in _VERSION.finditer(searched):
+                text = searched[found.end() : found.end() + found[1][0]]
+                ledger.version(text.decode("latin-1"))
+            if ledger.versions:
+                return
+            tail = piece[-_VERSION_MAX_BYTES:]
+    except Refused:  # the file ends here, or is damaged: that is not why it is refused
+        return
 
 
 def _root(source: Source, ledger: Ledger) -> Made:

@@ -113,6 +113,15 @@ class Source:
             found = f"Looking took more than {self._seconds:.0f} s"
             raise Refused("took-too-long", found, limit_s=self._seconds)
 
+    def rest(self, most: int) -> Iterator[bytes]:
+        """What lies behind the last read, ``most`` bytes of it: pieces for a search, no opcodes."""
+        yield self._piece[self._at :]
+        while most > 0:
+            self._at = len(self._piece)
+            self._next()
+            most -= len(self._piece)
+            yield self._piece
+
     def is_over(self) -> bool:
         """Whether nothing follows."""
         if self._at < len(self._piece):

@@ -13,6 +13,7 @@ from registry.scan.finding import Refused, shown
 from registry.scan.pickle_arrays import array_from_state, is_dtype_state, masked_from_state
 from registry.scan.pickle_calls import VALUE_KINDS
 from registry.scan.pickle_list import METHODS
+from registry.scan.pickle_tables import stand_in_state, strings_state
 from registry.scan.pickle_values import (
     HIDDEN,
     TEXT,
@@ -183,5 +184,7 @@ _STATES: dict[str, Callable[[Made, Any], bool]] = {
     "object": _attributes,
     "partial": _partial,
     "random": _random,
+    "stand-in": stand_in_state,
+    "strings": strings_state,
     "tree": _tree,
 }

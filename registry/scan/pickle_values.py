@@ -6,7 +6,23 @@ else is one of the classes here. Texts beyond a number are known only as ``TEXT`
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+_SHAPES = rb"(?:[A-Za-z_]\w{0,30}, ){0,20}"
+_DISTRIBUTION = re.compile(
+    rb"""
+def _parse_args\(self, (?P<shapes>%s) (?P<given>loc=0(?:, scale=1)?)\):
+    return \((?P=shapes)\), (?P<out>loc, (?:scale|1))
+
+def _parse_args_rvs\(self, (?P=shapes) (?P=given), size=None\):
+    return self\._argcheck_rvs\((?P=shapes) (?P=out), size=size\)
+
+def _parse_args_stats\(self, (?P=shapes) (?P=given), moments='mv'\):
+    return \((?P=shapes)\), (?P=out), moments
+"""
+    % _SHAPES
+)
 
 
 class Ref:
@@ -108,16 +124,23 @@ class _Named:
         self.name = name
 
 
-# A text that is not kept; HIDDEN is one that begins with two underscores. SPENT is the place in
-# the memo of a joblib wrapper, which the loader leaves there when the array took its place.
+# A text that is not kept; HIDDEN is one that begins with two underscores, DISTRIBUTION_TEXT is code
+# that scipy.stats writes for a distribution. SPENT is the place in the memo of a joblib wrapper,
+# which the loader leaves there when the array took its place.
 TEXT = _Named("text")
 HIDDEN = _Named("text")
+DISTRIBUTION_TEXT = _Named("text")
 SPENT = Ref("joblib.numpy_pickle", "NumpyArrayWrapper", "spent")
+
+
+def is_distribution_text(raw: bytes) -> bool:
+    """Whether this is, word for word, what scipy.stats makes of the names of a distribution."""
+    return raw.startswith(b"\ndef _parse_args(") and _DISTRIBUTION.fullmatch(raw) is not None
 
 
 def is_text(value: Any) -> bool:
     """Whether this is a text, known or not."""
-    if value is TEXT or value is HIDDEN or type(value) is str:
+    if type(value) is str or type(value) is _Named:
         return True
     return type(value) is Long and value.kind in ("text", "latin1")
 

@@ -13,8 +13,10 @@ from importlib import import_module, resources
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from registry.scan.pickle_list import kind_of
+from serving.runtimes.sklearn.stand_ins import OURS, stand_in
 
 SKOPS_LIST = "skops_types.json"
 _CLASSES = frozenset({"argument", "estimator", "mapping", "object", "record"})
@@ -32,13 +34,17 @@ def skops_types() -> frozenset[str]:
 
 
 def listed_global(module: str, name: str) -> Any:
-    """The class or function ``module.name`` of our list.
+    """The class or function ``module.name`` of our list, or what takes its place.
 
     Raises NotAllowed where it is not listed, is not there, or is something else than is listed.
     """
     kind = kind_of(module, name)
     if kind is None:
         raise NotAllowed(f"{module}.{name}")
+    if kind == "stand-in":
+        return stand_in(f"{module}.{name}")
+    if kind == "ours":
+        return _ours(f"{module}.{name}")
     try:
         import_module(module)
         found = getattr(sys.modules[module], name)
@@ -49,12 +55,21 @@ def listed_global(module: str, name: str) -> Any:
     return found
 
 
+def _ours(full: str) -> Any:
+    """What this server puts in the place of the global, which itself is never handed out."""
+    try:
+        return OURS[full]
+    except KeyError:
+        raise NotAllowed(full) from None
+
+
 def _is_as_listed(found: Any, kind: str, module: str, name: str) -> bool:
     """A class is the one that calls itself so; anything else can at least be called."""
     if isinstance(found, type):
         calls_itself = f"{found.__module__}.{found.__qualname__}"
         return calls_itself == f"{module}.{name}" or _is_moved(found, module)
-    return kind not in _CLASSES and (callable(found) or isinstance(found, np.ufunc))
+    is_held = callable(found) or isinstance(found, np.ufunc) or found is pd.NA
+    return kind not in _CLASSES and is_held
 
 
 def _is_moved(found: type, module: str) -> bool:

@@ -180,11 +180,11 @@ def test_what_is_generated_would_do_harm_where_it_is_loaded(wrapper: str, name: 
             Recorder("", io.BytesIO(content), ensure_native_byte_order=True).load()
 
 
-def test_no_target_is_on_the_list() -> None:
+def test_no_target_is_on_the_list_unless_something_of_ours_takes_its_place() -> None:
     from registry.scan.pickle_list import kind_of
 
-    listed = [target[:2] for target in TARGETS if kind_of(*target[:2]) is not None]
-    assert listed == []
+    listed = {target[:2]: kind_of(*target[:2]) for target in TARGETS}
+    assert set(listed.values()) <= {None, "ours", "stand-in"}
 
 
 def test_no_distribution_may_come_out_of_a_skops_file() -> None:

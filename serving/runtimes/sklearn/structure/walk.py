@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from pandas.api.extensions import ExtensionArray, ExtensionDtype
 from sklearn.base import BaseEstimator
 
-_PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic)
+# Labels of pandas are made anew from plain values by what opens the file.
+_LABELS = (pd.Index, ExtensionArray, ExtensionDtype, type(pd.NA))
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, *_LABELS)
 _SHOWN_STEPS = 12
 
 MAX_PARTS = 5_000_000
