@@ -86,7 +86,8 @@ class CatBoostModel(BoostedModel):
         if not self._texts:
             features = [Feature(name) for name in self._names]
             pairs = list(zip(self._names, columns, strict=True))
-            return self._pool(boosted.matrix_of(pairs, features, np.float32))
+            # Column by column: of an array that lies row by row, a pool is made with a thread.
+            return self._pool(np.asfortranarray(boosted.matrix_of(pairs, features, np.float32)))
         cells = {
             name: _texts(array) if at in self._texts else _numbers(name, array)
             for at, (name, array) in enumerate(zip(self._names, columns, strict=True))

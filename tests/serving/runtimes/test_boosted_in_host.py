@@ -87,3 +87,6 @@ def test_the_host_looks_loads_and_answers_as_this_process_does(
         assert child.load() == here.facts()
         for rows in (batch, batch.slice(0, 1), batch.slice(0, 0)):
             assert child.score(rows, (), {}) == here.score(rows, (), {})
+        # A library that starts a thread now and then hangs in a child, which may have none.
+        first = child.score(batch, (), {})
+        assert all(child.score(batch, (), {}) == first for _ in range(20))
