@@ -7,6 +7,7 @@ block order) with its layout as JSON in the schema's metadata. Nothing here is e
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -27,6 +28,22 @@ Label = str | int | float | bool
 LAYOUT_KEY = b"modelyard.answer"
 # Wider sparse answers are refused instead of being made dense.
 MAX_DENSE_COLUMNS = 4096
+# Of any answer: numbers of classes, outputs and features together.
+MAX_ANSWER_COLUMNS = 20_000
+# A field takes some 100 bytes of a schema; the labels, as JSON, stand there too.
+MAX_SCHEMA_BYTES = 4 * 1024**2
+# An encapsulated message of the Arrow format: a marker, then the bytes of its metadata.
+_MESSAGE = struct.Struct("<II")
+_RENDERED = (
+    pa.types.is_boolean,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_timestamp,
+    pa.types.is_date,
+    pa.types.is_null,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +178,15 @@ def python_label(value: Any) -> Label:
 
 
 def answer_to_ipc(answer: Answer) -> pa.Buffer:
-    """The answer as one Arrow IPC stream."""
+    """The answer as one Arrow IPC stream. Raises ValueError for more columns than are given."""
     layout = {
         "n_rows": answer.n_rows,
         "blocks": [{"kind": b.kind, "output": b.output, "labels": b.labels} for b in answer.blocks],
     }
     arrays = [array for block in answer.blocks for array in block.arrays]
+    if len(arrays) > MAX_ANSWER_COLUMNS:
+        found = f"the answer has {len(arrays)} columns, at most {MAX_ANSWER_COLUMNS} are given"
+        raise ValueError(found)
     schema = pa.schema(
         [pa.field(f"c{i}", array.type) for i, array in enumerate(arrays)],
         metadata={LAYOUT_KEY: json.dumps(layout).encode()},
@@ -180,9 +200,10 @@ def answer_from_ipc(body: bytes | memoryview | pa.Buffer) -> Answer:
     Raises ValueError when the stream or its layout is not well-formed.
     """
     try:
+        _refuse_wide(body)
         _refuse_compressed(body)
         batch = batch_from_ipc(body)
-        _refuse_nested(batch.schema)
+        _refuse_other_types(batch.schema)
         layout = json.loads((batch.schema.metadata or {})[LAYOUT_KEY], parse_constant=_no_constant)
         arrays = iter(batch.columns)
         n_rows = layout["n_rows"]
@@ -191,7 +212,7 @@ def answer_from_ipc(body: bytes | memoryview | pa.Buffer) -> Answer:
         blocks = tuple(_block(entry, arrays) for entry in layout["blocks"])
         if next(arrays, None) is not None:
             raise ValueError("the answer has more columns than its layout names")
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError, struct.error) as error:
         raise ValueError(f"the answer is not well-formed: {error!r}"[:300]) from error
     return Answer(n_rows, blocks)
 
@@ -206,11 +227,18 @@ def _refuse_compressed(body: bytes | memoryview | pa.Buffer) -> None:
         raise ValueError("the answer is compressed")
 
 
-def _refuse_nested(schema: pa.Schema) -> None:
-    """Answers are plain columns: whoever renders them knows neither lists nor dictionaries."""
+def _refuse_other_types(schema: pa.Schema) -> None:
+    """Answers are plain columns: whoever renders them knows no lists, bytes, durations, ..."""
     for field in schema:
-        if field.type.num_fields or pa.types.is_dictionary(field.type):
+        if not any(is_one(field.type) for is_one in _RENDERED):
             raise ValueError(f"the answer has a column of type {str(field.type)[:60]}")
+
+
+def _refuse_wide(body: bytes | memoryview | pa.Buffer) -> None:
+    """Reading a schema takes longer than its columns are worth, so its length comes first."""
+    _, schema_bytes = _MESSAGE.unpack_from(memoryview(body))
+    if schema_bytes > MAX_SCHEMA_BYTES:
+        raise ValueError("the answer has too many columns")
 
 
 def _no_constant(name: str) -> float:

@@ -80,12 +80,21 @@ class Host:
         self._selector.register(wake_in, selectors.EVENT_READ, ("wake", wake_in))
         while not self._stopping:
             for key, _ in self._selector.select(timeout=ROUND_S):
-                self._handle(*key.data)
+                self._handle_whatever(*key.data)
             self._look_round()
         self._nursery.end_all()
 
     def _stop(self, *_: Any) -> None:
         self._stopping = True
+
+    def _handle_whatever(self, kind: str, subject: Any) -> None:
+        """Nothing that one child or caller sends ends the host."""
+        try:
+            self._handle(kind, subject)
+        except Exception as error:
+            log(f"an event of a {kind} was not handled: {error!r:.300}")
+            if kind == "control":
+                subject.end("garbage")
 
     def _handle(self, kind: str, subject: Any) -> None:
         if kind == "listener":

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 PREFIX = struct.Struct("!IQ")
 MAX_HEADER_BYTES = 256 * 1024
+MAX_DEPTH = 32
 MAX_BODY_BYTES = 1024**3
 _SMALL_BYTES = 64 * 1024
 
@@ -161,20 +162,35 @@ def header_of(text: bytes | bytearray) -> dict[str, Any]:
 def strict_object(text: bytes | bytearray | memoryview) -> Any:
     """JSON of a process that runs a model: no infinity, no NaN, no half characters, no NUL.
 
-    Python would pass all of these on to a database or a page that takes none of them. Raises
-    ValueError.
+    Python would pass all of these on to a database or a page that takes none of them. Nor is it
+    nested so deep that it could be read, and then not be written again. Raises ValueError.
     """
     raw = bytes(text)
     try:
         value = json.loads(raw, parse_constant=_no_constant, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    _check_depth(value)
     lower = raw.lower()
     if b"\\ud" in lower:  # otherwise there cannot be halves of a character
         json.dumps(value, ensure_ascii=False).encode()
     if b"\\u0000" in lower:
         raise ValueError("a text holds NUL")
     return value
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            one
+            for container in level
+            if isinstance(container, dict | list)
+            for one in (container.values() if isinstance(container, dict) else container)
+        ]
+        if not level:
+            return
+    raise ValueError("nested too deeply")
 
 
 def storable(value: Any) -> Any:

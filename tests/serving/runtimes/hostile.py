@@ -265,6 +265,11 @@ LAST_WORDS = {
     "long": json.dumps({"failed": {"kind": "raised", "message": "\U0001f600" * 12_000}}).encode(),
     "a long wait": b'{"failed": {"kind": "suspended", "retry_after_s": 1e300}}',
     "infinity": b'{"failed": {"kind": "suspended", "retry_after_s": Infinity}}',
+    # Some of which can just be read, and then not be written again one level deeper.
+    **{
+        f"nested {depth}": b'{"failed":' + b'{"a":' * depth + b"1" + b"}" * depth + b"}"
+        for depth in (40, 960, 975, 985, 995)
+    },
 }
 WORDS: dict[str, bytes] = {
     "garbage": b"\xff" * 64,

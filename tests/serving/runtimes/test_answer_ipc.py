@@ -89,13 +89,24 @@ def layout_of(batch: pa.RecordBatch) -> pa.RecordBatch:
         pa.array([[1.0], [2.0]]),
         pa.array([{"a": 1}, {"a": 2}]),
         pa.array(["a", "a"]).dictionary_encode(),
+        pa.array([b"a", b"b"]),
+        pa.array([1, 2], pa.duration("s")),
     ],
-    ids=["list", "struct", "dictionary"],
+    ids=["list", "struct", "dictionary", "bytes", "duration"],
 )
 def test_a_column_that_is_not_plain_is_refused(column: pa.Array) -> None:
     batch = layout_of(pa.RecordBatch.from_arrays([column], ["c0"]))
     with pytest.raises(ValueError, match="a column of type"):
         answer_from_ipc(batch_to_ipc(batch))
+
+
+def test_an_answer_of_very_many_columns_is_neither_given_nor_read() -> None:
+    wide = pa.RecordBatch.from_arrays([pa.array([1])] * 100_000, [f"c{i}" for i in range(100_000)])
+    block = Block("transform", None, tuple(wide.schema.names), tuple(wide.columns))
+    with pytest.raises(ValueError, match="100000 columns, at most 20000"):
+        answer_to_ipc(Answer(1, (block,)))
+    with pytest.raises(ValueError, match="too many columns"):
+        answer_from_ipc(batch_to_ipc(layout_of(wide)))
 
 
 def test_a_compressed_answer_is_refused_before_it_is_unpacked() -> None:
