@@ -239,7 +239,7 @@ def test_a_form_that_is_wrong_is_refused_and_nothing_of_it_kept(
 
 def test_a_form_of_nothing_is_refused(live_stack: Stack, olga: httpx.Client) -> None:
     with nothing_is_kept(live_stack):
-        problem(olga.post("/datasets", content=b"", headers=FORM), 422, "invalid-field")
+        problem(olga.post("/datasets", content=b"", headers=FORM), 400, "malformed-multipart")
         in_chunks = olga.post("/datasets", content=pieces(b""), headers=FORM)
         problem(in_chunks, 400, "malformed-multipart")
 
