@@ -21,8 +21,18 @@ from registry.formats import HEAD_BYTES, sniff
 from registry.scan import look
 
 HANG_S = 10
-# What models are made of: only whoever loads one needs it. (numpy tells the sizes in .npy headers.)
-LIBRARIES = ("scipy", "sklearn", "joblib", "pandas", "skops", "cloudpickle", "onnx", "pyarrow")
+# What models are made of: only whoever loads one needs it.
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "sklearn",
+    "joblib",
+    "pandas",
+    "skops",
+    "cloudpickle",
+    "onnx",
+    "pyarrow",
+)
 
 
 class Watch:

@@ -114,5 +114,13 @@ def looked(content: bytes, format: str = "joblib"):
     return look(io.BytesIO(content), len(content), format)
 
 
+def assert_refused(content: bytes, reason: str) -> None:
+    """It is refused for this reason, with a place in the stream and what to do about it."""
+    found = looked(content)
+    assert (found.verdict, found.reason) == ("failed", reason), found.summary
+    assert "What to do" in found.summary
+    assert 0 <= found.evidence["offset"] <= len(content)
+
+
 def _four(value: int) -> bytes:
     return struct.pack("<I", value)

@@ -186,3 +186,15 @@ def test_labels_are_plain_and_not_too_many():
         table_parts.new_index(ranged, {"start": 0, "stop": 1 << 40, "step": 1, "name": None})
     with pytest.raises(ValueError, match="labels"):
         table_parts.new_index(pd.Index, {"data": np.array([1]), "name": None})
+
+
+@pytest.mark.parametrize("name", ["objects, as in pandas 2", "positions", "a range"])
+def test_labels_of_pandas_2_are_opened(name):
+    columns = ColumnTransformer([("n", StandardScaler(), CHOSEN[name])], remainder="drop")
+    content = pickle.dumps(columns.fit(FRAME), 3)
+    assert b"cpandas\n" in content
+    earlier = content.replace(b"cpandas\nIndex\n", b"cpandas.core.indexes.base\nIndex\n")
+    earlier = earlier.replace(b"cpandas\nRangeIndex\n", b"cpandas.core.indexes.range\nRangeIndex\n")
+    assert look(io.BytesIO(earlier), len(earlier), "pickle").verdict == "passed"
+    opened = OPENERS["pickle"](io.BytesIO(earlier))
+    assert np.array_equal(opened.transform(FRAME), columns.transform(FRAME))
