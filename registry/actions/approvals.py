@@ -8,8 +8,8 @@ from django.utils import timezone
 from registry import audit, roles
 from registry.actions import fields
 from registry.actions.aliases import place_alias
-from registry.actions.releases import release, require_releasable
-from registry.actions.verdicts import reject_quarantined
+from registry.actions.releases import is_involved, release, require_releasable
+from registry.actions.verdicts import locked, reject_quarantined
 from registry.errors import InvalidField, NotAllowed, StateConflict
 from registry.models import ApprovalRequest
 from registry.models.approval_request import ApprovalState, ApprovalSubject
@@ -24,6 +24,7 @@ def approve(*, by: Principal, request: ApprovalRequest, reason: str) -> Approval
     or bound to other bytes or to another version of the gate than there are now.
     """
     _require_decision(by, request, reason)
+    locked(request.version)  # or the gate could say something else between this look and the end
     require_releasable(request)
     _decide(by, request, ApprovalState.APPROVED, reason)
     if request.subject == ApprovalSubject.VERSION:
@@ -52,7 +53,7 @@ def reject(*, by: Principal, request: ApprovalRequest, reason: str) -> ApprovalR
 
 def _require_decision(by: Principal, request: ApprovalRequest, reason: str) -> None:
     require(by, roles.APPROVER, request.model)
-    if by.user.pk in (request.requested_by_id, request.version.created_by_id):
+    if is_involved(by, request):
         raise NotAllowed("Somebody other than the requester and the uploader decides.")
     if not fields.check_text(reason, pointer="/reason").strip():
         raise InvalidField("A decision needs its reason.", pointer="/reason")

@@ -1,11 +1,13 @@
 """Releasing quarantined bytes: what one approval says, and for how long it holds.
 
 An approval is about exact bytes as one version of the gate has seen them. It holds for every
-version of the same model with the same bytes in the same format, except for one that the approver
-has uploaded, and ends when a newer gate no longer passes them.
+version of the same model with the same bytes in the same format, except where the approver has
+uploaded them, and ends when a newer gate no longer passes them or a reviewer rejects them.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from django.db import transaction
 
@@ -21,22 +23,44 @@ from registry.scan.edition import gate_version
 from registry.signals import version_released
 
 
+def uploaders(version: ModelVersion) -> set[Any]:
+    """Who has sent these bytes to this model: a corrected version has them from another one."""
+    same = ModelVersion.objects.filter(
+        model=version.model_id, artifact__sha256=version.artifact.sha256
+    )
+    return {version.created_by_id, *same.values_list("created_by", flat=True)}
+
+
+def is_involved(by: Principal, request: ApprovalRequest) -> bool:
+    """Whether this person has asked for it or has uploaded what it is about: four eyes decide."""
+    own = {request.requested_by_id, request.version.created_by_id}
+    if request.subject == ApprovalSubject.VERSION:
+        own |= uploaders(request.version)
+    return by.user.pk in own
+
+
 def standing_approval(version: ModelVersion) -> ApprovalRequest | None:
-    """The approval that releases these bytes already, under the gate of now; None without one."""
-    return (
+    """The approval that releases these bytes already, under the gate of now; None without one.
+
+    The newest decision about the bytes counts, so that a rejection takes an approval back.
+    """
+    newest = (
         ApprovalRequest.objects.filter(
             subject=ApprovalSubject.VERSION,
-            state=ApprovalState.APPROVED,
             model=version.model_id,
             sha256=version.artifact.sha256,
             version__format=version.format,
-            gate_version=gate_version(),
+            decided_at__isnull=False,
         )
-        .exclude(decided_by=version.created_by_id)
         .select_related("version__model", "decided_by")
-        .order_by("-id")
+        .order_by("-decided_at", "-id")
         .first()
     )
+    if newest is None or newest.state != ApprovalState.APPROVED:
+        return None
+    if newest.gate_version != gate_version() or newest.decided_by_id in uploaders(version):
+        return None
+    return newest
 
 
 def note_reuse(version: ModelVersion, approval: ApprovalRequest) -> None:
@@ -79,8 +103,8 @@ def release(version: ModelVersion, *, approved_by: Principal) -> None:
     version = locked(version)
     if version.status != VersionStatus.QUARANTINED:
         raise StateConflict(f"{version} is {version.status}, not quarantined.")
-    if version.created_by_id == approved_by.user.pk:
-        raise NotAllowed("The uploader cannot release the version.")
+    if approved_by.user.pk in uploaders(version):
+        raise NotAllowed("Who has uploaded these bytes cannot release them.")
     is_checked = not version.checks.filter(verdict=Verdict.PENDING).exists()
     if is_checked and version.gate_version == gate_version():
         make_ready(version)

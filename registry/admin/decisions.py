@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry import roles
-from registry.actions.releases import require_releasable
+from registry.actions.releases import is_involved, require_releasable
 from registry.admin.evidence import cell
 from registry.errors import StateConflict
 from registry.models import ApprovalRequest
@@ -17,8 +17,8 @@ from registry.principals import Principal
 def decision_context(by: Principal, request: ApprovalRequest) -> dict[str, Any]:
     """An approval request, and what this person may do about it: a word where it is nothing."""
     refusal = ""
-    if by.user.pk in (request.requested_by_id, request.version.created_by_id):
-        refusal = "You asked for this, or uploaded the version: somebody else has to decide."
+    if is_involved(by, request):
+        refusal = "You asked for this, or uploaded these bytes: somebody else has to decide."
     elif not by.may(roles.APPROVER, request.model):
         refusal = f"Deciding needs the role approver on {request.model.name}."
     is_pending = request.state == "pending"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from registry.actions.approvals import approve, reject
+from registry.actions.versions import correct_version
 from registry.errors import NotAllowed, StateConflict, VersionNotReady
 from registry.models import ApprovalRequest, AuditEvent, ModelVersion
 from registry.scan.edition import gate_version
@@ -131,6 +132,34 @@ def test_an_approval_does_not_serve_an_upload_of_the_approver(
     approve(by=anna.by, request=request_for(first), reason="known")
 
     assert bench.register(anna, model, body, "joblib").status == "quarantined"
+
+
+def test_a_correction_by_somebody_else_does_not_let_the_uploader_approve(
+    bench: Bench, owner: Any, model: Any
+) -> None:
+    bench.policy("approve")
+    anna = people.approver()
+    first = bench.register(anna, model, saved(fitted(), "joblib"), "joblib")
+    corrected = correct_version(by=owner.by, version=first, signature=first.signature)
+
+    version = bench.check(corrected)
+
+    assert version.status == "quarantined"
+    with pytest.raises(NotAllowed):
+        approve(by=anna.by, request=request_for(version), reason="mine")
+
+
+def test_a_rejection_takes_an_earlier_approval_of_the_bytes_back(
+    bench: Bench, owner: Any, model: Any
+) -> None:
+    bench.policy("approve")
+    body, anna = saved(fitted(), "joblib"), people.approver()
+    first = bench.register(owner, model, body, "joblib")
+    approve(by=anna.by, request=request_for(first), reason="known")
+    second = bench.register(anna, model, body, "joblib")
+    reject(by=people.manager().by, request=request_for(second), reason="no longer")
+
+    assert bench.register(owner, model, body, "joblib").status == "quarantined"
 
 
 def test_an_approval_of_another_gate_or_a_rejection_releases_nothing(
