@@ -5,6 +5,7 @@ Followed: MLflow's model format, https://mlflow.org/docs/latest/ml/model/ (writt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ MAX_BYTES = 1 << 20
 DEPTH_MAX = 24
 EVENTS_MAX = 50_000
 PYTHON = "python_function"
+_NUMBER_MAX_CHARS = 64
+_BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(:[0-9]+)+(\.[0-9_]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,18 @@ def _check_events(text: str) -> None:
             raise malformed("MLmodel uses anchors or aliases")
         if getattr(event, "tag", None) is not None:
             raise malformed("MLmodel uses tags")
+        if isinstance(event, yaml.ScalarEvent) and _is_slow_number(event):
+            raise malformed("MLmodel has a number with colons")
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > DEPTH_MAX or number > EVENTS_MAX:
             raise malformed("MLmodel is nested too deep, or too long")
+
+
+def _is_slow_number(event: yaml.ScalarEvent) -> bool:
+    """YAML 1.1 counts ``1:30`` to the base of 60, in time that grows with the square."""
+    is_long = event.style is None and len(event.value) > _NUMBER_MAX_CHARS
+    return is_long and _BASE_60.fullmatch(event.value) is not None
 
 
 def flavor_of(told: dict[str, Any]) -> Flavor:

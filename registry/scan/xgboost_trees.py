@@ -13,6 +13,8 @@ from registry.scan.trees import CLASSES_MAX, BadTree, splits_of
 _PER_NODE = ("left_children", "right_children", "split_indices", "split_conditions")
 _PER_NODE_TOO = ("default_left", "loss_changes", "sum_hessian", "parents", "split_type")
 _CATEGORICAL = ("categories_nodes", "categories_segments", "categories_sizes")
+# What the root has in their place; the larger one is written.
+_NO_PARENT = (2**31 - 1, -1)
 CATEGORY_MAX = 1 << 24
 # Each split by categories is a set of bits, as many as its highest category.
 BITS_MAX = 1 << 31
@@ -47,8 +49,19 @@ def _check_tree(number: int, tree: dict[str, Any], features: int, groups: int) -
     indices = _whole_numbers(tree["split_indices"])
     if not all(0 <= indices[node] < features for node in splits):
         raise _malformed(number, "a split is by a feature that there is not")
+    if "parents" in tree and not _are_parents(_whole_numbers(tree["parents"]), left, right, splits):
+        raise _malformed(number, "a node is told to have another parent than it has")
     _check_leaves(number, tree, count, width)
     return count, _check_category_splits(number, tree, splits)
+
+
+def _are_parents(
+    parents: Sequence[int], left: Sequence[int], right: Sequence[int], splits: Sequence[int]
+) -> bool:
+    """Prediction goes up by these numbers, too."""
+    return parents[0] in _NO_PARENT and all(
+        parents[left[node]] == parents[right[node]] == node for node in splits
+    )
 
 
 def _check_leaves(number: int, tree: dict[str, Any], count: int, width: int) -> None:

@@ -28,6 +28,10 @@ _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _END_MAGIC, _ENTRY_MAGIC, _LOCAL_MAGIC = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
 _WIDE = 0xFFFFFFFF
+# Extra fields in the directory: wide sizes (checked where they stand), and the times and owners
+# that common writers leave.
+_FIELD = struct.Struct("<2H")
+_FIELDS_TAKEN = (0x0001, 0x000A, 0x5455, 0x5855, 0x7855, 0x7875)
 # Kinds of members by the mode that Unix gives them.
 _FILE, _FOLDER = 0x8000, 0x4000
 
@@ -180,11 +184,22 @@ def _entries(directory: bytes) -> list[Member]:
                 mode=entry[15] >> 16,
             )
         )
-        at += _ENTRY.size + name_length + extra_length + comment_length
+        at += _ENTRY.size + name_length
+        _check_extra(directory[at : at + extra_length], found[-1])
+        at += extra_length + comment_length
         _check_member(found[-1])
     if at != len(directory):
         raise _damaged("its directory ends in the middle")
     return found
+
+
+def _check_extra(extra: bytes, member: Member) -> None:
+    """Only fields that say nothing else of the member: some readers take another name from one."""
+    while extra:
+        key, length = _FIELD.unpack_from(extra) if len(extra) >= _FIELD.size else (0, 0)
+        if key not in _FIELDS_TAKEN or len(extra) < _FIELD.size + length:
+            raise _damaged(f"the member {shown(member.name)} has the extra field {key:#06x}")
+        extra = extra[_FIELD.size + length :]
 
 
 def _check_member(member: Member) -> None:

@@ -114,6 +114,7 @@ MALFORMED = {
     "a tag": "flavors: !!python/object/apply:os.system ['true']",
     "an anchor": "a: &a [x]\nflavors: {sklearn: {pickled_model: model.skops}}",
     "aliases": "a: &a [x, x]\nb: [*a, *a]\nflavors: {}",
+    "a long number to the base of 60": "a: 1" + ":59" * 60 + "\nflavors: {}",
     "deep nesting": "flavors: " + "[" * 60 + "]" * 60,
     "bytes": "flavors: {sklearn: {pickled_model: !!binary aGk=}}",
 }

@@ -198,6 +198,24 @@ def test_a_link_is_refused(skops_bytes):
     )
 
 
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        (b"\x75\x70\x10\x00\x01\x00\x00\x00\x00schema.json", "zip-damaged"),
+        (b"\x55\x54\x09", "zip-damaged"),
+        (b"\x55\x54\x05\x00\x03abcd", ""),
+    ],
+    ids=["another name", "cut off", "a time"],
+)
+def test_extra_fields_say_nothing_else_of_a_member(skops_bytes, field, reason):
+    members = dict(unpacked(skops_bytes))
+    timed = zipfile.ZipInfo("schema.json")
+    timed.extra = field
+    others = [(name, body) for name, body in members.items() if name != "schema.json"]
+
+    assert looked(packed([*others, (timed, members["schema.json"])])).reason == reason
+
+
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_duplicate_member_is_refused(skops_bytes):
     members = [*unpacked(skops_bytes).items(), ("schema.json", b"{}")]

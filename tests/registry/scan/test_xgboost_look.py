@@ -68,6 +68,8 @@ ALTERED = {
     "a child below zero": put_first("left_children", -500_000),
     "a circle": put_first("left_children", 0),
     "two parents": put_first("left_children", 2),
+    "a parent that it has not": put(lambda d: tree(d)["parents"], 2, -5),
+    "a root with a parent": put_first("parents", 1),
     "a feature that there is not": put_first("split_indices", 10**7),
     "a feature below zero": put_first("split_indices", -1),
     "a child that is no number": put_first("left_children", "1"),
