@@ -157,13 +157,16 @@ class Machine:
         self._check_open(box, "dict")
         if len(items) % 2:
             raise Refused("pickle-malformed", "A key without its value")
-        for at in range(0, len(items), 2):
-            key, value = items[at], items[at + 1]
-            if type(box) is Box:
-                self._put(box, key, value)
-            else:
+        is_plain = type(box) is Box
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if not is_plain:
                 check_name(box, key)
                 self.take(box, value)
+            elif key is TEXT and type(value) in _SCALARS:  # of a vocabulary, mostly
+                box.size += 1
+                box.extent += 1
+            else:
+                self._put(box, key, value)
 
     def _put(self, box: Box, key: Any, value: Any) -> None:
         if type(key) is not str:
@@ -173,7 +176,8 @@ class Machine:
             box.holds = f"the global {value.full}"
         elif kind not in _SCALARS:
             self.take(box, value)
-        box.fault = box.fault or key_fault(key)
+        if not box.fault:
+            box.fault = key_fault(key)
         box.size += 1
         box.extent += 1
         if type(key) is not str:
@@ -205,6 +209,9 @@ class Machine:
         if result is None:
             found = f"{ref.full} is not called like this by any model"
             raise Refused("pickle-call", found, **{"global": ref.full})
+        if type(result) is Made and result.kind == "scalar":  # one for all of its type
+            self.stack.append(result)
+            return
         self.ledger.hold(2)
         if type(result) in (Box, Made):
             self.count(result, args)

@@ -7,6 +7,7 @@ persistent ids, extension codes, INST and OBJ, DUP and POP, text numbers, buffer
 from __future__ import annotations
 
 import codecs
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,9 @@ LONG_MAX_BYTES = 64
 NAME_MAX_BYTES = 256
 TEXT_TAKEN_BYTES = 1 << 16
 _CHECK_EVERY = 2048
+# Bytes of this many are numbers, and no pattern asks which: one value for all. Shorter are kept.
+_NUMBERS: tuple[Long | None, ...] = (None,) * 8 + tuple(Long("bytes", n) for n in range(8, 17))
+_INT4 = struct.Struct("<i")
 
 
 def read_pickle(source: Source, ledger: Ledger, depth: int = 0) -> Any:
@@ -35,12 +39,16 @@ def read_pickle(source: Source, ledger: Ledger, depth: int = 0) -> Any:
     if not depth:
         source.protocol = machine.protocol
     handlers, opcode, count = HANDLERS, source.opcode, 0
+    code = -1
     try:
-        while (code := opcode()) != STOP:
-            count += 1
-            if not count % _CHECK_EVERY:
-                _check(machine, count)
-            handlers[code](machine)
+        while code != STOP:
+            _check(machine, count)
+            for _ in range(_CHECK_EVERY):
+                code = opcode()
+                if code == STOP:
+                    break
+                count += 1
+                handlers[code](machine)
     except IndexError:
         raise Refused("pickle-malformed", "An opcode finds the stack empty") from None
     finally:
@@ -88,8 +96,7 @@ def _number(width: int) -> Handler:
 
 
 def _signed4(machine: Machine) -> None:
-    raw = machine.source.take(4)
-    machine.stack.append(int.from_bytes(raw, "little", signed=True))
+    machine.stack.append(_INT4.unpack(machine.source.take(4))[0])
 
 
 def _float(machine: Machine) -> None:
@@ -141,8 +148,9 @@ def _bytes(width: int, kind: str = "bytes") -> Handler:
 
     def push(machine: Machine) -> None:
         size = length(machine.source)
-        if size <= 16 and kind == "bytes":
-            machine.stack.append(machine.source.take(size))
+        if size < len(_NUMBERS) and kind == "bytes":
+            raw = machine.source.take(size)
+            machine.stack.append(_NUMBERS[size] or raw)
             return
         machine.source.pass_over(size)
         machine.ledger.hold(1)

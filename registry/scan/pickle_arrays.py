@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -154,7 +155,13 @@ def _scalar(args: tuple[Any, ...]) -> Any:
     dtype: DType = args[0].fact
     if dtype.has_objects or dtype.code[0] == "V" or bytes_of(args[1]) != dtype.itemsize:
         return None
-    return Made("numpy.scalar", "scalar", dtype.code, is_built=True)
+    return _scalar_of(dtype.code)
+
+
+@lru_cache(maxsize=256)
+def _scalar_of(code: str) -> Made:
+    """What is known of a scalar is its type: all of one type are one."""
+    return Made("numpy.scalar", "scalar", code, is_built=True)
 
 
 def _from_buffer(args: tuple[Any, ...]) -> Any:

@@ -52,11 +52,12 @@ class Ledger:
     def text(self, raw: bytes, protocol: int) -> Any:
         """The text of these bytes of UTF-8: itself where it is short and there are not too many."""
         text = raw.decode("utf-8", "surrogatepass")
-        if is_distribution_text(raw):
+        if len(raw) <= KEPT_TEXT_BYTES:
+            if len(self.texts) < self._texts_max:
+                self.texts[raw] = text
+                return text
+        elif is_distribution_text(raw):
             return DISTRIBUTION_TEXT
-        if len(raw) <= KEPT_TEXT_BYTES and len(self.texts) < self._texts_max:
-            self.texts[raw] = text
-            return text
         if protocol == 2:  # where bytes are written as text, and their number matters
             self.hold(1)
             return Long("latin1" if all(char < "\u0100" for char in text) else "text", len(text))
@@ -93,6 +94,8 @@ class Ledger:
         """How deep values lie in ``value``, and how many there are; (0, 1) for a plain one."""
         kind = type(value)
         if kind is Box or kind is Made:
+            if kind is Made and value.kind == "dtype":  # nobody looks into them
+                return 0, 1
             return value.depth, value.extent
         if kind is tuple or kind is Args:
             known = self._tuples.get(_identity(value))

@@ -19,9 +19,8 @@ NO_FRAME = 1 << 63
 class Source:
     """A reader over pieces. ``offset`` counts the bytes of the unpacked stream that were read.
 
-    ``frame_end`` is the offset where the open frame ends, ``NO_FRAME`` outside of one: no read may
-    cross it. ``opcode_at`` is where the last opcode began. Every read raises Refused
-    ``truncated``, ``pickle-frame`` or ``took-too-long``.
+    No read may cross the end of an open frame. ``opcode_at`` is where the last opcode
+    began. Every read raises Refused ``truncated``, ``pickle-frame`` or ``took-too-long``.
     """
 
     def __init__(self, pieces: Iterator[bytes], *, seconds: float = LOOK_MAX_S) -> None:
@@ -29,10 +28,12 @@ class Source:
         self._piece = b""
         self._at = 0
         self._before = 0
+        # Where the open frame ends, as an offset, and up to where in the piece one may read.
+        self._frame_end = NO_FRAME
+        self._limit = 0
         self._digest = hashlib.sha256()
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
-        self.frame_end = NO_FRAME
         self.opcode_at = 0
         self.protocol = 0
 
@@ -48,18 +49,18 @@ class Source:
     def opcode(self) -> int:
         """The next byte as an opcode: what lies behind the end of a frame is in none."""
         at = self._at
-        self.opcode_at = offset = self._before + at
-        if offset == self.frame_end:
-            self.frame_end = NO_FRAME
-        if at < len(self._piece):
+        self.opcode_at = self._before + at
+        if at < self._limit:
             self._at = at + 1
             return self._piece[at]
+        if self.opcode_at == self._frame_end:
+            self._frame_until(NO_FRAME)
         return self.take(1)[0]
 
     def byte(self) -> int:
         """The next byte."""
         at = self._at
-        if at < len(self._piece) and self._before + at < self.frame_end:
+        if at < self._limit:
             self._at = at + 1
             return self._piece[at]
         return self.take(1)[0]
@@ -68,14 +69,14 @@ class Source:
         """The next ``count`` bytes; for counts that are small or that the caller has capped."""
         at = self._at
         end = at + count
-        if end <= len(self._piece) and self._before + end <= self.frame_end:
+        if end <= self._limit:
             self._at = end
             return self._piece[at:end]
         return b"".join(self.chunks(count))
 
     def chunks(self, count: int) -> Iterator[bytes]:
         """The next ``count`` bytes in parts, so that nobody has to hold them."""
-        if self.offset + count > self.frame_end:
+        if self.offset + count > self._frame_end:
             raise Refused("pickle-frame", "An opcode reaches over the end of its frame")
         while count:
             if self._at == len(self._piece):
@@ -99,13 +100,17 @@ class Source:
         self.check_frame_is_over("A frame begins inside of another")
         if not 0 < length <= STREAM_MAX_BYTES:
             raise Refused("pickle-frame", f"A frame of {length} bytes")
-        self.frame_end = self.offset + length
+        self._frame_until(self.offset + length)
 
     def check_frame_is_over(self, found: str) -> None:
         """Raises Refused unless the last frame was used up."""
-        if self.frame_end not in (NO_FRAME, self.offset):
+        if self._frame_end not in (NO_FRAME, self.offset):
             raise Refused("pickle-frame", found)
-        self.frame_end = NO_FRAME
+        self._frame_until(NO_FRAME)
+
+    def _frame_until(self, end: int) -> None:
+        self._frame_end = end
+        self._limit = min(len(self._piece), end - self._before)
 
     def check_time(self) -> None:
         """Raises Refused ``took-too-long`` after the deadline."""
@@ -135,12 +140,13 @@ class Source:
     def _next(self) -> None:
         self.check_time()
         self._before += len(self._piece)
-        self._at, self._piece = 0, b""
+        self._at, self._piece, self._limit = 0, b"", 0
         piece = next(self._pieces, b"")
         if not piece:
             raise _AtEnd()
         self._digest.update(piece)
         self._piece = piece
+        self._frame_until(self._frame_end)
 
 
 class _AtEnd(Refused):
