@@ -111,7 +111,7 @@ CHECK_REASONS: dict[str, str] = {
     "structure-tree": "The nodes of a tree lead astray, or do not fit its model. Save it again.",
     "structure-unreadable": "A part is not what a fitted estimator holds. Save the model again.",
     "structure-vocabulary": "The positions of the words are not each one once. Save it again.",
-    "structure-writes-back": "A step would keep its answers in the model. Leave out “out”.",
+    "structure-writes-back": "A step would mix the rows of callers. Leave out “out” and “where”.",
     "trained-with-other-version": (
         "The model was saved by another minor version of scikit-learn, and there are no answers of "
         "the trainer to hold it against. Install that version on the server, fit the model again "

@@ -141,6 +141,8 @@ def _values(entry: dict[str, Any]) -> list[Any]:
         body = bytes(value & 0xFF for value in values)
     except TypeError:
         raise _categories("one is no text") from None
+    if 0 in body:
+        raise _categories("one holds the character 0")
     if not body.isascii():
         # Seen in 3.2: it counts characters and copies as many bytes, so the texts run together.
         raise _categories("XGBoost cuts texts off that have letters beyond ASCII; rename them")

@@ -74,6 +74,15 @@ class Board:
         until_ns = self._read()[4]
         return bool(until_ns) and time.monotonic_ns() > until_ns + int(grace_s * 1e9)
 
+    def claims_forever(self, longest_s: float) -> bool:
+        """Whether a request is worked on without an end, or with one later than any request's.
+
+        It may also be seen for a moment while an honest child writes.
+        """
+        _, serving, _, _, until_ns = self._read()
+        latest = time.monotonic_ns() + int(longest_s * 1e9)
+        return bool(serving) and (not until_ns or until_ns > latest)
+
     @property
     def served(self) -> int:
         """Requests answered."""

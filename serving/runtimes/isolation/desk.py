@@ -18,12 +18,11 @@ from serving.runtimes.isolation import protocol
 from serving.runtimes.isolation.board import Board
 from serving.runtimes.isolation.confine import MAX_OPEN_FILES
 from serving.runtimes.isolation.errors import RequestExpired, to_wire
-from serving.runtimes.isolation.protocol import ProtocolError
+from serving.runtimes.isolation.protocol import MAX_DEADLINE_S, ProtocolError
 
 MAX_CONNECTIONS = MAX_OPEN_FILES - 64
 # A caller that stops in the middle of a frame holds up the others for at most this long.
 STALL_S = 5.0
-MAX_DEADLINE_S = 3600.0
 
 # Answers a request's frame with the body of the answer.
 Operation: TypeAlias = Callable[[protocol.Frame], Any]

@@ -17,7 +17,7 @@ from serving.runtimes.isolation import protocol
 from serving.runtimes.isolation.confine import Confinement, Limits
 from serving.runtimes.isolation.errors import EVIDENCE_MAX_BYTES
 from serving.runtimes.isolation.offspring import Child, Graves, Name, Order, fate_of, log, spawn
-from serving.runtimes.isolation.protocol import ModelSpec, ProtocolError
+from serving.runtimes.isolation.protocol import MAX_DEADLINE_S, ModelSpec, ProtocolError
 from serving.runtimes.isolation.watch import default_budget_bytes
 
 MAX_CHILDREN = 16
@@ -129,6 +129,10 @@ class Nursery:
         self._looked = now
         for child in list(self._by_name.values()):
             child.sight.look(child.pid, (child.board.serving, child.board.last_used_ns), now)
+            has_claimed = child.board.claims_forever(MAX_DEADLINE_S + LOOK_S)
+            child.claims = child.claims + 1 if has_claimed else 0
+            if child.claims > 1:
+                child.end("hidden work")
             if not child.is_idle:
                 continue
             if child.sight.hides_work(now):

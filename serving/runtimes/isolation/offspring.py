@@ -47,6 +47,8 @@ class Child:
     blamed_on: int | None = None
     sight: Sight = field(default_factory=Sight)
     failure: dict[str, Any] | None = None
+    # How often in turn it was seen to claim a request without end.
+    claims: int = 0
 
     @property
     def is_idle(self) -> bool:

@@ -24,6 +24,8 @@ import pyarrow as pa
 PREFIX = struct.Struct("!IQ")
 MAX_HEADER_BYTES = 256 * 1024
 MAX_DEPTH = 32
+# The longest that one request may take, whatever its caller says.
+MAX_DEADLINE_S = 3600.0
 MAX_BODY_BYTES = 1024**3
 _SMALL_BYTES = 64 * 1024
 

@@ -848,6 +848,13 @@ def numbers() -> list[Altered]:
             "func.keywords['out']",
         ),
         Altered(
+            "a function that writes no answer",
+            lambda: FunctionTransformer(np.sqrt, kw_args={"where": True}),
+            lambda m: m.kw_args.update(where=False),
+            "writes-back",
+            "kw_args['where']",
+        ),
+        Altered(
             "a method that answers do not come from",
             stacked,
             lambda m: m.stack_method_.__setitem__(0, "__getattribute__"),

@@ -240,6 +240,14 @@ def lie(_: str) -> None:
     loop("")
 
 
+def claim(_: str) -> None:
+    """Claims on the board to work on a request that has no end, and sleeps."""
+    deaf()
+    for given in [one for one in gc.get_objects() if type(one) is Assignment]:
+        given.board.begin(12345)
+    time.sleep(600)
+
+
 def tell_parent(text: bytes) -> None:
     for fd in sockets(socket.SOCK_SEQPACKET):
         with socket.socket(fileno=os.dup(fd)) as control:
@@ -291,6 +299,7 @@ ACTS: dict[str, Callable[[str], Any]] = {
     "say": lambda words: say(WORDS[words]),
     "drip": drip,
     "lie": lie,
+    "claim": claim,
     "pass descriptors": pass_descriptors,
     "last words": crash_with_last_words,
 }

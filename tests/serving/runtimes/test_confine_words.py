@@ -13,7 +13,7 @@ import pytest
 
 from registry.errors import ModelFailed
 from serving.runtimes.isolation.client import ModelSpec
-from serving.runtimes.isolation.errors import HostError, ModelDied, ModelSuspended
+from serving.runtimes.isolation.errors import HostBusy, HostError, ModelDied, ModelSuspended
 from tests.serving.runtimes.hostile import LAST_WORDS, SHOUTING, WORDS
 from tests.serving.runtimes.hosts import RunningHost, running, until
 
@@ -72,6 +72,12 @@ def test_a_process_that_holds_its_caller_up_is_ended_soon_after_the_deadline(
     assert caught.value.evidence["cause"] == "deadline"
     assert time.monotonic() - began < 8
     assert order(host, "fork").startswith("denied")
+
+
+def test_a_process_that_claims_endless_work_does_not_keep_its_place(host: RunningHost) -> None:
+    with pytest.raises(HostBusy):
+        order(host, "claim", deadline_s=0.5)
+    until(lambda: not pids(host, "claim "), 15)
 
 
 def test_descriptors_that_come_with_an_answer_are_not_taken(host: RunningHost) -> None:

@@ -50,7 +50,7 @@ _TRUSTED_ARGUMENTS = ("X_norm_squared", "Y_norm_squared")
 
 def check_dict(held: dict[Any, Any], place: Place) -> None:
     """Keyword arguments for a function of numpy: one that writes into an array that the model
-    keeps would hand what one caller sent to the next, and alter what was looked at here.
+    keeps, or leaves a part of its answer unwritten, would hand what one caller sent to the next.
     """
     for name in _TRUSTED_ARGUMENTS:
         if isinstance(held.get(name), np.ndarray):
@@ -59,6 +59,10 @@ def check_dict(held: dict[Any, Any], place: Place) -> None:
     targets = target if isinstance(target, tuple | list) else (target,)
     if any(isinstance(one, np.ndarray) for one in targets):
         refuse("writes-back", place.item("out"), "an array that answers would be written into")
+    # Where a ufunc is not to write, its answer is what memory held before: rows of others.
+    chosen = held.get("where", True)
+    if isinstance(chosen, np.ndarray) or (isinstance(chosen, bool | np.bool_) and not chosen):
+        refuse("writes-back", place.item("where"), "leaves out what would have to be answered")
 
 
 def check_bunch(bunch: Bunch, place: Place) -> None:
