@@ -20,8 +20,8 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(torch|tensorflow|keras|jax|flax|transformers)\b", "export the network to ONNX"),
     (
         r"scipy\.stats\.",
-        "distributions of scipy.stats run text as code when they are loaded: give the search lists "
-        "of values, or save search.best_estimator_ only",
+        "distributions of scipy.stats run text as code when they are restored: save "
+        "search.best_estimator_, or the search with joblib.dump, from which they are left out",
     ),
     (
         r"pandas\.|pyarrow\.",

@@ -17,6 +17,7 @@ from registry import strict_json
 from registry.errors import DomainError
 from registry.scan.finding import Finding, Refused, shown
 from registry.scan.npy import HEADER_MAX_BYTES, PREFIX_MAX_BYTES, check_npy
+from registry.scan.pickle_remedies import remedy_for
 from registry.scan.zips import Zip
 
 SCHEMA = "schema.json"
@@ -146,7 +147,9 @@ def _check_types(nodes: list[Node]) -> None:
         first = ", ".join(shown(name) for name in alien[:3])
         found = f"{len(alien)} of the types in the file are not on the list: {first}"
         shown_names = [shown(name, 120) for name in alien[:NAMES_SHOWN]]
-        raise Refused("skops-untrusted-type", found, untrusted_types=shown_names)
+        drawn = [name for name in alien if name.startswith("scipy.stats.")]
+        better = {"remedy": remedy_for(drawn[0])} if len(drawn) == len(alien) else {}
+        raise Refused("skops-untrusted-type", found, untrusted_types=shown_names, **better)
 
 
 def _check_files(nodes: list[Node], archive: Zip) -> None:

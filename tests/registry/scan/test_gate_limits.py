@@ -23,6 +23,7 @@ from tests.registry.scan.assembled import (
     NEW,
     NONE,
     ONE,
+    REDUCE,
     RIDGE,
     TUPLE,
     TWO,
@@ -41,6 +42,7 @@ from tests.registry.scan.assembled import (
 )
 
 MEMORY_MIB = 64
+NUMBER = raw(b"12345678")
 LARGE = {
     "lists": (LIST + MARK + (LIST + MEMO) * 190_000 + APPENDS, "None"),
     "dicts": (LIST + MARK + (DICT + MEMO + text("a") + NONE + ITEM) * 80_000 + APPENDS, "objects"),
@@ -51,6 +53,18 @@ LARGE = {
         "None",
     ),
     "bytes": (LIST + (MARK + (raw(b"x" * 17) + MEMO) * 90_000 + APPENDS) * 6, "objects"),
+    "numbers of numpy": (
+        MARK
+        + named("numpy._core.multiarray.scalar")
+        + MEMO
+        + dtype("i8")
+        + MEMO
+        + LIST
+        + (MARK + (get(0) + get(1) + NUMBER + MEMO + TWO + MEMO + REDUCE + MEMO) * 60_000 + APPENDS)
+        * 7
+        + TUPLE,
+        "None",
+    ),
     "values on the stack": (MARK + NONE * 600_000, "stack"),
     "marks": (MARK * 600_000, "marks"),
     "a text": (b"X" + struct.pack("<I", 8 << 20) + b"a" * (8 << 20), "None"),
