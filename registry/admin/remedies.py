@@ -117,6 +117,7 @@ CHECK_REASONS: dict[str, str] = {
         "the trainer to hold it against. Install that version on the server, fit the model again "
         "with the server's, export it to ONNX, or send example rows with “expected”."
     ),
+    "too-many-columns": "The model takes more columns than a signature may have (20,000).",
     "type-not-supported": "A column has a type that no signature has.",
     "untrusted-types": "The file names types that are not on this server's list.",
 }

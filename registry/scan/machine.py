@@ -259,6 +259,8 @@ class Machine:
         if type(state) is Box:
             self.ledger.version((state.items or {}).get("_sklearn_version"))
             self._let_go(state)
+            # What was looked at is gone: another object with the same state would not be.
+            state.fault = state.fault or "is that of another object already"
         elif type(made.fact) is Array:
             self.ledger.array(0)
 

@@ -54,7 +54,8 @@ def _attributes(made: Made, state: Any) -> bool:
     items = state.items or {}
     for name in METHODS.intersection(items):
         # Objects that are no estimators have numbers and texts under some of these names.
-        if made.kind == "object" and type(items[name]) is not Ref:
+        is_callable = type(items[name]) is Ref or is_made(items[name], "partial")
+        if made.kind == "object" and not is_callable:
             continue
         found = f"A {made.name} has an attribute {shown(name)} in the place of its method"
         raise Refused("pickle-state", found)

@@ -10,6 +10,8 @@ from registry.errors import PROBLEMS_SHOWN, CheckRefused, InvalidField, ModelFai
 from registry.tabular import TabularError
 from serving.runtimes.isolation.errors import HostError
 
+# What the model's own code says may repeat a cell; differences are answers.
+_MAY_QUOTE = ("message", "differences")
 REFUSALS = (TabularError, CheckRefused, InvalidField, HostError, ModelFailed)
 
 
@@ -22,12 +24,18 @@ class FailedCheck:
     problems: Sequence[RowProblem] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
+    def shown_summary(self, *, hides_cells: bool) -> str:
+        """The summary; where it would quote answers that are to be hidden, without them."""
+        if hides_cells and "differences" in self.evidence:
+            return "The example is answered differently here than by the trainer."
+        return self.summary
+
     def told(self, *, hides_cells: bool) -> dict[str, Any]:
         """The evidence that is kept; ``hides_cells`` leaves out what may repeat a cell."""
         shown = [p.to_json(confidential=hides_cells) for p in self.problems][:PROBLEMS_SHOWN]
         counted = {"errors": shown, "error_count": len(self.problems)} if shown else {}
-        # What the model's own code says may repeat a cell.
-        kept = {k: v for k, v in self.evidence.items() if not (hides_cells and k == "message")}
+        hidden = _MAY_QUOTE if hides_cells else ()
+        kept = {k: v for k, v in self.evidence.items() if k not in hidden}
         return {"reason": self.reason, **counted, **kept}
 
 

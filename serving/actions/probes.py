@@ -239,8 +239,9 @@ class _Checking:
             yield
         except REFUSALS as refusal:
             failed = failed_by(refusal)
-            told = failed.told(hides_cells=self.version.model.hides_cells)
-            self._record(Verdict.FAILED, failed.summary, told)
+            hides_cells = self.version.model.hides_cells
+            told = failed.told(hides_cells=hides_cells)
+            self._record(Verdict.FAILED, failed.shown_summary(hides_cells=hides_cells), told)
             raise _Refused from None
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, get_args
 
 import pyarrow as pa
 
-from registry.errors import InvalidField
+from registry.errors import CheckRefused, InvalidField
 from serving.protocols.ipc_messages import MalformedMessage, decompressed_bytes
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ Label = str | int | float | bool
 LAYOUT_KEY = b"modelyard.answer"
 # Wider sparse answers are refused instead of being made dense.
 MAX_DENSE_COLUMNS = 4096
+# Columns of a table that a model is asked by: each has its facts and its place in the signature.
+MAX_INPUTS = 20_000
 # Of any answer: numbers of classes, outputs and features together.
 MAX_ANSWER_COLUMNS = 20_000
 # A field takes some 100 bytes of a schema; the labels, as JSON, stand there too.
@@ -124,6 +126,16 @@ class Runtime(Protocol):
     def load(self, artifact: BinaryIO, format: str) -> LoadedModel:
         """Open the artifact. Raises CheckRefused with a reason and a remedy."""
         ...
+
+
+def require_narrow(columns: int | None) -> None:
+    """Raises CheckRefused for a model of more columns than a signature may have."""
+    if columns is not None and columns > MAX_INPUTS:
+        raise CheckRefused(
+            "too-many-columns",
+            f"The model takes {columns} columns, at most {MAX_INPUTS} are taken. Put what makes "
+            "them, such as a vectorizer of texts, into the pipeline.",
+        )
 
 
 def available_outputs(facts: ModelFacts) -> tuple[Kind, ...]:

@@ -17,7 +17,7 @@ from registry.errors import CheckRefused, InvalidField
 from registry.signature.dtypes import DTYPES
 from registry.signature.facts import ColumnHint, InputForm, ModelFacts, OutputFacts
 from serving.runtimes import arrays
-from serving.runtimes.base import Answer, Block, Label, asked_kinds
+from serving.runtimes.base import Answer, Block, Label, asked_kinds, require_narrow
 
 CLASSIFIER = ("predict", "predict_proba", "decision_function")
 
@@ -82,6 +82,7 @@ def hints_of(features: Sequence[Feature]) -> dict[str, ColumnHint]:
 
 def input_facts(features: Sequence[Feature], *, named: bool) -> dict[str, Any]:
     """The members of ModelFacts that tell of the inputs."""
+    require_narrow(len(features))
     form: InputForm = "frame" if named else "matrix"
     has_categories = any(feature.categories is not None for feature in features)
     return {

@@ -16,14 +16,12 @@ import numpy as np
 import pandas as pd
 
 from registry.scan.pickle_list import kind_of
-from serving.runtimes.sklearn.stand_ins import OURS, stand_in
+from serving.runtimes.sklearn.stand_ins import OURS, NotAllowed, stand_in
+
+__all__ = ["NotAllowed", "listed_global", "skops_types"]
 
 SKOPS_LIST = "skops_types.json"
 _CLASSES = frozenset({"argument", "estimator", "mapping", "object", "record"})
-
-
-class NotAllowed(Exception):
-    """A global that is not built here; ``str()`` is its full name."""
 
 
 @cache

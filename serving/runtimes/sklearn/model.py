@@ -17,6 +17,7 @@ from serving.runtimes.base import (
     Answer,
     Block,
     asked_kinds,
+    require_narrow,
 )
 from serving.runtimes.sklearn import anatomy, answers, columns, facts
 from serving.runtimes.sklearn.inputs import ColumnPlan, make_input
@@ -38,12 +39,13 @@ class SklearnModel:
         # Before anything of it is called: what is asked for its methods may already be its code.
         check_structure(estimator)
         run_alone(estimator)
+        n_features = anatomy.recorded(estimator, "n_features_in_")
+        require_narrow(n_features)
         methods = facts.methods_of(estimator)
         self._estimator = estimator
         found = tuple(anatomy.branches(estimator))
         self._names = facts.names_of(estimator, found)
         self._form = facts.input_form_of(found, self._names)
-        n_features = anatomy.recorded(estimator, "n_features_in_")
         hints = columns.column_hints(found, self._names, n_features)
         self._plans = columns.column_plans(found, hints)
         self._classes = facts.classes_of(estimator)

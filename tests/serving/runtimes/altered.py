@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +12,7 @@ import numpy as np
 from scipy import sparse
 from sklearn import svm
 from sklearn.cluster import Birch, BisectingKMeans, FeatureAgglomeration, KMeans
-from sklearn.compose import make_column_transformer
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     BaggingRegressor,
@@ -28,6 +29,7 @@ from sklearn.feature_selection import SelectFromModel
 from sklearn.impute import KNNImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
 from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import (
     KernelDensity,
@@ -846,6 +848,20 @@ def numbers() -> list[Altered]:
             lambda m: setattr(m, "func", partial(np.positive, out=(np.zeros(4),))),
             "writes-back",
             "func.keywords['out']",
+        ),
+        Altered(
+            "words that callers add to",
+            lambda: CountVectorizer().fit(TEXTS),
+            lambda m: setattr(m, "vocabulary_", defaultdict(int, m.vocabulary_)),
+            "vocabulary",
+            "vocabulary_",
+        ),
+        Altered(
+            "a transformer that is none",
+            lambda: TransformedTargetRegressor(LinearRegression()).fit(X, YR),
+            lambda m: setattr(m, "transformer_", KFold()),
+            "shadowed-method",
+            "transformer_",
         ),
         Altered(
             "a function that writes no answer",

@@ -230,7 +230,7 @@ def pickled_global(module: str, name: str, argument: str = "x") -> bytes:
     ("module", "name"),
     [
         ("builtins", "eval"),
-        ("builtins", "getattr"),
+        ("builtins", "setattr"),
         ("os", "system"),
         ("pathlib", "os.system"),
         ("numpy.testing._private.utils", "runstring"),
@@ -252,6 +252,14 @@ def test_a_pickle_may_not_name_what_is_no_part_of_a_model(
         opened(pickled_global(module, name), format)
     assert caught.value.reason == "pickle-untrusted-global"
     assert caught.value.evidence["types"] == [f"{module}.{name}"]
+
+
+@pytest.mark.parametrize("format", ["pickle", "joblib"])
+def test_getattr_is_listed_for_a_stand_in_and_reaches_nothing_else(format: str) -> None:
+    with pytest.raises(CheckRefused, match="handed out") as caught:
+        two = b"X\x04\x00\x00\x00join\x86R"
+        opened(pickled_global("builtins", "getattr").replace(b"\x85R", two), format)
+    assert caught.value.reason == "load-failed"
 
 
 def test_a_global_inside_an_array_of_objects_is_held_to_the_same_rule() -> None:
@@ -432,3 +440,10 @@ def test_steps_that_write_into_their_input_spoil_no_other_answer(named: bool, wr
     chances = model.predict_proba(x.copy())
     assert all(map(same, answered_columns(answer, "probabilities"), chances.T))
     assert same(answered_columns(answer, "decision")[0], model.decision_function(x.copy()))
+
+
+def test_a_model_of_very_many_columns_is_refused_at_load() -> None:
+    model = LogisticRegression().fit(sparse.csr_array((2, 20_001)), [0, 1])
+    with pytest.raises(CheckRefused) as caught:
+        SklearnModel(model)
+    assert caught.value.reason == "too-many-columns"

@@ -140,7 +140,7 @@ def test_no_code_runs_where_the_gate_is_not_asked():
     taken = b"\x80\x02cbuiltins\ngetattr\ncbuiltins\nstr\nX\x06\x00\x00\x00format\x86R."
     with pytest.raises(CheckRefused) as refused:
         OPENERS["pickle"](io.BytesIO(taken.replace(b"builtins\ng", b"__builtin__\ng")))
-    assert refused.value.reason == "load-failed"
+    assert refused.value.reason == "pickle-untrusted-global"
 
 
 def texts_of(length: int, start: int, valid: Any, offsets: list[int], content: bytes) -> Any:

@@ -22,7 +22,18 @@ _NAMES = ("stack_method", "stack_method_", "chain_method", "chain_method_", "res
 # ``coef_``, or ``regressor_.coef_``: public attributes of fitted estimators.
 _GETTER = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 # Attributes whose members are called: the members themselves, or each second of three.
-_MEMBERS = ("best_estimator_", "estimator_", "estimators_", "final_estimator_", "regressor_")
+_MEMBERS = (
+    "best_estimator_",
+    "calibrators",
+    "classifier_",
+    "estimator_",
+    "estimators_",
+    "final_estimator_",
+    "imputer_",
+    "initial_imputer_",
+    "regressor_",
+    "transformer_",
+)
 _STEPS = ("steps", "transformer_list", "transformers_")
 
 

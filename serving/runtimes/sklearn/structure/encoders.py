@@ -111,7 +111,8 @@ def check_vocabulary(model: Any, place: Place) -> None:
     if words is None:
         return
     at = place.attribute("vocabulary_")
-    require(isinstance(words, dict), "vocabulary", at, f"a {type(words).__name__}, a dict expected")
+    # A defaultdict would learn the words of callers.
+    require(type(words) is dict, "vocabulary", at, f"a {type(words).__name__}, a dict expected")
     whole = all(isinstance(value, int | np.integer) for value in words.values())
     require(whole, "vocabulary", at, "a position that is no whole number")
     positions = np.fromiter(words.values(), dtype=np.float64, count=len(words))
