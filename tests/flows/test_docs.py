@@ -33,6 +33,8 @@ import pytest
 from django.core.management import get_commands
 
 from registry import errors
+from registry.formats import FORMATS
+from registry.scan import REASONS
 from tests.services.stack import ROOT, Stack
 
 pytestmark = pytest.mark.long
@@ -259,6 +261,14 @@ def test_the_indexes_list_every_page() -> None:
 
 
 # --- reference pages that follow the code -------------------------------------------------------
+
+
+def test_the_page_of_formats_says_what_every_refusal_of_a_file_means() -> None:
+    page = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    first_cells = re.findall(r"^\| (`[^|]+`) \|", page, re.MULTILINE)
+    shown = set(re.findall(r"`([a-z0-9-]+)`", " ".join(first_cells)))
+    assert set(REASONS) - shown == set()
+    assert set(FORMATS) - shown == set()
 
 
 def error_table() -> str:
