@@ -186,8 +186,11 @@ def _reconciled(example: ExampleColumn, hinted: str) -> str:
     ours, theirs = DTYPES[str(example.type)], DTYPES[hinted]
     if ours.kind == theirs.kind or (ours.is_number and theirs.is_number):
         return ours.key
-    if example.is_guessed and theirs.kind == "string":
-        return hinted  # texts of digits look like numbers in a CSV
+    # In a CSV texts of digits look like numbers, and truth values like numbers or texts.
+    if example.is_guessed and theirs.kind in ("string", "boolean"):
+        return hinted
+    if theirs.kind == "boolean" and ours.is_number:
+        return ours.key
     raise ExampleDiffers(
         f"`{example.name}` is {ours.key} in the example; the model was fitted on {hinted}.",
         column=example.name,

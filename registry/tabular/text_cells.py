@@ -63,7 +63,7 @@ def untyped_value(text: str, dtype: DType) -> Any:
 def _boolean(bare: str) -> bool:
     if bare in TRUE_WORDS or bare in FALSE_WORDS:
         return bare in TRUE_WORDS
-    raise CellRefused("not-a-boolean", "true, false, 1 or 0")
+    raise CellRefused("not-a-boolean", "true, false (in lower case), 1 or 0")
 
 
 def _number(bare: str, dtype: DType) -> int | float | Decimal:

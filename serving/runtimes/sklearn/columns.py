@@ -69,14 +69,23 @@ def _hint(touching: Sequence[tuple[Way, int]]) -> ColumnHint:
     known = _known_at(touching)
     leaves = [way.leaf for way, _ in touching]
     is_text = any(isinstance(leaf, anatomy.TEXT_STEPS) for leaf in leaves)
-    has_texts = known is not None and any(isinstance(value, str) for value in known)
     return ColumnHint(
-        type="string" if is_text or has_texts else None,
+        type="string" if is_text else _type_of(known or ()),
         accepts_missing=all(way.survives_missing for way, _ in touching),
         categories=known,
         unknown_raises=any(_raises_on_unknown(leaf) for leaf in leaves),
         dtype_category=any(_wants_category(way.leaf, at) for way, at in touching),
     )
+
+
+def _type_of(known: Sequence[Label]) -> str | None:
+    """The type of a column with these categories, where only one will do.
+
+    An encoder of truth values takes the text ``True`` for a stranger, whom it may let pass.
+    """
+    if any(isinstance(value, str) for value in known):
+        return "string"
+    return "boolean" if known and all(isinstance(value, bool) for value in known) else None
 
 
 def _known_at(touching: Sequence[tuple[Way, int]]) -> tuple[Label, ...] | None:

@@ -258,6 +258,17 @@ def test_digits_that_the_model_knows_as_texts_are_texts() -> None:
     assert refused(facts, {"zip": [10115]}, typed=True).reason == "example-does-not-fit"
 
 
+def test_truth_values_that_the_model_knows_are_boolean_whatever_a_csv_looks_like() -> None:
+    facts = ModelFacts("E", feature_names=("member",), columns={"member": ColumnHint("boolean")})
+    wanted = (Column("member", "boolean"),)
+
+    assert inputs(infer(facts, pa.table({"member": ["True", "False"]}), False)) == wanted
+    assert inputs(infer(facts, pa.table({"member": [1, 0]}), False)) == wanted
+    kept = inputs(infer(facts, pa.table({"member": [1, 0]}), True))
+    assert kept == (Column("member", "int64"),)
+    assert refused(facts, {"member": ["True"]}, typed=True).reason == "example-does-not-fit"
+
+
 def test_texts_for_a_model_of_numbers_are_refused_by_column() -> None:
     refusal = refused(NUMERIC, {"a": ["x"], "b": [1]})
 

@@ -439,3 +439,13 @@ def test_a_model_of_very_many_columns_is_refused_at_load() -> None:
     with pytest.raises(CheckRefused) as caught:
         SklearnModel(model)
     assert caught.value.reason == "too-many-columns"
+
+
+def test_an_encoder_of_truth_values_wants_a_boolean_column() -> None:
+    frame = pd.DataFrame({"member": [True, False] * 10, "city": ["Bonn", "Rome"] * 10})
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    model = make_pipeline(encoder, LogisticRegression()).fit(frame, [1, 0] * 10)
+
+    hints = SklearnModel(model).facts().columns
+
+    assert (hints["member"].type, hints["city"].type) == ("boolean", "string")
