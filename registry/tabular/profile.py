@@ -94,7 +94,9 @@ class _ColumnProfile:
             self._values = None
             return
         values, counts = found.field(0).to_pylist(), found.field(1).to_pylist()
-        self._values.update(dict(zip(values, counts, strict=True)))
+        # One by one: to Arrow 0.0 and -0.0 are two values, here they are one.
+        for value, count in zip(values, counts, strict=True):
+            self._values[value] += count
         if len(self._values) > DISTINCT_MAX:
             self._values = None
 

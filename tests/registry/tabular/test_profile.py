@@ -104,6 +104,11 @@ def test_a_tensor_column_has_its_counts_alone():
     assert found == {"name": "a", "type": "float64", "count": 2, "nulls": 1}
 
 
+def test_zero_and_minus_zero_are_one_value():
+    found = profile(pa.array([0.0, -0.0, 0.0, 1.0]), "float64")
+    assert [entry["count"] for entry in found["top"]] == [3, 1]
+
+
 @settings(deadline=None, max_examples=80)
 @given(
     st.lists(st.none() | st.floats(-1e6, 1e6), max_size=40),
