@@ -13,6 +13,7 @@ from django.db import transaction
 
 from registry import audit
 from registry.actions.verdicts import locked, make_ready, restart_checks
+from registry.conf import conf
 from registry.errors import NotAllowed, StateConflict
 from registry.models import ApprovalRequest, ModelVersion
 from registry.models.approval_request import ApprovalState, ApprovalSubject
@@ -83,6 +84,8 @@ def require_releasable(request: ApprovalRequest) -> None:
         raise StateConflict("The request is bound to other bytes than the version has now.")
     if request.subject != ApprovalSubject.VERSION:
         return
+    if conf.model_file_policy == "refuse":
+        raise StateConflict("This server takes no files that execute code (MODEL_FILE_POLICY).")
     if version.checks.filter(name=CheckName.SCAN, verdict=Verdict.FAILED).exists():
         raise StateConflict(
             "The gate refuses these bytes now, and nobody can approve that away: see the scan."

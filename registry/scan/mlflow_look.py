@@ -60,7 +60,10 @@ def _top(archive: Zip) -> str:
     tops = {name.partition("/")[0] for name in archive.members}
     top = f"{min(tops, default='')}/"
     if len(tops) != 1 or top + _MLMODEL not in archive.members:
-        raise malformed("there is no MLmodel at its top, or in the one folder there")
+        raise malformed(
+            "the zip archive has no MLmodel, at its top or in the one folder there, so it is none "
+            "of MLflow; networks are taken as ONNX"
+        )
     return top
 
 

@@ -5,6 +5,7 @@ Followed: MLflow's ModelSignature as JSON, and the input examples that ``save_mo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ TYPES = {
     "string": "string",
     "datetime": "datetime",
 }
+_TEXT_OR_NAN = re.compile(rb'("(?:\\.|[^"\\])*")|NaN')
 Member = Callable[[object], bytes | None]
 
 
@@ -72,7 +74,9 @@ def _example(told: Any, member: Member) -> list[dict[str, Any]] | None:
     body = member(told.get("artifact_path"))
     if body is None:
         raise _Unlike("The folder's input example is not there, or too long; not used.")
-    parsed = strict_json.loads(body, max_bytes=len(body))
+    # MLflow writes missing numbers as NaN, which is no JSON.
+    plain = _TEXT_OR_NAN.sub(lambda found: found[1] or b"null", body)
+    parsed = strict_json.loads(plain, max_bytes=2 * len(body))
     if isinstance(parsed, dict) and {"columns", "data"} <= set(parsed):
         columns, data = parsed["columns"], parsed["data"]
     else:

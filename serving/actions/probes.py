@@ -36,7 +36,7 @@ from serving.actions.brought import NOTHING, brought_by, without_cells
 from serving.actions.example_answers import answer_example, compare_with_trainer
 from serving.actions.example_rows import ExampleRows
 from serving.actions.failed_checks import REFUSALS, failed_by
-from serving.actions.file_policy import needs_review, require_taken
+from serving.actions.file_policy import FOLDERS, needs_review, policy_format, require_taken
 from serving.actions.host import host
 from serving.actions.library_versions import TrainedWith, other_version
 from serving.runtimes.base import Answer, default_outputs
@@ -89,7 +89,8 @@ class _Checking:
         """All checks in order; the first refusal ends the pass."""
         try:
             with self._verdict(CheckName.SCAN):
-                require_taken(self.version)
+                if self.version.format not in FOLDERS:
+                    require_taken(self.version.format)
                 artifact = self._artifact()
             with artifact, host().inspect(lambda: artifact, self._spec()) as child:
                 self._scan(child)
@@ -126,6 +127,7 @@ class _Checking:
                 told = {key: value for key, value in evidence.items() if key != "reason"}
                 refusal = CheckRefused(finding.reason or "refused", finding.summary, **told)
                 raise self._with_version(refusal)
+            require_taken(policy_format(self.version, evidence))
             verdict = Verdict.WARNED if finding.verdict == "warned" else Verdict.PASSED
             self._record(verdict, finding.summary, evidence)
 
@@ -218,7 +220,7 @@ class _Checking:
 
     def _record_last(self, verdict: str, summary: str, evidence: dict[str, Any]) -> None:
         """The last verdict: afterwards the version is ready, or waits for a reviewer."""
-        waits = needs_review(self.version)
+        waits = needs_review(self.version, policy_format(self.version, self.scanned))
         self._record(verdict, summary, evidence, needs_review=waits)
 
     def _record(

@@ -165,6 +165,15 @@ def test_a_signature_without_like_among_ours_is_left_out(column: Any) -> None:
     assert found["notes"]
 
 
+def test_missing_numbers_of_an_example_are_null_and_texts_stay() -> None:
+    rows = b'{"columns": ["a", "t"], "data": [[1.5, "NaN"], [NaN, "x \\" NaN"]]}'
+    told = {"saved_input_example_info": {"artifact_path": "input_example.json"}}
+
+    found = taken_over(told, lambda _: rows)["example"]
+
+    assert found == [{"a": 1.5, "t": "NaN"}, {"a": None, "t": 'x " NaN'}]
+
+
 def test_an_example_is_cut_to_a_thousand_rows() -> None:
     rows = [[i, "x"] for i in range(1500)]
     assert len(taken(example={"columns": ["a", "b"], "data": rows})["example"]) == 1000

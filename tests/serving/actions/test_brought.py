@@ -20,17 +20,17 @@ pytestmark = pytest.mark.django_db
 INPUTS = [{"name": name, "type": "double", "required": True} for name in FRAME.columns]
 
 
-def folder(signature: Any = INPUTS, example: Any = None) -> bytes:
-    """A folder as MLflow leaves it, with the model as skops."""
+def folder(signature: Any = INPUTS, example: Any = None, kind: str = "skops") -> bytes:
+    """A folder as MLflow leaves it, with the model as skops or pickle."""
     told = {
-        "flavors": {"sklearn": {"pickled_model": "m.skops", "serialization_format": "skops"}},
+        "flavors": {"sklearn": {"pickled_model": f"m.{kind}", "serialization_format": kind}},
         "signature": {"inputs": json.dumps(signature)} if signature else None,
         "saved_input_example_info": {"artifact_path": "input_example.json"},
     }
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("MLmodel", json.dumps(told))
-        archive.writestr("m.skops", saved(fitted(), "skops"))
+        archive.writestr(f"m.{kind}", saved(fitted(), kind))
         if example is not None:
             archive.writestr("input_example.json", json.dumps(example))
     return file.getvalue()
@@ -95,3 +95,21 @@ def test_evidence_is_kept_without_the_cells_of_the_file() -> None:
 @pytest.mark.parametrize("told", [None, 3, {"signature": {"inputs": "x"}, "example": {}}])
 def test_what_cannot_be_read_brings_nothing(told: Any) -> None:
     assert brought_by(Finding("passed", "", "", {"taken_over": told})) == Brought()
+
+
+@pytest.mark.parametrize(
+    ("kind", "policy", "status"),
+    [
+        ("skops", "approve", "ready"),
+        ("skops", "refuse", "ready"),
+        ("pickle", "gate", "ready"),
+        ("pickle", "approve", "quarantined"),
+        ("pickle", "refuse", "rejected"),
+    ],
+)
+def test_the_policy_goes_by_the_file_in_the_folder(
+    bench: Bench, owner: Any, kind: str, policy: str, status: str
+) -> None:
+    bench.policy(policy)
+    version = bench.register(owner, a_model(owner), folder(kind=kind), "mlflow", example=False)
+    assert version.status == status, list(version.checks.values("name", "summary"))
