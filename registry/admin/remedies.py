@@ -81,7 +81,6 @@ CHECK_REASONS: dict[str, str] = {
     "mixed-labels": "The classes are of several types. Train with labels of one type.",
     "model-failed": "The model raised on the example rows.",
     "no-scoring-method": "The object has neither predict nor transform.",
-    "pickle-untrusted-global": "The file names an object that is not on this server's list.",
     "refused-by-policy": (
         "This server takes no formats that execute code (MODEL_FILE_POLICY=refuse). Save with "
         "skops, or export to ONNX."

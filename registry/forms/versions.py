@@ -29,7 +29,8 @@ class UploadVersionForm(ActionForm):
     )
     artifact = PartField(
         label="Model file",
-        help_text="A fitted estimator or pipeline: skops, ONNX, joblib or pickle.",
+        help_text="A fitted estimator or pipeline: skops, joblib, pickle, ONNX, a native file of "
+        "XGBoost, LightGBM or CatBoost, or an MLflow folder as zip.",
     )
     example = PartField(
         label="Example rows",

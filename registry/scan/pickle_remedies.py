@@ -24,6 +24,11 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "search.best_estimator_, or the search with joblib.dump, from which they are left out",
     ),
     (
+        r"pandas\.(\w+\.)*[A-Z]\w*\.[a-z]\w*$",
+        "functions of pandas are not run here: use a FunctionTransformer with a named numpy "
+        "function (np.log1p), or scikit-learn's own steps",
+    ),
+    (
         r"pandas\.|pyarrow\.",
         "the model holds a pandas object: give columns as a list, list(frame.columns), and fit "
         "again",

@@ -95,7 +95,7 @@ def test_what_skops_cannot_save_goes_as_joblib_with_the_reason(client, service, 
 
     monkeypatch.setattr("skops.io.dump", refuse)
     model = LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0])
-    with pytest.warns(ModelyardWarning, match="Generator are not supported yet.*approve"):
+    with pytest.warns(ModelyardWarning, match="Generator are not supported yet.*reviewer"):
         client.push(model, "price", wait=False)
     filename, content = form(service)["artifact"]
     assert filename == "price.joblib"

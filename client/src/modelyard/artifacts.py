@@ -60,7 +60,8 @@ def save_estimator(estimator: Any, folder: Path, *, format: str | None = None) -
     saved = _save_joblib(estimator, folder, because=reason)
     note = (
         f"Saved as joblib, not as skops: {reason}. A joblib file runs code when it is loaded, so "
-        "a reviewer may need to approve the version before it answers."
+        "the service reads it before, and may be set to wait for a reviewer. Columns given as a "
+        "list, list(frame.columns), are what skops can save."
     )
     return SavedModel(saved.path, saved.format, (note,))
 

@@ -1,4 +1,4 @@
-"""Benign files of the corpus, where one is at hand, as a newcomer uploads them: without an example."""
+"""Benign files of the corpus, where one is at hand, uploaded without an example."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def test_below_the_full_level_the_page_says_what_is_missing(
     layers = {"seccomp": "the kernel <has> none", "landlock": True}
     monkeypatch.setattr(host_panel, "host", lambda: Host(layers, "rlimits-only"))
     shown = first_page(signed_in(world.admin))
-    assert "Model host: rlimits-only" in shown
+    assert "Confinement of models: rlimits-only" in shown
     assert "the kernel &lt;has&gt; none" in shown
     assert "1 model loaded, 3.0" in shown
 
@@ -52,11 +52,11 @@ def test_a_host_that_is_away_is_told(
     world: World, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host_panel, "host", lambda: Host(None))
-    assert "Model host: away" in first_page(signed_in(world.admin))
+    assert "Confinement of models: away" in first_page(signed_in(world.admin))
 
 
 def test_who_does_not_run_the_server_sees_nothing_of_it(
     world: World, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host_panel, "host", lambda: Host({"limits": True}))
-    assert "Model host:" not in first_page(signed_in(world.owner))
+    assert "Confinement of models:" not in first_page(signed_in(world.owner))
