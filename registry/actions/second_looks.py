@@ -14,6 +14,7 @@ from typing import Any
 from django.db import transaction
 
 from registry import audit
+from registry.actions.file_policy import executes_code, policy_format
 from registry.actions.releases import standing_approval
 from registry.actions.verdicts import (
     ask_for_review,
@@ -24,7 +25,6 @@ from registry.actions.verdicts import (
     write_verdict,
 )
 from registry.conf import conf
-from registry.formats import FORMATS
 from registry.models import ApprovalRequest, ModelVersion
 from registry.models.approval_request import ApprovalState, ApprovalSubject
 from registry.models.check import CheckName, Verdict
@@ -121,7 +121,11 @@ def _may_come_back(version: ModelVersion) -> bool:
     """Only what was ready before, and as the policy has it: a policy of now may ask for more."""
     if not _was_ready(version):
         return False
-    if FORMATS[version.format].trust != "code" or conf.model_file_policy == "gate":
+    scans = version.checks.filter(name=CheckName.SCAN).values_list("evidence", flat=True)
+    if (
+        not executes_code(policy_format(version, scans.first() or {}))
+        or conf.model_file_policy == "gate"
+    ):
         return True
     return conf.model_file_policy == "approve" and _is_approved(version)
 

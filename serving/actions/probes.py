@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from registry import storage
+from registry.actions.file_policy import FOLDERS, needs_review, policy_format, require_taken
 from registry.actions.verdicts import record_check, record_findings, return_to_pending
 from registry.errors import CheckRefused, StateConflict, Unavailable
 from registry.models import ModelVersion
@@ -36,7 +37,6 @@ from serving.actions.brought import NOTHING, brought_by, without_cells
 from serving.actions.example_answers import answer_example, compare_with_trainer
 from serving.actions.example_rows import ExampleRows
 from serving.actions.failed_checks import REFUSALS, failed_by
-from serving.actions.file_policy import FOLDERS, needs_review, policy_format, require_taken
 from serving.actions.host import host
 from serving.actions.library_versions import TrainedWith, other_version
 from serving.runtimes.base import Answer, default_outputs

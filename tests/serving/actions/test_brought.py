@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from registry.actions.second_looks import record_second_look
 from registry.scan import Finding
 from serving.actions.brought import Brought, brought_by, without_cells
 from tests import people
@@ -113,3 +114,17 @@ def test_the_policy_goes_by_the_file_in_the_folder(
     bench.policy(policy)
     version = bench.register(owner, a_model(owner), folder(kind=kind), "mlflow", example=False)
     assert version.status == status, list(version.checks.values("name", "summary"))
+
+
+@pytest.mark.parametrize(("kind", "outcome"), [("skops", "ready"), ("pickle", "quarantined")])
+def test_it_also_goes_by_that_file_when_a_later_gate_passes_it_again(
+    bench: Bench, owner: Any, kind: str, outcome: str
+) -> None:
+    version = bench.register(owner, a_model(owner), folder(kind=kind), "mlflow", example=False)
+    scanned = evidence(version, "scan")
+    bench.policy("approve")
+    for verdict in ("failed", "passed"):
+        record_second_look(version, verdict=verdict, summary="looked", evidence=scanned)
+
+    version.refresh_from_db()
+    assert version.status == outcome

@@ -17,7 +17,7 @@ FOLDERS = ("mlflow",)
 
 def require_taken(format: str) -> None:
     """Raises CheckRefused ``refused-by-policy`` where the server takes no such files."""
-    if _executes_code(format) and conf.model_file_policy == "refuse":
+    if executes_code(format) and conf.model_file_policy == "refuse":
         raise CheckRefused(
             "refused-by-policy",
             f"This server takes no {FORMATS[format].title} files, because loading one executes "
@@ -39,7 +39,7 @@ def needs_review(version: ModelVersion, format: str) -> bool:
 
     An approval of the same bytes that still stands is used again, and that is recorded.
     """
-    if not _executes_code(format) or conf.model_file_policy != "approve":
+    if not executes_code(format) or conf.model_file_policy != "approve":
         return False
     approval = standing_approval(version)
     if approval is not None:
@@ -47,5 +47,6 @@ def needs_review(version: ModelVersion, format: str) -> bool:
     return approval is None
 
 
-def _executes_code(format: str) -> bool:
+def executes_code(format: str) -> bool:
+    """Whether loading a file of this format carries out what the file says."""
     return FORMATS[format].trust == "code"
