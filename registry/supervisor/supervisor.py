@@ -60,6 +60,7 @@ class Supervisor:
         self.selector = selectors.DefaultSelector()
         self.signals = 0
         self._is_announced = False
+        self._is_hurry_said = False
         self._step: tuple[subprocess.Popen[bytes], PartLog] | None = None
         self._sweeper: subprocess.Popen[bytes] | None = None
 
@@ -214,9 +215,9 @@ class Supervisor:
         left = {process.pid: (process, log) for process, log in running}
         for pid in left:
             processes.send(pid, signal.SIGTERM)
-        deadline_s, asked = time.monotonic() + grace_s, self.signals
+        deadline_s = time.monotonic() + grace_s
         while left:
-            if time.monotonic() > deadline_s or self.signals > max(asked, 1):
+            if time.monotonic() > deadline_s or self._is_hurried():
                 for pid in left:
                     processes.kill_group(pid)
             self._read(BUSY_TICK_S)
@@ -227,6 +228,13 @@ class Supervisor:
                     self._drain(process, log)
                     processes.kill_group(pid)
                     self._tell_sweeper("-", pid)
+
+    def _is_hurried(self) -> bool:
+        """Whether a second signal has come: nothing is waited for any more."""
+        if self.signals > 1 and not self._is_hurry_said:
+            self._is_hurry_said = True
+            self.log.say("asked again: killing what is left")
+        return self.signals > 1
 
     def _end_strays(self) -> None:
         """Descendants that left their group; as their adoptive parent we see all of them."""

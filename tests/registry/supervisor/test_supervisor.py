@@ -94,7 +94,8 @@ def test_a_second_signal_ends_it_at_once(start: Start, tmp_path: Path) -> None:
     process.terminate()
     wait_until(lambda: (tmp_path / "up.log").exists(), 5, "it says that it ends")
     process.terminate()
-    assert process.wait(3) == 0
+    assert process.wait(60) == 0
+    assert "asked again: killing what is left" in (tmp_path / "up.log").read_text()
 
 
 def test_nothing_is_left_when_the_supervisor_itself_is_killed(start: Start, tmp_path: Path) -> None:
