@@ -18,7 +18,7 @@ class CheckName(models.TextChoices):
     COMPILE = "compile"
 
 
-# Made for every version when it is registered. `compile` joins when something compiles.
+# Made for every version when it is registered. `compile` joins where something can be compiled.
 FIRST_CHECKS = (CheckName.SCAN, CheckName.LOAD, CheckName.SIGNATURE, CheckName.GOLDEN)
 
 

@@ -48,6 +48,13 @@ VERSION_MOVES: dict[str, frozenset[str]] = {
 }
 
 
+class Engine(models.TextChoices):
+    """What answers for a version."""
+
+    COMPILED = "onnx", "The compiled graph, in process"
+    ORIGINAL = "original", "The original, in the model host"
+
+
 class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
     """Versions by who sees them and where they stand."""
 
@@ -119,6 +126,9 @@ class ModelVersion(TimeOrdered):
     signature = models.JSONField(null=True, blank=True)
     facts = models.JSONField(null=True, blank=True)
     golden_sha256 = models.CharField(max_length=64, blank=True)
+    # The graph that answers like the original, as the digest of a blob; empty when there is none.
+    compiled_sha256 = models.CharField(max_length=64, blank=True)
+    pinned_to = models.CharField(max_length=16, choices=Engine.choices, blank=True)
     # Which version of the gate has looked at the bytes last; empty until the scan.
     gate_version = models.CharField(max_length=32, blank=True)
     checking_until = models.DateTimeField(null=True, blank=True)
@@ -141,6 +151,7 @@ class ModelVersion(TimeOrdered):
                 name="version_ready_has_signature",
             ),
             models.CheckConstraint(condition=Q(number__gte=1), name="version_number_from_one"),
+            one_of("pinned_to", ["", *Engine.values], "version_pinned_to_known"),
         ]
         indexes = [
             models.Index(fields=["status", "-id"], name="version_by_status"),
@@ -161,6 +172,13 @@ class ModelVersion(TimeOrdered):
         if self.status in (VersionStatus.REJECTED, VersionStatus.ARCHIVED):
             raise VersionNotServable(f"{self} is {self.status}.")
         raise VersionNotReady(f"{self} is {self.status}.")
+
+    @property
+    def engine(self) -> Engine:
+        """What answers for this version: the pinned one, else the compiled graph if it has one."""
+        if self.compiled_sha256 and self.pinned_to != Engine.ORIGINAL:
+            return Engine.COMPILED
+        return Engine.ORIGINAL
 
     @property
     def parsed_signature(self) -> Signature:

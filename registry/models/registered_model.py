@@ -62,6 +62,8 @@ class RegisteredModel(TimeOrdered):
     )
     approval_required = models.BooleanField(default=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="owned_models")
+    # How many of a hundred requests are kept as prediction records; 0 keeps none.
+    capture_percent = models.PositiveSmallIntegerField(default=0)
     next_number = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -73,6 +75,9 @@ class RegisteredModel(TimeOrdered):
             unique_ignoring_case("model_name_once"),
             one_of("kind", Kind.values, "model_kind_known"),
             one_of("classification", Classification.values, "model_classification_known"),
+            models.CheckConstraint(
+                condition=models.Q(capture_percent__lte=100), name="model_capture_at_most_all"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,8 +1,8 @@
 """``score()``: the only path from validated rows to predictions.
 
 REST, batch, the page's form and the checks all come through here. The rows were validated against
-the signature by ``registry.signature.validate``; this decides what is asked, lets the model host
-answer, and holds the answer to its promise: as many answers as rows.
+the signature by ``registry.signature.validate``; this decides what is asked, lets the compiled
+graph or the model host answer, and holds the answer to its promise: as many answers as rows.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Literal
 from registry import storage
 from registry.signature.facts import ModelFacts
 from registry.signature.validate import Validated
+from serving.actions.engines import engine_of
 from serving.actions.host import host
 from serving.actions.targets import Target
 from serving.runtimes.base import Answer, available_outputs, default_outputs, require_offered
@@ -44,6 +45,8 @@ def score(
         validated.refuse_bad_rows()
     if validated.batch.num_rows == 0:
         return Answer(0, ())
+    if target.compiled_sha256:
+        return engine_of(target).score(validated, asked)
     return host().score(
         target.spec,
         partial(storage.open_verified, target.sha256),

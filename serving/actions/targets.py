@@ -10,6 +10,7 @@ from registry import roles
 from registry.errors import AliasNotFound, VersionNotFound, VersionNotReady
 from registry.models import ModelVersion, RegisteredModel
 from registry.models.alias import CHAMPION
+from registry.models.model_version import Engine
 from registry.principals import Principal, find_model, require
 from registry.signature.facts import ModelFacts
 from registry.signature.types import Signature
@@ -31,6 +32,7 @@ class Target:
     hides_cells: bool
     signature: Signature
     facts: ModelFacts
+    compiled_sha256: str = ""
 
     @property
     def spec(self) -> ModelSpec:
@@ -58,7 +60,32 @@ class Target:
             hides_cells=version.model.hides_cells,
             signature=signature,
             facts=facts,
+            compiled_sha256=version.compiled_sha256 if version.engine == Engine.COMPILED else "",
         )
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Where a ref leads: the versions that answer, with their weights, and those that look on.
+
+    ``weights`` add to 100. ``mirrors`` get a copy of each request and answer nobody.
+    ``capture_percent`` of the requests are kept as records.
+    """
+
+    targets: tuple[Target, ...]
+    weights: tuple[int, ...] = (100,)
+    mirrors: tuple[Target, ...] = ()
+    capture_percent: int = 0
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether something happens after an answer."""
+        return bool(self.mirrors or self.capture_percent)
+
+    def pick(self, key: str) -> Target:
+        """The version that answers a request with this key; the same one for the same key."""
+        del key
+        return self.targets[0]
 
 
 def find_version(principal: Principal, name: str, number: int) -> ModelVersion:
@@ -94,19 +121,19 @@ def called_version(principal: Principal, ref: str | Ref) -> ModelVersion:
     raise VersionNotReady(f"“{model.name}” has no champion yet: name a version or an alias.")
 
 
-def resolve(principal: Principal, ref: str) -> Target:
+def resolve(principal: Principal, ref: str) -> Resolution:
     """What a ref calls, for somebody who may score with it."""
     return _servable(principal, called_version(principal, ref))
 
 
-def resolve_version(principal: Principal, name: str, number: int) -> Target:
+def resolve_version(principal: Principal, name: str, number: int) -> Resolution:
     """One version by its number, for somebody who may score with it."""
     return _servable(principal, find_version(principal, name, number))
 
 
-def _servable(principal: Principal, version: ModelVersion) -> Target:
+def _servable(principal: Principal, version: ModelVersion) -> Resolution:
     require(principal, roles.SCORER, version.model)
-    return Target.of(version)
+    return Resolution((Target.of(version),), capture_percent=version.model.capture_percent)
 
 
 @lru_cache(maxsize=2048)

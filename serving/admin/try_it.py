@@ -19,11 +19,12 @@ from registry.models import ModelVersion
 from registry.models.model_version import VersionStatus
 from registry.panels import PanelContent
 from registry.principals import require
-from serving.actions.targets import Target
+from serving.actions.targets import Resolution, Target
 from serving.admin.answer_shown import shown_answer
 from serving.admin.cells import CellField, body_of, fields_of
 from serving.admin.example import golden_example
 from serving.api.lane import Call, handle
+from serving.protocols.base import Head
 
 # With more columns a form of fields helps nobody: then the row is typed as JSON.
 FIELDS_MAX = 80
@@ -65,15 +66,12 @@ def score_one(request: HttpRequest, pk: Any) -> HttpResponse:
 
 
 def _score(request: HttpRequest, version: ModelVersion, fields: list[CellField]) -> dict[str, Any]:
-    target = Target.of(version)
     body = body_of(fields) if fields else _raw_body(request.POST.get("row", ""))
     encoded = handle(
         Call(
-            target=target,
+            resolution=Resolution((Target.of(version),)),
             body=body,
-            content_type=JSON_TYPE,
-            accept=JSON_TYPE,
-            on_row_error="fail",
+            head=Head(content_type=JSON_TYPE, accept=JSON_TYPE),
             request_id=str(getattr(request, "request_id", "")),
         )
     )

@@ -1,6 +1,6 @@
 """One request to score: bytes in, bytes out. The doors of HTTP stand in front of it and stay thin.
 
-Nothing here knows a request object, so that another door can be put in front of the same lane.
+Nothing here knows a request object: Django's views and the express lane hand in the same ``Call``.
 """
 
 from __future__ import annotations
@@ -9,25 +9,32 @@ from dataclasses import dataclass
 
 from registry.conf import conf
 from registry.errors import InvalidRows
+from serving.actions.after_scoring import Scored, after_scoring
 from serving.actions.scoring import OnRowError, choose_outputs, score
-from serving.actions.targets import Target
-from serving.protocols import media, native
-from serving.protocols.base import Decoded, Encoded, Limits, Reply
+from serving.actions.targets import Resolution, Target
+from serving.protocols import load_protocol
+from serving.protocols.base import Decoded, Encoded, Head, Limits, Reply
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a caller sent. ``content_type`` and ``accept`` are header values, or None.
+    """What a caller sent.
 
-    ``outputs`` stand for those that a table body cannot name; a JSON body's own come first.
+    ``protocol`` is a key of ``PROTOCOLS``; ``ref`` what the caller named the model by; ``by`` who
+    calls, as the ledger of records names them. ``route_key`` decides between the versions of a
+    route: callers with the same key get the same version. ``outputs`` stand for those that a table
+    body cannot name; a JSON body's own come first.
     """
 
-    target: Target
+    resolution: Resolution
     body: bytes
-    content_type: str | None
-    accept: str | None
-    on_row_error: OnRowError
+    head: Head
     request_id: str
+    protocol: str = "native"
+    ref: str = ""
+    by: str = ""
+    route_key: str = ""
+    on_row_error: OnRowError = "fail"
     outputs: tuple[str, ...] | None = None
 
 
@@ -37,18 +44,20 @@ def handle(call: Call) -> Encoded:
     Raises the errors of the four; those about cells do not repeat the cells of a model whose
     classification forbids it.
     """
-    answer_type = media.answer_type(call.accept)
+    target = call.resolution.pick(call.route_key or call.request_id)
+    protocol = load_protocol(call.protocol)
     try:
-        decoded = native.decode(
-            call.body, call.content_type, call.target.signature, limits=_limits()
-        )
-        return native.encode(_reply(call, decoded), answer_type)
+        decoded = protocol.decode(call.body, call.head, target.signature, limits=_limits())
+        reply = _reply(call, target, decoded)
+        encoded: Encoded = protocol.encode(reply)
     except InvalidRows as error:
-        raise error.without_received() if call.target.hides_cells else error from None
+        raise error.without_received() if target.hides_cells else error from None
+    if call.resolution.is_watched:
+        after_scoring(Scored(call.resolution, target, decoded, reply, call.by))
+    return encoded
 
 
-def _reply(call: Call, decoded: Decoded) -> Reply:
-    target = call.target
+def _reply(call: Call, target: Target, decoded: Decoded) -> Reply:
     outputs = call.outputs if decoded.outputs is None else decoded.outputs
     return Reply(
         model=target.model,
@@ -66,6 +75,8 @@ def _reply(call: Call, decoded: Decoded) -> Reply:
         asked=choose_outputs(target.facts, outputs),
         skipped=call.on_row_error == "skip",
         confidential=target.hides_cells,
+        ref=call.ref,
+        notes=decoded.notes,
     )
 
 

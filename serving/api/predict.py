@@ -14,9 +14,10 @@ from registry.api.auth import request_id_of
 from registry.api.describe import describe
 from registry.api.parameters import Parameter
 from registry.api.resource import Resource
-from serving.actions.targets import Target, resolve, resolve_version
+from serving.actions.targets import Resolution, resolve, resolve_version
 from serving.api.lane import Call, handle
 from serving.protocols import media
+from serving.protocols.base import Head
 
 ON_ROW_ERROR = Parameter(
     "on_row_error",
@@ -62,17 +63,22 @@ class _Predict(Resource):
 
     content_negotiation_class = _AnyAccept
 
-    def answer(self, target: Target) -> HttpResponse:
+    def answer(self, resolution: Resolution, ref: str) -> HttpResponse:
         """The lane's answer for the present request."""
         request = self.request._request
         encoded = handle(
             Call(
-                target=target,
+                resolution=resolution,
                 body=request.body,
-                content_type=request.META.get("CONTENT_TYPE") or None,
-                accept=request.META.get("HTTP_ACCEPT"),
-                on_row_error=self.query.get("on_row_error", "fail"),
+                head=Head(
+                    content_type=request.META.get("CONTENT_TYPE") or None,
+                    accept=request.META.get("HTTP_ACCEPT"),
+                ),
                 request_id=request_id_of(request),
+                ref=ref,
+                by=self.by.id,
+                route_key=request.META.get("HTTP_X_MODELYARD_ROUTE_KEY", ""),
+                on_row_error=self.query.get("on_row_error", "fail"),
                 outputs=_names(self.query.get("outputs")),
             )
         )
@@ -107,7 +113,7 @@ class PredictByRef(_Predict):
     )
     def post(self, request: Request, ref: str) -> HttpResponse:
         """Score rows."""
-        return self.answer(resolve(self.by, ref))
+        return self.answer(resolve(self.by, ref), ref)
 
 
 class PredictByVersion(_Predict):
@@ -123,4 +129,4 @@ class PredictByVersion(_Predict):
     )
     def post(self, request: Request, name: str, number: int) -> HttpResponse:
         """Score rows."""
-        return self.answer(resolve_version(self.by, name, number))
+        return self.answer(resolve_version(self.by, name, number), name)

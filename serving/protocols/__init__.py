@@ -1,7 +1,8 @@
 """Plain: the table of protocols: how bytes become validated rows, and answers become bytes.
 
-Each is a module with ``decode`` and ``encode``, imported on first use. They know nothing of HTTP
-objects: a door hands in the body and its media type, and sends what comes back.
+Each is a module with ``decode(body, head, signature, limits=)`` and ``encode(reply)``, imported on
+first use. They know nothing of HTTP objects: a door hands in the body and what the headers say of
+it, and sends what comes back.
 """
 
 from __future__ import annotations

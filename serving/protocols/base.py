@@ -21,22 +21,37 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """What a request's headers say of its body and of the answer; None where they say nothing.
+
+    ``json_bytes`` is the length of the JSON part of a body that goes on with tensors as bytes.
+    """
+
+    content_type: str | None = None
+    accept: str | None = None
+    json_bytes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decoded:
     """A request: its rows checked, the outputs that it asks for (None: the default), its params.
 
-    ``params`` are typed, the defaults of those that were not sent filled in.
+    ``params`` are typed, the defaults of those that were not sent filled in. ``notes`` is what the
+    protocol wants to know again when it writes the answer.
     """
 
     validated: Validated
     outputs: tuple[str, ...] | None
     params: Mapping[str, Any]
+    notes: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What is to be told: the answer to the good rows of ``validated``, in their order.
 
-    ``asked`` are the output kinds that were scored. ``skipped``: the caller wants the bad rows as
+    ``ref`` is what the caller named the model by, ``notes`` what decoding has kept. ``asked`` are
+    the output kinds that were scored. ``skipped``: the caller wants the bad rows as
     nulls, with their reasons; else there are none. ``confidential`` leaves the bad cells out.
     """
 
@@ -49,6 +64,8 @@ class Reply:
     asked: tuple[str, ...]
     skipped: bool = False
     confidential: bool = False
+    ref: str = ""
+    notes: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from registry.tabular import TabularError, arrow_chunks, csv_chunks, parquet_chu
 from serving.protocols import media, tables
 from serving.protocols.answers import answer_members
 from serving.protocols.arrow_body import read_arrow_stream, read_parquet
-from serving.protocols.base import Decoded, Encoded, Limits, Reply
+from serving.protocols.base import Decoded, Encoded, Head, Limits, Reply
 
-__all__ = ["Decoded", "Encoded", "Limits", "Reply", "answer_members", "decode", "encode"]
+__all__ = ["Decoded", "Encoded", "Head", "Limits", "Reply", "answer_members", "decode", "encode"]
 
 VERSION_HEADER = "X-Modelyard-Model-Version"
 ROW_ERRORS_HEADER = "X-Modelyard-Row-Errors"
@@ -34,32 +34,33 @@ _NAMED_WRONG = ("duplicate-column", "empty-column-name")
 
 
 def decode(
-    body: bytes,
-    content_type: str | None,
-    signature: Signature,
-    *,
-    limits: Limits | None = None,
+    body: bytes, head: Head, signature: Signature, *, limits: Limits | None = None
 ) -> Decoded:
     """The rows of a request, checked against the signature, with what it asks for.
 
+    The notes are the media type to answer in.
+
     Bad rows do not raise: they stand in ``validated``. Raises MalformedBody, TooLarge,
-    UnsupportedMediaType, and InvalidField with a JSON pointer for a wrong shape of the whole.
+    NotAcceptable, UnsupportedMediaType, and InvalidField with a JSON pointer for a wrong shape of
+    the whole.
     """
     limits = limits or Limits()
-    media_type = media.body_type(content_type)
+    answer_type = media.answer_type(head.accept)
+    media_type = media.body_type(head.content_type)
     if media_type == media.JSON:
-        return _decode_json(body, signature, limits)
+        return _decode_json(body, signature, limits, answer_type)
     validated = _TABLE_READERS[media_type](body, signature, limits)
     _check_rows(validated.n_rows, limits, "")
-    return Decoded(validated, None, read_params(signature, {}))
+    return Decoded(validated, None, read_params(signature, {}), answer_type)
 
 
-def encode(reply: Reply, media_type: str = media.JSON) -> Encoded:
-    """The answer in a media type of ``media.MEDIA_TYPES``.
+def encode(reply: Reply) -> Encoded:
+    """The answer in the media type that the notes name; JSON where they name none.
 
     With ``reply.skipped`` every list and column has a null at each bad row, and the reasons stand
     in ``errors`` (JSON), in the metadata (Arrow, Parquet), and as a count in a header.
     """
+    media_type = reply.notes or media.JSON
     headers = {VERSION_HEADER: f"{reply.model}/{reply.version}"}
     if reply.skipped:
         headers[ROW_ERRORS_HEADER] = str(reply.validated.problem_count)
@@ -72,7 +73,7 @@ def encode(reply: Reply, media_type: str = media.JSON) -> Encoded:
     return Encoded(body, content_type, headers)
 
 
-def _decode_json(body: bytes, signature: Signature, limits: Limits) -> Decoded:
+def _decode_json(body: bytes, signature: Signature, limits: Limits, answer_type: str) -> Decoded:
     members = _members(strict_json.loads(body, max_bytes=limits.body_bytes))
     if "instances" in members and "columns" in members:
         raise InvalidField("Send `instances` or `columns`, not both.", pointer="/columns")
@@ -83,7 +84,7 @@ def _decode_json(body: bytes, signature: Signature, limits: Limits) -> Decoded:
     else:
         raise InvalidField("`instances` or `columns` is needed.", pointer="")
     params = read_params(signature, members.get("params", {}))
-    return Decoded(validated, _outputs(members), params)
+    return Decoded(validated, _outputs(members), params, answer_type)
 
 
 def _members(parsed: Any) -> dict[str, Any]:

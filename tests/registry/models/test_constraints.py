@@ -169,6 +169,10 @@ BROKEN: dict[str, Callable[[World], object]] = {
     "version_status_known": lambda w: w.version_row(status="lost"),
     "version_ready_has_signature": lambda w: w.version_row(status="ready"),
     "version_number_from_one": lambda w: w.version_row(number=0),
+    "version_pinned_to_known": lambda w: w.version_row(pinned_to="gpu"),
+    "model_capture_at_most_all": lambda w: RegisteredModel.objects.create(
+        name="watched", owner=w.owner.user, capture_percent=101
+    ),
 }
 
 

@@ -67,7 +67,7 @@ def test_a_row_goes_down_the_lane_and_its_answer_is_shown(
     monkeypatch.setattr("serving.admin.try_it.handle", lane)
     shown = try_it(owner, world, **{"HX-Request": "true"}).content.decode()
     assert b'"balance [EUR]": 1.5' in lane.calls[0].body
-    assert lane.calls[0].target.number == 1
+    assert lane.calls[0].resolution.targets[0].number == 1
     assert "answer-value" in shown
     assert "90.0%" in shown
     assert "<html" not in shown

@@ -19,7 +19,7 @@ from registry.errors import (
 )
 from registry.signature.types import Signature
 from serving.protocols import PROTOCOLS, load_protocol, media
-from serving.protocols.base import Decoded, Limits
+from serving.protocols.base import Decoded, Head, Limits
 from serving.protocols.native import decode
 
 SIGNATURE = Signature.from_json(
@@ -40,7 +40,7 @@ ROWS = [
 
 
 def as_json(body: Any, **options: Any) -> Decoded:
-    return decode(json.dumps(body).encode(), "application/json", SIGNATURE, **options)
+    return decode(json.dumps(body).encode(), Head("application/json"), SIGNATURE, **options)
 
 
 def table() -> pa.Table:
@@ -85,7 +85,7 @@ def bodies() -> dict[str, tuple[bytes, str | None]]:
 def test_every_form_of_the_same_rows_decodes_to_the_same_batch(form: str) -> None:
     body, content_type = bodies()[form]
 
-    decoded = decode(body, content_type, SIGNATURE)
+    decoded = decode(body, Head(content_type), SIGNATURE)
 
     assert decoded.validated.problem_count == 0
     assert decoded.validated.batch == as_json({"instances": ROWS}).validated.batch
@@ -150,7 +150,7 @@ def test_bad_rows_are_found_and_do_not_raise() -> None:
 
 def test_bad_cells_of_a_csv_carry_their_physical_line() -> None:
     body = b'age,city\n1,"two\nlines"\n20.7,x\n,y\nx,z\n'
-    validated = decode(body, "text/csv", SIGNATURE).validated
+    validated = decode(body, Head("text/csv"), SIGNATURE).validated
 
     assert [(p.row, p.line, p.code, p.received) for p in validated.problems] == [
         (1, 4, "not-an-integer", "20.7"),
@@ -164,7 +164,7 @@ def test_csv_and_json_judge_the_same_cells_alike() -> None:
     rows = [[1, "a", True, None], [2.0, "NA", None, None], [2.5, None, None, None]]
     csv = b"age,city,is new,at\n1,a,1,\n2.0,NA,null,NaN\n2.5,,None,\n"
 
-    by_csv = decode(csv, "text/csv", SIGNATURE).validated
+    by_csv = decode(csv, Head("text/csv"), SIGNATURE).validated
     by_json = as_json({"instances": rows}).validated
 
     assert by_csv.batch == by_json.batch
@@ -173,14 +173,14 @@ def test_csv_and_json_judge_the_same_cells_alike() -> None:
 
 def test_ragged_lines_of_a_csv_are_refused_by_line() -> None:
     with pytest.raises(InvalidRows) as raised:
-        decode(b"age,city\n1,a\n2,b,c\n", "text/csv", SIGNATURE)
+        decode(b"age,city\n1,a\n2,b,c\n", Head("text/csv"), SIGNATURE)
 
     (problem,) = raised.value.problems
     assert (problem.code, problem.line) == ("ragged-row", 3)
 
 
 def test_an_unknown_column_of_a_csv_is_named_with_the_nearest() -> None:
-    validated = decode(b"age,town\n1,Rome\n", "text/csv", SIGNATURE).validated
+    validated = decode(b"age,town\n1,Rome\n", Head("text/csv"), SIGNATURE).validated
 
     (problem,) = validated.problems
     assert (problem.column, problem.code) == ("town", "unknown-column")
@@ -211,12 +211,12 @@ def test_a_body_that_cannot_be_read_is_refused(
     body: bytes, content_type: str | None, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        decode(body, content_type, SIGNATURE)
+        decode(body, Head(content_type), SIGNATURE)
 
 
 def test_an_unsupported_media_type_is_answered_with_what_is_taken() -> None:
     with pytest.raises(UnsupportedMediaType) as raised:
-        decode(b"", "text/html", SIGNATURE)
+        decode(b"", Head("text/html"), SIGNATURE)
 
     assert raised.value.extra()["accepted"] == list(media.MEDIA_TYPES)
 
@@ -227,7 +227,7 @@ def test_a_body_over_its_cap_is_too_large(form: str) -> None:
     limits = Limits(body_bytes=len(body) - 1, binary_body_bytes=len(body) - 1)
 
     with pytest.raises(TooLarge) as raised:
-        decode(body, content_type, SIGNATURE, limits=limits)
+        decode(body, Head(content_type), SIGNATURE, limits=limits)
 
     assert raised.value.limit_bytes == len(body) - 1
 
@@ -237,14 +237,14 @@ def test_more_rows_than_the_cap_are_refused(form: str) -> None:
     body, content_type = bodies()[form]
 
     with pytest.raises(InvalidField, match="1 rows at most"):
-        decode(body, content_type, SIGNATURE, limits=Limits(rows=1))
+        decode(body, Head(content_type), SIGNATURE, limits=Limits(rows=1))
 
 
 def test_a_name_that_stands_twice_in_an_arrow_schema_is_refused() -> None:
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["age", "age"])
 
     with pytest.raises(InvalidField, match="twice"):
-        decode(arrow_stream(twice), media.ARROW, SIGNATURE)
+        decode(arrow_stream(twice), Head(media.ARROW), SIGNATURE)
 
 
 def test_every_protocol_of_the_table_decodes_and_encodes() -> None:

@@ -67,7 +67,9 @@ def test_a_clean_answer_is_that_of_the_reference() -> None:
 
 def test_every_answer_names_model_and_version_in_a_header() -> None:
     for media_type in media.MEDIA_TYPES:
-        assert encode(CLEAN, media_type).headers == {"X-Modelyard-Model-Version": "churn/3"}
+        assert encode(replace(CLEAN, notes=media_type)).headers == {
+            "X-Modelyard-Model-Version": "churn/3"
+        }
 
 
 def test_a_skipped_row_is_null_in_every_list_and_its_reason_stands_in_errors() -> None:
@@ -89,9 +91,9 @@ def test_a_skipped_row_is_null_in_every_list_and_its_reason_stands_in_errors() -
 
 def test_errors_of_a_confidential_model_hold_no_cell() -> None:
     for media_type in (media.JSON, media.ARROW):
-        body = encode(replace(SKIPPED, confidential=True), media_type).body
+        body = encode(replace(SKIPPED, confidential=True, notes=media_type)).body
         assert b"received" not in body
-    assert b"received" in encode(SKIPPED, media.ARROW).body
+    assert b"received" in encode(replace(SKIPPED, notes=media.ARROW)).body
 
 
 def test_with_skipping_asked_for_a_clean_request_has_no_errors() -> None:
@@ -108,9 +110,11 @@ def test_no_rows_give_empty_lists_and_a_table_of_names(answer: Answer) -> None:
 
     shown = as_json(empty)
     assert (shown["predictions"], shown["probabilities"]) == ([], [])
-    csv = encode(empty, media.CSV).body.decode()
+    csv = encode(replace(empty, notes=media.CSV)).body.decode()
     assert csv.split() == ["prediction,probability_no,probability_yes"]
-    assert pa.ipc.open_stream(encode(empty, media.ARROW).body).read_all().num_rows == 0
+    assert (
+        pa.ipc.open_stream(encode(replace(empty, notes=media.ARROW)).body).read_all().num_rows == 0
+    )
 
 
 def test_all_rows_bad_give_lists_of_nulls() -> None:
@@ -119,7 +123,7 @@ def test_all_rows_bad_give_lists_of_nulls() -> None:
     assert (shown["predictions"], shown["probabilities"]) == ([None, None], [None, None])
     assert shown["error_count"] == 2
     table = pa.ipc.open_stream(
-        encode(reply([["x"]], Answer(0, ()), skipped=True), media.ARROW).body
+        encode(reply([["x"]], Answer(0, ()), skipped=True, notes=media.ARROW)).body
     ).read_all()
     assert table.to_pylist() == [
         {"prediction": None, "probability_no": None, "probability_yes": None}
@@ -127,7 +131,7 @@ def test_all_rows_bad_give_lists_of_nulls() -> None:
 
 
 def test_csv_has_a_header_and_an_empty_line_of_cells_at_a_skipped_row() -> None:
-    encoded = encode(SKIPPED, media.CSV)
+    encoded = encode(replace(SKIPPED, notes=media.CSV))
 
     assert encoded.content_type == "text/csv; charset=utf-8"
     assert encoded.body.decode().splitlines() == [
@@ -141,7 +145,7 @@ def test_csv_has_a_header_and_an_empty_line_of_cells_at_a_skipped_row() -> None:
 
 @pytest.mark.parametrize("media_type", [media.ARROW, media.PARQUET])
 def test_arrow_and_parquet_carry_the_table_and_its_metadata(media_type: str) -> None:
-    body = encode(SKIPPED, media_type).body
+    body = encode(replace(SKIPPED, notes=media_type)).body
     is_arrow = media_type == media.ARROW
     table = pa.ipc.open_stream(body).read_all() if is_arrow else pq.read_table(io.BytesIO(body))
 
