@@ -68,6 +68,16 @@ class SklearnModel:
         """What the fitted object says about itself."""
         return self._facts
 
+    @property
+    def estimator(self) -> Any:
+        """The fitted object, for whoever compiles it; it is not to be altered."""
+        return self._estimator
+
+    @property
+    def plans(self) -> Mapping[str, ColumnPlan]:
+        """How each column is handed over; only those that need something are named."""
+        return self._plans
+
     def score(
         self, batch: pa.RecordBatch, outputs: tuple[str, ...], params: Mapping[str, Any]
     ) -> Answer:

@@ -1,0 +1,30 @@
+"""Converts a fitted scikit-learn model into an ONNX graph that answers the same to 1e-9.
+
+Runs in a child of the model host only: it imports scikit-learn.
+"""
+
+from __future__ import annotations
+
+from registry.signature.types import Signature
+from serving.runtimes.compiled.convert import dispatch, layout
+from serving.runtimes.compiled.convert.graph import GraphBuilder
+from serving.runtimes.compiled.convert.inputs import request_of
+from serving.runtimes.compiled.errors import NotCompiled
+from serving.runtimes.sklearn import SklearnModel
+
+
+def compile_graph(model: SklearnModel, signature: Signature) -> bytes:
+    """A serialized ModelProto with the layout of its answer in the metadata.
+
+    Arithmetic is in double with the casts that scikit-learn makes. Raises NotCompiled for what
+    has no exact graph; the original serves then.
+    """
+    builder = GraphBuilder()
+    request = request_of(builder, model, signature)
+    made = dispatch.answer(builder, model.estimator, request.value)
+    blocks, outputs = layout.layout_of(builder, made, layout.trial_blocks(model, signature))
+    told = {"inputs": request.layout, "blocks": blocks}
+    return builder.to_bytes(request.inputs, outputs, told)
+
+
+__all__ = ["NotCompiled", "compile_graph"]

@@ -1,0 +1,97 @@
+"""Columns kept apart become one matrix of numbers, as ``check_array`` makes one of a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+
+from serving.runtimes.compiled.convert.graph import GraphBuilder
+from serving.runtimes.compiled.convert.values import Column, Element, Frame, Matrix, Tensor, Value
+from serving.runtimes.compiled.errors import NotCompiled
+
+
+def as_matrix(builder: GraphBuilder, value: Value, dtype: Element | None = None) -> Matrix:
+    """One matrix, of the type that numpy finds for all columns, or of ``dtype``.
+
+    Objects become float64. Raises NotCompiled for texts: the original would read them as numbers.
+    """
+    if isinstance(value, Tensor):
+        value = flat(builder, value)
+    if isinstance(value, Matrix):
+        return builder.as_type(value, dtype or value.dtype)
+    if any(column.is_text for column in value.columns):
+        raise NotCompiled("text-as-number", "A column of texts is read as numbers.")
+    found = dtype or common_dtype([column.dtype for column in value.columns])
+    return stacked(builder, value.columns, found)
+
+
+def common_dtype(dtypes: Sequence[str]) -> Element:
+    """The element type of a matrix made of these columns."""
+    if not dtypes or "object" in dtypes:
+        return "float64"
+    name = np.result_type(*(np.dtype(one) for one in dtypes)).name
+    if name in ("bool", "float32", "float64"):
+        return name  # type: ignore[return-value]  # one of the literals
+    return "int64"
+
+
+def flat(builder: GraphBuilder, value: Tensor) -> Matrix:
+    """A tensor [N, *shape] as [N, elements]."""
+    if len(value.shape) == 1:
+        return Matrix(value.name, value.shape[0], value.dtype)
+    width = int(np.prod(value.shape))
+    shape = builder.constant(np.array([0, width], np.int64))
+    return Matrix(builder.add("Reshape", [value.name, shape]), width, value.dtype)
+
+
+def stacked(builder: GraphBuilder, columns: Sequence[Column], dtype: Element) -> Matrix:
+    """The columns side by side in one type; columns of one tensor are picked together."""
+    if not columns:
+        raise NotCompiled("no-columns", "A step takes no column at all.")
+    parts = []
+    for source, group in groupby(columns, key=lambda column: column.source and column.source[:2]):
+        members = list(group)
+        if source is None:
+            parts += [_typed(builder, c.name, c.element, dtype) for c in members]
+        else:
+            places = [c.source[2] for c in members if c.source is not None]
+            picked = pick(builder, Matrix(source[0], source[1], members[0].element), places)
+            parts.append(_typed(builder, picked.name, picked.dtype, dtype))
+    name = parts[0] if len(parts) == 1 else builder.add("Concat", parts, axis=1)
+    return Matrix(name, len(columns), dtype)
+
+
+def _typed(builder: GraphBuilder, name: str, element: Element, dtype: Element) -> str:
+    return name if element == dtype else builder.cast(name, dtype)
+
+
+def pick(builder: GraphBuilder, x: Matrix, places: Sequence[int]) -> Matrix:
+    """The columns at these places, in this order."""
+    if list(places) == list(range(x.width)):
+        return x
+    at = builder.constant(np.asarray(places, np.int64))
+    return Matrix(builder.add("Gather", [x.name, at], axis=1), len(places), x.dtype)
+
+
+def tensor_of(builder: GraphBuilder, column: Column) -> str:
+    """The column as a tensor [N, 1]."""
+    if column.source is None:
+        return column.name
+    name, width, place = column.source
+    return pick(builder, Matrix(name, width, column.element), [place]).name
+
+
+def columns_of(x: Matrix) -> tuple[Column, ...]:
+    """The columns of a matrix, kept apart."""
+    return tuple(
+        Column("", x.dtype, x.dtype, source=(x.name, x.width, at)) for at in range(x.width)
+    )
+
+
+def as_frame(builder: GraphBuilder, value: Value) -> Frame:
+    """The columns of a value, kept apart."""
+    if isinstance(value, Tensor):
+        value = flat(builder, value)
+    return Frame(columns_of(value)) if isinstance(value, Matrix) else value

@@ -1,0 +1,82 @@
+"""Which blocks the answer has: the graph's must be those of the original, in type and order."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+
+from registry.signature.types import Column, Signature
+from serving.runtimes.base import Block, available_outputs, python_label
+from serving.runtimes.compiled.convert.graph import GraphBuilder
+from serving.runtimes.compiled.convert.values import Made
+from serving.runtimes.compiled.errors import NotCompiled
+from serving.runtimes.sklearn import SklearnModel
+
+_TEXT = "a"
+_ELEMENTS = {"double": "float64", "int64": "int64", "bool": "bool", "string": "string"}
+
+
+def trial_blocks(model: SklearnModel, signature: Signature) -> tuple[Block, ...]:
+    """What the original answers to one row, all kinds. Raises NotCompiled where it answers none."""
+    facts = model.facts()
+    cells = [_cell(column, model) for column in signature.inputs]
+    arrays = [
+        pa.array([cell], column.arrow) for cell, column in zip(cells, signature.inputs, strict=True)
+    ]
+    batch = pa.RecordBatch.from_arrays(arrays, schema=signature.input_schema())
+    try:
+        return model.score(batch, available_outputs(facts), {}).blocks
+    except Exception as error:  # whatever a model raises on a guessed row
+        raise NotCompiled("no-trial-answer", "The model answers no trial row.") from error
+
+
+def _cell(column: Column, model: SklearnModel) -> Any:
+    """A value that the model probably takes: a known category, a value in bounds, or one."""
+    plan = model.plans.get(column.name)
+    one: Any = {"string": _TEXT, "boolean": True}.get(column.type, 1)
+    if plan is not None and plan.sample is not None:
+        one = plan.sample
+    elif column.enum:
+        one = column.enum[0]
+    elif column.min is not None:
+        one = column.min
+    for length in reversed(column.shape or ()):
+        one = [one] * max(length, 1)
+    return one
+
+
+def layout_of(
+    builder: GraphBuilder, made: list[Made], blocks: tuple[Block, ...]
+) -> tuple[list[dict[str, Any]], list[tuple[str, str, tuple[int, ...]]]]:
+    """The blocks of the layout, and the graph's outputs. Raises NotCompiled where one lacks."""
+    found = ", ".join(one.kind for one in made)
+    if [one.kind for one in made] != [block.kind for block in blocks]:
+        wanted = ", ".join(block.kind for block in blocks)
+        raise NotCompiled("other-blocks", f"The original answers {wanted}, the graph {found}.")
+    told, outputs = [], []
+    for one, block in zip(made, blocks, strict=True):
+        tensor, element = _typed(builder, one, block)
+        entry = {
+            "kind": block.kind,
+            "output": block.output,
+            "labels": None if block.labels is None else [python_label(v) for v in block.labels],
+            "tensor": tensor,
+            "classes": None if one.classes is None else list(one.classes),
+        }
+        told.append(json.loads(json.dumps(entry)))
+        shape = () if block.labels is None else (len(block.labels),)
+        if (tensor, element, shape) not in outputs:
+            outputs.append((tensor, element, shape))
+    return told, outputs
+
+
+def _typed(builder: GraphBuilder, one: Made, block: Block) -> tuple[str, str]:
+    """The block's tensor under a name of its own, and its element type."""
+    kind = str(block.arrays[0].type)
+    if kind not in _ELEMENTS:
+        raise NotCompiled("answer-type", f"The answer has values of type {kind}.")
+    if one.classes is not None:
+        return one.tensor, "int64"
+    return one.tensor, _ELEMENTS[kind]

@@ -1,0 +1,102 @@
+"""What flows between converters: numbers side by side, columns kept apart, and made answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from serving.runtimes.base import Kind, Label
+
+Element = Literal["float64", "float32", "int64", "bool", "string"]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A tensor [N, width] of numbers, elements as numpy has them at this place of the original.
+
+    ``dtype`` is one of float64, float32, int64, bool and also the tensor's element type. NaN is
+    missing. Narrower integers are int64 here: none of what is compiled counts on their overflow.
+    """
+
+    name: str
+    width: int
+    dtype: Element = "float64"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a frame, or of an array of objects: a tensor [N, 1].
+
+    ``element`` is the tensor's type. ``dtype`` is what pandas or numpy call the column in the
+    original: ``object`` for truth values with missing ones, which are numbers with NaN here.
+    ``missing`` names a BOOL [N, 1], true where a text is missing (its tensor has "" there); None
+    where none can be. Missing numbers are NaN. ``none_is_missing``: the original has None there,
+    not NaN. ``categories``: a pandas category with these values. ``source`` is the tensor
+    [N, width] and the place in it that the column stands at, ``name`` is "" then.
+    """
+
+    name: str
+    element: Element
+    dtype: str
+    missing: str | None = None
+    none_is_missing: bool = False
+    categories: tuple[Any, ...] | None = None
+    source: tuple[str, int, int] | None = None  # tensor, its width, place
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its cells are texts."""
+        return self.element == "string"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Columns side by side that are not one matrix of numbers: a frame, or an array of objects."""
+
+    columns: tuple[Column, ...]
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return len(self.columns)
+
+    def picked(self, positions: Sequence[int]) -> Frame:
+        """The columns at these positions, in this order."""
+        return Frame(tuple(self.columns[int(at)] for at in positions))
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """The only column as a tensor [N, *shape] DOUBLE, or a column of texts handed over as [N]."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Element = "float64"
+
+
+Value = Matrix | Frame | Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One block of the answer, in the order of outputs within its kind.
+
+    ``tensor``: [N] for a prediction (INT64 indexes into ``classes`` where that is given, else
+    DOUBLE, INT64, BOOL or STRING), [N, columns] DOUBLE for the other kinds, [N] for a decision of
+    one column. ``output`` and ``labels`` may stay None: they are taken from what the original
+    answers to a trial row.
+    """
+
+    kind: Kind
+    tensor: str
+    output: str | None = None
+    labels: tuple[Label, ...] | None = None
+    classes: tuple[Label, ...] | None = None
+
+
+def plain(values: np.ndarray | Sequence[Any]) -> tuple[Label, ...]:
+    """Labels as plain Python values, in order."""
+    return tuple(np.asarray(values).tolist())
