@@ -1,0 +1,79 @@
+"""A captured request and its answer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.db import models
+from django.db.models import Q
+
+from registry import roles
+from registry.models import Grant, ModelVersion, RegisteredModel
+from registry.models.base import TimeOrdered
+from registry.models.visibility import visible_models
+
+if TYPE_CHECKING:
+    from registry.principals import Principal
+
+
+class PredictionRecordQuerySet(models.QuerySet["PredictionRecord"]):
+    """Records by who may read them and how old they are."""
+
+    def readable_by(self, principal: Principal) -> PredictionRecordQuerySet:
+        """Those of models that the principal manages: they hold what others have sent."""
+        if not principal.has_scope_for(roles.MANAGER):
+            return self.none()
+        rows = self.filter(visible_models(principal, "model__"))
+        if principal.global_role == roles.MANAGER:
+            return rows
+        managed = Grant.objects.filter(user=principal.user, role=roles.MANAGER)
+        return rows.filter(model__in=managed.filter(model__isnull=False).values("model"))
+
+    def before(self, moment: datetime) -> PredictionRecordQuerySet:
+        """Those that were made before a moment; ids sort by time, so no other index is needed."""
+        return self.filter(pk__lt=UUID(int=int(moment.timestamp() * 1_000) << 80))
+
+
+class PredictionRecord(TimeOrdered):
+    """One request of the share that is captured.
+
+    ``inputs`` are the good rows as lists in signature order, ``answers`` the members of the native
+    answer, both at most the first ``ROWS_MAX`` of ``rows``. ``inputs`` is null where the model
+    hides cells, and either is null where it is too long to be kept. ``by`` names the caller as
+    the audit trail does: ``key:...`` or ``user:...``.
+    """
+
+    ROWS_MAX = 100
+
+    # The two indexes below lead with them.
+    model = models.ForeignKey(
+        RegisteredModel, models.PROTECT, related_name="prediction_records", db_index=False
+    )
+    version = models.ForeignKey(
+        ModelVersion, models.PROTECT, related_name="prediction_records", db_index=False
+    )
+    request_id = models.CharField(max_length=128)
+    by = models.CharField(max_length=80, blank=True)
+    rows = models.PositiveIntegerField()
+    inputs = models.JSONField(null=True)
+    answers = models.JSONField(null=True)
+    latency_ms = models.FloatField()
+    created_at = models.DateTimeField()
+
+    objects = PredictionRecordQuerySet.as_manager()
+
+    class Meta(TimeOrdered.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(latency_ms__gte=0), name="record_latency_not_negative"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["model", "-id"], name="record_by_model"),
+            models.Index(fields=["version", "-id"], name="record_by_version"),
+        ]
+
+    def __str__(self) -> str:
+        return self.request_id
