@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -15,9 +15,8 @@ from registry.api.describe import describe
 from registry.api.parameters import Parameter
 from registry.api.resource import Resource
 from serving.actions.targets import Resolution, resolve, resolve_version
-from serving.api.lane import Call, handle
+from serving.api import lanes
 from serving.protocols import media
-from serving.protocols.base import Head
 
 ON_ROW_ERROR = Parameter(
     "on_row_error",
@@ -63,24 +62,21 @@ class _Predict(Resource):
 
     content_negotiation_class = _AnyAccept
 
+    lane: ClassVar[lanes.Lane]
+
     def answer(self, resolution: Resolution, ref: str) -> HttpResponse:
         """The lane's answer for the present request."""
         request = self.request._request
-        encoded = handle(
-            Call(
-                resolution=resolution,
-                body=request.body,
-                head=Head(
-                    content_type=request.META.get("CONTENT_TYPE") or None,
-                    accept=request.META.get("HTTP_ACCEPT"),
-                ),
-                request_id=request_id_of(request),
-                ref=ref,
-                by=self.by.id,
-                route_key=request.META.get("HTTP_X_MODELYARD_ROUTE_KEY", ""),
-                on_row_error=self.query.get("on_row_error", "fail"),
-                outputs=_names(self.query.get("outputs")),
-            )
+        encoded = lanes.answer(
+            self.lane,
+            request.META,
+            request.body,
+            resolution=resolution,
+            ref=ref,
+            by=self.by.id,
+            request_id=request_id_of(request),
+            on_row_error=self.query.get("on_row_error", "fail"),
+            outputs=_names(self.query.get("outputs")),
         )
         response = HttpResponse(encoded.body, content_type=encoded.content_type)
         for name, value in encoded.headers.items():
@@ -103,6 +99,8 @@ _BODIES = {
 class PredictByRef(_Predict):
     """``/models/{ref}/predict``: the model's champion, or the version of an alias."""
 
+    lane = lanes.PREDICT
+
     @describe(
         "predict",
         "Score rows with a model's champion or an alias",
@@ -118,6 +116,8 @@ class PredictByRef(_Predict):
 
 class PredictByVersion(_Predict):
     """``/models/{name}/versions/{n}/predict``: exactly this version."""
+
+    lane = lanes.PREDICT_VERSION
 
     @describe(
         "predict_version",
