@@ -6,19 +6,30 @@ from typing import Any
 
 from registry.models import DatasetVersion
 from registry.queue import CHECK_VERSION, enqueue
-from registry.signals import dataset_settled, version_registered, version_released
+from registry.signals import (
+    dataset_settled,
+    version_registered,
+    version_released,
+    version_settled,
+)
 from serving.actions.batch_jobs import on_dataset_settled
+from serving.actions.routes import refuse_archiving
 
 
 def connect() -> None:
     """Connect the receivers; called once when the application starts."""
     version_registered.connect(_check, dispatch_uid="serving.check.registered")
     version_released.connect(_check, dispatch_uid="serving.check.released")
+    version_settled.connect(_keep_routed, dispatch_uid="serving.routes.version_settled")
     dataset_settled.connect(_resume_jobs, dispatch_uid="serving.jobs.dataset_settled")
 
 
 def _resume_jobs(version: DatasetVersion, **_: Any) -> None:
     on_dataset_settled(version)
+
+
+def _keep_routed(version: Any, **_: Any) -> None:
+    refuse_archiving(version)
 
 
 def _check(version: Any, **_: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from serving.api import batch, lanes, schedules
+from serving.api import batch, lanes, routes, schedules
 from serving.api.model_openapi import ModelOpenapi
 from serving.api.predict import PredictByRef, PredictByVersion
 
@@ -15,5 +15,6 @@ urlpatterns = [
     ),
     path("models/<str:ref>/openapi.json", ModelOpenapi.as_view(), name="model-openapi"),
     *batch.urlpatterns,
+    *routes.urlpatterns,
     *schedules.urlpatterns,
 ]

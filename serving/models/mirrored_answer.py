@@ -72,3 +72,13 @@ class MirroredAnswer(TimeOrdered):
     def difference_mean(self) -> float | None:
         """The mean absolute difference of the numbers; None where none were compared."""
         return self.difference_sum / self.numbers if self.numbers else None
+
+    @property
+    def served_ms(self) -> float | None:
+        """Milliseconds of scoring that a request took the version that answered, on average."""
+        return 1_000 * self.served_seconds / self.requests if self.requests else None
+
+    @property
+    def mirror_ms(self) -> float | None:
+        """The same for the mirror."""
+        return 1_000 * self.mirror_seconds / self.requests if self.requests else None

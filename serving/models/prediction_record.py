@@ -18,18 +18,23 @@ if TYPE_CHECKING:
     from registry.principals import Principal
 
 
+def manages_model(principal: Principal) -> models.Expression:
+    """Whether the principal, who sees a row's ``model``, manages it too: a condition of SQL."""
+    if not principal.has_scope_for(roles.MANAGER):
+        return models.Value(False)
+    if principal.global_role == roles.MANAGER:
+        return models.Value(True)
+    grants = Grant.objects.filter(user=principal.user, role=roles.MANAGER)
+    return models.Exists(grants.filter(model=models.OuterRef("model")))
+
+
 class PredictionRecordQuerySet(models.QuerySet["PredictionRecord"]):
     """Records by who may read them and how old they are."""
 
     def readable_by(self, principal: Principal) -> PredictionRecordQuerySet:
         """Those of models that the principal manages: they hold what others have sent."""
-        if not principal.has_scope_for(roles.MANAGER):
-            return self.none()
-        rows = self.filter(visible_models(principal, "model__"))
-        if principal.global_role == roles.MANAGER:
-            return rows
-        managed = Grant.objects.filter(user=principal.user, role=roles.MANAGER)
-        return rows.filter(model__in=managed.filter(model__isnull=False).values("model"))
+        visible = self.filter(visible_models(principal, "model__"))
+        return visible.filter(manages_model(principal))
 
     def before(self, moment: datetime) -> PredictionRecordQuerySet:
         """Those that were made before a moment; ids sort by time, so no other index is needed."""
