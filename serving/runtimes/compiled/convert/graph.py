@@ -80,7 +80,7 @@ class GraphBuilder:
             array = array.astype(object)
             content: Any = tuple(array.ravel().tolist())
         else:
-            array = np.ascontiguousarray(array)
+            array = np.asarray(array, order="C")  # ascontiguousarray makes a list of a scalar
             content = array.tobytes()
         key = (array.dtype.str, array.shape, content)
         if key not in self._constants:
@@ -116,8 +116,7 @@ class GraphBuilder:
     def any_of(self, cells: str) -> str:
         """BOOL [N]: rows where any of BOOL [N, columns] is true."""
         axis = self.constant(np.array([1], np.int64))
-        most = self.add("ReduceMax", [self.cast(cells, "float64"), axis], keepdims=0)
-        return self.cast(most, "bool")
+        return str(self.add("ReduceMax", [cells, axis], keepdims=0))
 
     def refuse_not_finite(self, x: Matrix, allow_nan: bool = False) -> None:
         """What ``check_array`` does: NaN (unless allowed) and infinity are refused.
