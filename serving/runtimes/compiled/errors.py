@@ -13,3 +13,7 @@ class NotCompiled(Exception):
         super().__init__(text)
         self.reason = reason
         self.text = text
+
+
+class GraphRefused(NotCompiled):
+    """A graph that is not as the converters write it. It is never given to onnxruntime."""
