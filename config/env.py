@@ -20,6 +20,8 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _SIZE = re.compile(r"(\d{1,18})\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_RATE = re.compile(r"(\d{1,9})\s*/\s*(s|min|h)")
+_PERIODS_S = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _HOST_LABELS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
@@ -128,6 +130,18 @@ class Environment:
         if not size:
             raise SettingError(name, f"{value!r} is no size.", "Write bytes, or such as 512MiB.")
         return size
+
+    def rate(self, name: str, default: str) -> tuple[int, float] | None:
+        """Calls in a time, such as ``1000/s`` or ``600/min``, as (calls, seconds); None: off."""
+        value = self.text(name, default)
+        if value.lower() in _FALSE:
+            return None
+        found = _RATE.fullmatch(value)
+        if not found or not int(found[1]):
+            raise SettingError(
+                name, f"{value!r} is no rate.", "Write such as 1000/s, 600/min, 5000/h, or off."
+            )
+        return int(found[1]), _PERIODS_S[found[2]]
 
     def choice(self, name: str, options: Sequence[str], default: str) -> str:
         """One of ``options``."""

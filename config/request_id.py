@@ -1,25 +1,13 @@
-"""A name for every request: the caller's where well formed; on every answer and log line."""
+"""Names each of Django's requests by ``registry.request_id``, and puts the name on log lines."""
 
 from __future__ import annotations
 
-import contextvars
 import logging
-import re
-import uuid
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-HEADER = "X-Request-Id"
-_WELL_FORMED = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_current: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="-")
-
-
-def accept_or_make(offered: str | None) -> str:
-    """The offered id if it is well formed, otherwise a new one."""
-    if offered and _WELL_FORMED.fullmatch(offered):
-        return offered
-    return uuid.uuid4().hex
+from registry.request_id import HEADER, accept_or_make, current
 
 
 def of(request: HttpRequest) -> str:
@@ -40,11 +28,11 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Name the request, pass it on, name the answer."""
         name = of(request)
-        token = _current.set(name)
+        token = current.set(name)
         try:
             response = self.get_response(request)
         finally:
-            _current.reset(token)
+            current.reset(token)
         response[HEADER] = name
         return response
 
@@ -54,5 +42,5 @@ class RequestIdFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Always true: it adds, and drops nothing."""
-        record.request_id = _current.get()
+        record.request_id = current.get()
         return True

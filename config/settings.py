@@ -56,6 +56,8 @@ MODELYARD: dict[str, Any] = {
     "DEMO": env.boolean("DEMO", default=True),
     "ADMIN_PASSWORD": env.secret("MODELYARD_ADMIN_PASSWORD"),
     "REDIS_URL": REDIS_URL,
+    "RATE_LIMIT": env.rate("RATE_LIMIT", "20000/s"),
+    "ADDRESS_RATE_LIMIT": env.rate("ADDRESS_RATE_LIMIT", "1000/s"),
     "MAX_ARTIFACT_BYTES": env.size_bytes("MAX_ARTIFACT_BYTES", 2 * GIB),
     "MAX_DATASET_BYTES": env.size_bytes("MAX_DATASET_BYTES", 20 * GIB),
     "MAX_BODY_BYTES": env.size_bytes("MAX_BODY_BYTES", 6 * MIB),

@@ -11,3 +11,9 @@ class RegistryConfig(AppConfig):
     name = "registry"
     verbose_name = "Registry"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """From now on changes of what governs are announced."""
+        from registry import governing
+
+        governing.announce_changes()

@@ -7,6 +7,9 @@ from typing import Any, cast
 
 from django.conf import settings
 
+# How many calls, in how many seconds.
+Rate = tuple[int, float]
+
 
 def _of(name: str) -> Any:
     return settings.MODELYARD[name]
@@ -49,6 +52,21 @@ class RegistryConf:
     def public_url(self) -> str:
         """Scheme, host and path prefix that people use, without a trailing slash; may be empty."""
         return cast(str, _of("PUBLIC_URL"))
+
+    @property
+    def redis_url(self) -> str:
+        """Redis or Valkey: broker, cache, limits, and the news of changes."""
+        return cast(str, _of("REDIS_URL"))
+
+    @property
+    def rate_limit(self) -> Rate | None:
+        """What one key may call; None for no limit."""
+        return cast("Rate | None", _of("RATE_LIMIT"))
+
+    @property
+    def address_rate_limit(self) -> Rate | None:
+        """What one address may call without a key; None for no limit."""
+        return cast("Rate | None", _of("ADDRESS_RATE_LIMIT"))
 
 
 conf = RegistryConf()

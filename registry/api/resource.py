@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from registry import limits
 from registry.api.auth import principal_of
 from registry.api.form_parts import form_caps
 from registry.api.kinds import parse_expand, represent, represent_whole
@@ -27,7 +28,8 @@ from registry.api.renderers import StrictJSONRenderer
 from registry.api.shapes import In
 from registry.api.sight import Sight
 from registry.api.uploads import Intake, NoForm, Part, form_of
-from registry.errors import UnsupportedMediaType
+from registry.errors import NotAuthenticated, UnsupportedMediaType
+from registry.models import ApiKey
 from registry.principals import Principal
 
 JSON_TYPE = "application/json"
@@ -65,6 +67,19 @@ class Resource(APIView):
     def form_handler(self, request: HttpRequest) -> FileUploadHandler:
         """What a form meets: a refusal, unless the resource takes one."""
         return NoForm(request, (JSON_TYPE,))
+
+    def perform_authentication(self, request: Request) -> None:
+        """Find out who asks, and count the call: for the key, or for the address without one."""
+        address = request.META.get("REMOTE_ADDR")
+        try:
+            super().perform_authentication(request)
+        except NotAuthenticated:
+            limits.spend_for_address(address)
+            raise
+        if isinstance(request.auth, ApiKey):
+            limits.spend_for_key(request.auth.public_id)
+        else:
+            limits.spend_for_address(address)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, then read the query parameters that the door declares."""

@@ -1,0 +1,182 @@
+"""Tells every process that something governing has changed, and what this process has heard of it.
+
+Whoever keeps what it read of keys, rights and versions notes ``changes.generation()`` before it
+reads, and reads anew once that differs. Every statement that writes to a governing table counts,
+however it was made: ``save()``, ``update()``, a cascade, a join table, SQL by hand. The news goes
+out through Redis when the transaction commits. It says no more than that something changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
+
+import redis
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.db.models import Model
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from registry.conf import conf
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "modelyard:changes"
+SOCKET_TIMEOUT_S = 1.0
+PING_EVERY_S = 0.5
+# Three pings without a word: the connection may be dead without having been closed.
+IN_TOUCH_S = 1.5
+GIVEN_UP_S = 5.0
+RECONNECT_S = 0.5
+
+_WRITE = re.compile(r'\s*(INSERT(?: OR \w+)? INTO|UPDATE|DELETE FROM) "?(\w+)', re.IGNORECASE)
+_SET_COLUMN = re.compile(r'(?:\bSET|,) "(\w+)" = ')
+# Table -> the columns whose change alone is no news.
+_governing: dict[str, frozenset[str]] = {}
+
+
+def announce_changes_of(*models: type[Model], but_for: Iterable[str] = ()) -> None:
+    """From now on writes to the tables of these models are announced.
+
+    An update that sets no other columns than ``but_for`` is not: what answers do not depend on.
+    """
+    for model in models:
+        _governing[model._meta.db_table] = frozenset(but_for)
+
+
+def watch() -> None:
+    """Look at the statements of every connection from now on; called once, at start."""
+    connection_created.connect(_watch, dispatch_uid="registry.changes")
+
+
+def generation() -> int:
+    """Goes up with every change that this process has heard of; never down. Begins to listen."""
+    return _news.generation if _news.is_begun else _news.begin()
+
+
+def is_in_touch() -> bool:
+    """Whether news would have come: without it, what was read is good for a moment only."""
+    return time.monotonic() - _news.heard_s < IN_TOUCH_S
+
+
+def announce() -> None:
+    """Say to all processes that something has changed: at the end of this transaction, if any."""
+    _news.count()
+    try:
+        _publisher().publish(CHANNEL, b"")
+    except (redis.RedisError, OSError) as error:
+        # Whoever cannot be reached is out of touch as well, and looks by itself.
+        log.warning("A change could not be announced: %s", error)
+
+
+class _News:
+    """What this process has heard. A thread listens from the first question on."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: a forked child has no threads."""
+        self.generation = time.monotonic_ns()
+        self.heard_s = float("-inf")
+        self.is_begun = False
+        self._lock = threading.Lock()
+
+    def begin(self) -> int:
+        """Start the listener, if nobody has."""
+        with self._lock:
+            if not self.is_begun:
+                self.is_begun = True
+                threading.Thread(target=self._listen, name="changes", daemon=True).start()
+        return self.generation
+
+    def count(self) -> None:
+        """Something has changed."""
+        with self._lock:
+            self.generation += 1
+
+    def _listen(self) -> None:
+        """Listen for ever; whatever happened while nobody listened counts as a change."""
+        while True:
+            try:
+                self._listen_once()
+            except Exception as error:  # the thread has nobody to tell, and must go on
+                if self.heard_s > 0:
+                    log.warning("Changes are not heard of, but looked for: %s", error)
+            self.heard_s = float("-inf")
+            time.sleep(RECONNECT_S)
+
+    def _listen_once(self) -> None:
+        with _client() as client, client.pubsub() as channel:
+            channel.subscribe(CHANNEL)
+            began_s = time.monotonic()
+            while time.monotonic() - max(self.heard_s, began_s) < GIVEN_UP_S:
+                told = channel.get_message(timeout=PING_EVERY_S)
+                if told is None:
+                    channel.ping()
+                    continue
+                if told["type"] in ("subscribe", "message"):
+                    self.count()
+                self.heard_s = time.monotonic()
+            raise redis.ConnectionError("no word from the server")
+
+
+_news = _News()
+os.register_at_fork(after_in_child=_news.forget)
+
+
+def _client() -> redis.Redis:
+    return redis.Redis.from_url(
+        conf.redis_url,
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=SOCKET_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
+@lru_cache(maxsize=1)
+def _publisher() -> redis.Redis:
+    """One for all threads: its pool knows of them, and of forks."""
+    return _client()
+
+
+def _watch(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    if _look not in connection.execute_wrappers:
+        # First: whoever adds one for a while takes the last one away again.
+        connection.execute_wrappers.insert(0, _look)
+
+
+def _look(
+    execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]
+) -> Any:
+    """Let the statement run; announce at the commit if it wrote what governs."""
+    done = execute(sql, params, many, context)
+    written = _WRITE.match(sql)
+    if written and _is_news(written[1], written[2], sql):
+        _announce_at_commit(context["connection"])
+    return done
+
+
+def _is_news(verb: str, table: str, sql: str) -> bool:
+    ignored = _governing.get(table)
+    if ignored is None:
+        return False
+    columns = frozenset(_SET_COLUMN.findall(sql)) if verb.upper() == "UPDATE" else frozenset()
+    return not columns or not columns <= ignored
+
+
+def _announce_at_commit(connection: BaseDatabaseWrapper) -> None:
+    """Once for a transaction, however much it writes.
+
+    One that is registered already does: it goes with a savepoint only if this statement does too.
+    """
+    if not any(registered[1] is announce for registered in connection.run_on_commit):
+        transaction.on_commit(announce, using=connection.alias, robust=True)
