@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import orjson
 
 from registry.errors import MalformedBody, TooLarge, received_text
@@ -27,6 +28,7 @@ _NUMBER_STARTS = bytes(
 )
 # orjson makes a float of whole numbers beyond 64 bits, silently; they have 19 digits at least.
 _LONG_NUMBER = b" " + b"0" * 19
+_COLON, _LONG_BODY = ord(":"), 4096
 
 
 def loads(body: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Any:
@@ -38,12 +40,25 @@ def loads(body: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Any:
         raise TooLarge(f"The body is larger than {max_bytes} bytes.", limit_bytes=max_bytes)
     parsed = _parsed(body)
     names = _count_names(parsed, body, max_depth)
-    # orjson keeps the last of duplicate names without a word. There are none when as many names
-    # were kept as there are colons; colons inside of texts only send us the slow way.
-    surely_unique = body.count(b":") == names or len(_COLON_OF_A_NAME.findall(body)) == names
-    if surely_unique and _LONG_NUMBER not in (b" " + body).translate(_NUMBER_STARTS):
+    if surely_unique(body, names) and _LONG_NUMBER not in (b" " + body).translate(_NUMBER_STARTS):
         return parsed
     return _read_slowly(body)
+
+
+def surely_unique(body: bytes, names: int) -> bool:
+    """Whether no object of this valid JSON has a name twice, when its parser kept ``names``.
+
+    Fast parsers keep the last of duplicates without a word. There are none when as many names
+    were kept as there are colons. Colons inside of texts can only make this False.
+    """
+    return _count_colons(body) == names or len(_COLON_OF_A_NAME.findall(body)) == names
+
+
+def _count_colons(body: bytes) -> int:
+    if len(body) < _LONG_BODY:
+        return body.count(b":")
+    # Where colons stand close to each other numpy counts ten times as fast.
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == _COLON))
 
 
 def dumps(value: Any) -> bytes:

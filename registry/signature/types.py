@@ -107,6 +107,14 @@ class Signature:
         """Names of the inputs, to look one up."""
         return frozenset(self.input_names)
 
+    def __hash__(self) -> int:
+        """The same for equal signatures; reckoned once, because tables are kept by signature."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.inputs, self.outputs, self.params))
+
     @cached_property
     def _input_schema(self) -> pa.Schema:
         return _schema(self.inputs)

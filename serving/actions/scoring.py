@@ -43,7 +43,7 @@ def score(
     asked = choose_outputs(target.facts, outputs)
     if on_row_error == "fail":
         validated.refuse_bad_rows()
-    if validated.batch.num_rows == 0:
+    if not validated.n_good:
         return Answer(0, ())
     if target.compiled_sha256:
         return engine_of(target).score(validated, asked)

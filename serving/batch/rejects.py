@@ -66,7 +66,7 @@ def part_of(validated: Validated, start: int, stop: int) -> Validated:
     """Good rows ``start`` up to ``stop`` alone, as if the others had not been there."""
     return replace(
         validated,
-        batch=validated.batch.slice(start, stop - start),
+        held=validated.batch.slice(start, stop - start),
         row_numbers=validated.row_numbers[start:stop],
         n_rows=stop - start,
         problems=(),

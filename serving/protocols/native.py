@@ -24,6 +24,7 @@ from serving.protocols import media, tables
 from serving.protocols.answers import answer_members
 from serving.protocols.arrow_body import read_arrow_stream, read_parquet
 from serving.protocols.base import Decoded, Encoded, Head, Limits, Reply
+from serving.protocols.fast_json import read_request
 
 __all__ = ["Decoded", "Encoded", "Head", "Limits", "Reply", "answer_members", "decode", "encode"]
 
@@ -74,6 +75,18 @@ def encode(reply: Reply) -> Encoded:
 
 
 def _decode_json(body: bytes, signature: Signature, limits: Limits, answer_type: str) -> Decoded:
+    taken = read_request(body, signature) if len(body) <= limits.body_bytes else None
+    if taken is None or taken.columns.n_rows > limits.rows:
+        return _decode_json_slowly(body, signature, limits, answer_type)
+    outputs = None if taken.outputs is None else tuple(dict.fromkeys(taken.outputs))
+    params = read_params(signature, taken.params)
+    return Decoded(Validated.all_good(taken.columns), outputs, params, answer_type)
+
+
+def _decode_json_slowly(
+    body: bytes, signature: Signature, limits: Limits, answer_type: str
+) -> Decoded:
+    """The definition of what is taken, and the words for what is not."""
     members = _members(strict_json.loads(body, max_bytes=limits.body_bytes))
     if "instances" in members and "columns" in members:
         raise InvalidField("Send `instances` or `columns`, not both.", pointer="/columns")
