@@ -12,17 +12,10 @@ module in this package. Three kinds:
 
 from __future__ import annotations
 
-CONVERTERS: dict[str, str] = {
-    "sklearn.tree.DecisionTreeClassifier": "trees:convert",
-    "sklearn.tree.DecisionTreeRegressor": "trees:convert",
-    "sklearn.tree.ExtraTreeClassifier": "trees:convert",
-    "sklearn.tree.ExtraTreeRegressor": "trees:convert",
-    "sklearn.ensemble.RandomForestClassifier": "trees:forest",
-    "sklearn.ensemble.RandomForestRegressor": "trees:forest",
-    "sklearn.ensemble.ExtraTreesClassifier": "trees:forest",
-    "sklearn.ensemble.ExtraTreesRegressor": "trees:forest",
-}
+from serving.runtimes.compiled.convert.table_estimators import ESTIMATORS, WHOLES
 
-WRAPPERS: dict[str, str] = {}
+CONVERTERS: dict[str, str] = {**ESTIMATORS}
+
+WRAPPERS: dict[str, str] = {**WHOLES}
 
 TRANSFORMERS: dict[str, str] = {}
