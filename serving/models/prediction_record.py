@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from registry.principals import Principal
 
 
-def manages_model(principal: Principal) -> models.Expression:
+def manages_model(principal: Principal) -> models.Value | models.Exists:
     """Whether the principal, who sees a row's ``model``, manages it too: a condition of SQL."""
     if not principal.has_scope_for(roles.MANAGER):
         return models.Value(False)
