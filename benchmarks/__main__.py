@@ -12,7 +12,8 @@ from pathlib import Path
 from benchmarks.parts import PARTS
 
 RESULTS = Path(__file__).parent / "results"
-LIBRARIES = ("django", "granian", "pyarrow", "scikit-learn", "numpy", "celery")
+LIBRARIES = ("django", "granian", "onnxruntime", "pyarrow", "scikit-learn", "numpy", "celery")
+PEERS = ("bentoml", "fastapi", "litserve", "mlflow", "mlserver", "uvicorn")
 
 
 def main(names: list[str]) -> int:
@@ -35,11 +36,23 @@ def main(names: list[str]) -> int:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "libraries": made_with,
+        "peers": _peer_versions(),
         "figures": found,
     }
     path.write_text(json.dumps(document, indent=1) + "\n")
     print(f"kept in {path}")
     return 0
+
+
+def _peer_versions() -> dict[str, str]:
+    """The pinned versions of what is measured beside us."""
+    found = {}
+    for path in sorted((Path(__file__).parent / "peers").glob("*.txt")):
+        for line in path.read_text().splitlines():
+            name, equals, rest = line.partition("==")
+            if equals and name in PEERS:
+                found[name] = rest.split()[0]
+    return found
 
 
 if __name__ == "__main__":

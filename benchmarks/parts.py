@@ -1,4 +1,4 @@
-"""What is measured: reading a dataset, scoring over HTTP, the gate and the model host."""
+"""What is measured, by the names of its parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from benchmarks import model_files
+from benchmarks import model_files, scoring_figures, standing_figures
+from benchmarks.figures import Figure
 from benchmarks.measure import Ratio, in_turn
 from benchmarks.service import Service, started
 
@@ -90,7 +91,15 @@ def _numbers_and_texts(rows: int) -> pa.Table:
     return pa.table(columns)
 
 
-PARTS: dict[str, Callable[[], Iterator[Ratio]]] = {
+PARTS: dict[str, Callable[[], Iterator[Ratio | Figure]]] = {
+    "one-row": scoring_figures.one_row,
+    "many-rows": scoring_figures.many_rows,
+    "originals": scoring_figures.originals,
+    "dialects": scoring_figures.dialects,
+    "sessions": scoring_figures.sessions,
+    "memory": standing_figures.memory,
+    "starting": standing_figures.starting,
+    "neighbours": scoring_figures.neighbours,
     "csv": csv_to_dataset,
     "scoring": scoring,
     "gate": model_files.gate,
