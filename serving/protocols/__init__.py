@@ -12,6 +12,8 @@ from types import ModuleType
 
 PROTOCOLS: dict[str, str] = {
     "native": "serving.protocols.native",
+    "open_inference": "serving.protocols.open_inference",
+    "invocations": "serving.protocols.invocations",
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from registry.errors import MalformedParameter, NotAcceptable, UnsupportedMediaType
 
 JSON = "application/json"
@@ -29,22 +31,22 @@ def body_type(content_type: str | None) -> str:
     return media_type
 
 
-def answer_type(accept: str | None) -> str:
-    """The media type to answer in, by the Accept header; JSON where anything will do.
+def answer_type(accept: str | None, offered: Sequence[str] = MEDIA_TYPES) -> str:
+    """The media type to answer in, by the Accept header; the first offered where anything will do.
 
     Raises NotAcceptable when none of ours is wanted, MalformedParameter for a header that cannot
     be read.
     """
     if accept is None or not accept.strip():
-        return JSON
+        return offered[0]
     wanted = [_range(part) for part in accept.split(",") if part.strip()]
-    best, best_quality = JSON, 0.0
-    for media_type in MEDIA_TYPES:
+    best, best_quality = offered[0], 0.0
+    for media_type in offered:
         quality = _quality(media_type, wanted)
         if quality > best_quality:
             best, best_quality = media_type, quality
     if best_quality <= 0:
-        raise NotAcceptable(f"The answer can be had as {', '.join(MEDIA_TYPES)}.")
+        raise NotAcceptable(f"The answer can be had as {', '.join(offered)}.")
     return best
 
 
