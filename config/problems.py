@@ -20,8 +20,8 @@ from registry import errors, problems
 
 log = logging.getLogger(__name__)
 
-# Where clients are programs: every error there is a problem document, whatever raised it.
-PROGRAM_PATHS = ("/api/", "/healthz", "/readyz", "/metrics")
+# Where clients are programs: every error there is theirs to read, whatever raised it.
+PROGRAM_PATHS = ("/api/", "/v2/", "/endpoints/", "/ping", "/healthz", "/readyz", "/metrics")
 
 
 def drf_exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse:
@@ -37,8 +37,14 @@ def drf_exception_handler(error: Exception, context: dict[str, Any]) -> HttpResp
 
 
 def answer(error: Exception, request: HttpRequest) -> HttpResponse:
-    """The problem document of an error, as a response."""
-    shown = problems.render(error, request_id=request_id.of(request), docs_url=docs_url(request))
+    """The error in the dialect of the path that was asked, as a response."""
+    authorization = request.META.get("HTTP_AUTHORIZATION", "")
+    shown = problems.render(
+        error,
+        request_id=request_id.of(request),
+        docs_url=docs_url(request),
+        dialect=problems.dialect_of(request.path_info, authorization),
+    )
     response = HttpResponse(shown.body, status=shown.status, content_type=shown.content_type)
     for name, value in shown.headers.items():
         response[name] = value
@@ -168,7 +174,7 @@ def _first_problem(detail: Any) -> tuple[str, str]:
 
 def is_for_programs(request: HttpRequest) -> bool:
     """Whether the caller is a program: then errors are problem documents, never pages."""
-    return request.path_info.startswith(PROGRAM_PATHS)
+    return f"{request.path_info}/".startswith(PROGRAM_PATHS)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
