@@ -1,7 +1,7 @@
 """One page of memory that a child and the parent share: what the child is doing.
 
-The parent is not in the way of requests, and still it must know who is idle, and whose request
-was being worked on when a child died. A child may write nonsense here: the worst that comes of
+The parent is not in the way of requests, and still it must know who is idle, and whose requests
+were being worked on when a child died. A child may write nonsense here: the worst that comes of
 it is that it is ended sooner or later than another.
 """
 
@@ -10,11 +10,15 @@ from __future__ import annotations
 import mmap
 import struct
 import time
+from collections.abc import Sequence
 
-# Stage, connection being served, monotonic ns of the last change, served, must end by (ns or 0).
+# Stage, connections being served, monotonic ns of the last change, served, must end by (ns or 0).
 # Native, so that each number is written at once and never read half.
 _LAYOUT = struct.Struct("@QQQQQ")
+_NUMBER = struct.Struct("@Q")
 LOADING, READY = 0, 1
+# Requests that may be worked on together: their connections have to fit on the page.
+MOST_TOGETHER = 64
 
 
 class Board:
@@ -38,18 +42,27 @@ class Board:
         self._stage = READY
         self._write(0)
 
-    def begin(self, connection: int, until_s: float = 0.0) -> None:
-        """A request of this connection is worked on, until that monotonic time at most."""
-        self._write(connection, int(until_s * 1e9))
+    def begin(self, connections: Sequence[int], until_s: float = 0.0) -> None:
+        """Requests of these connections are worked on, until that monotonic time at most.
+
+        At most ``MOST_TOGETHER``. The numbers are there before their count is.
+        """
+        for at, connection in enumerate(connections):
+            _NUMBER.pack_into(self._page, _LAYOUT.size + at * _NUMBER.size, connection)
+        self._write(len(connections), int(until_s * 1e9))
 
     def end(self) -> None:
         """Idle again."""
-        self._served += 1
         self._write(0)
 
-    def _write(self, connection: int, until_ns: int = 0) -> None:
+    def count(self, answered: int) -> None:
+        """So many more requests are answered; said while idle."""
+        self._served += answered
+        self._write(0)
+
+    def _write(self, connections: int, until_ns: int = 0) -> None:
         now = time.monotonic_ns()
-        _LAYOUT.pack_into(self._page, 0, self._stage, connection, now, self._served, until_ns)
+        _LAYOUT.pack_into(self._page, 0, self._stage, connections, now, self._served, until_ns)
 
     def _read(self) -> tuple[int, ...]:
         return _LAYOUT.unpack_from(self._page, 0)
@@ -60,9 +73,11 @@ class Board:
         return self._read()[0] != READY
 
     @property
-    def serving(self) -> int:
-        """The connection whose request is being worked on, 0 for none."""
-        return self._read()[1]
+    def serving(self) -> tuple[int, ...]:
+        """The connections whose requests are being worked on, empty for none."""
+        count = min(self._read()[1], MOST_TOGETHER)
+        end = _LAYOUT.size + count * _NUMBER.size
+        return tuple(n for (n,) in _NUMBER.iter_unpack(self._page[_LAYOUT.size : end]))
 
     @property
     def last_used_ns(self) -> int:

@@ -20,13 +20,14 @@ from registry.formats import FORMATS
 from registry.scan import look
 from registry.signature.facts import ModelFacts
 from serving.runtimes import load_runtime
-from serving.runtimes.base import Answer, LoadedModel, answer_to_ipc, batch_from_ipc
+from serving.runtimes.base import LoadedModel
 from serving.runtimes.golden import Golden, compare
 from serving.runtimes.isolation import protocol
 from serving.runtimes.isolation.board import Board
 from serving.runtimes.isolation.confine import Confinement
 from serving.runtimes.isolation.desk import Desk, Operation, end_after
 from serving.runtimes.isolation.errors import GoldenDiffers, to_wire
+from serving.runtimes.isolation.grouping import Scorer, are_rows_independent
 from serving.runtimes.isolation.protocol import ModelSpec, ProtocolError
 
 _HASH_CHUNK = 1024 * 1024
@@ -37,7 +38,8 @@ class Assignment:
     """What a child is made for.
 
     ``control`` is its end of the pair that it shares with the parent. ``golden`` are the bytes of
-    golden rows, descriptors are None where there is nothing.
+    golden rows, descriptors are None where there is nothing. ``together_from``: the monotonic time
+    from which requests may be answered together.
     """
 
     spec: ModelSpec
@@ -48,6 +50,7 @@ class Assignment:
     load_timeout_s: float
     runtimes: Mapping[str, str]
     confinement: Confinement
+    together_from: float = 0.0
 
 
 def prepare(runtime: str, runtimes: Mapping[str, str]) -> None:
@@ -66,20 +69,29 @@ def serve_pooled(given: Assignment) -> None:
 
     A failed load is told to the parent, who tells everybody that waits.
     """
-    given.board.begin(0, time.monotonic() + given.load_timeout_s)
+    given.board.begin((), time.monotonic() + given.load_timeout_s)
     end_after(given.load_timeout_s)
     try:
         model = open_model(given)
+        is_groupable = False
         if given.golden_fd is not None:
-            check_golden(model, _golden_of(given.golden_fd))
+            golden = _golden_of(given.golden_fd)
+            check_golden(model, golden)
+            is_groupable = are_rows_independent(model, golden)
     except BaseException as error:
         end_after(0)
         given.control.send(json.dumps({"failed": to_wire(error)}).encode())
         return
     end_after(0)
     given.board.ready()
-    operations: dict[str, Operation] = {"score": lambda frame: score(model, frame)}
-    Desk(given.control, given.board, operations).run()
+    scorer = Scorer(model)
+    Desk(
+        given.control,
+        given.board,
+        {"score": scorer.alone},
+        together=scorer.together if is_groupable else None,
+        together_from=given.together_from,
+    ).run()
 
 
 def serve_inspection(given: Assignment) -> None:
@@ -93,7 +105,7 @@ def serve_inspection(given: Assignment) -> None:
     def score_loaded(frame: protocol.Frame) -> Any:
         if not loaded:
             raise ProtocolError("score comes after load")
-        return score(loaded[0], frame)
+        return Scorer(loaded[0]).alone(frame)
 
     given.board.ready()
     operations: dict[str, Operation] = {
@@ -188,13 +200,3 @@ def check_golden(model: LoadedModel, golden: Golden) -> None:
             "The model answers its golden rows differently here than when it was registered.",
             {"reason": "golden-differs", "message": str(difference), **difference.to_json()},
         )
-
-
-def score(model: LoadedModel, frame: protocol.Frame) -> Any:
-    """Answer the batch in a frame as an Arrow IPC stream."""
-    outputs, params = frame.header.get("outputs", []), frame.header.get("params", {})
-    if not isinstance(outputs, list) or not isinstance(params, dict):
-        raise ProtocolError("outputs is a list and params an object")
-    batch = batch_from_ipc(frame.body)
-    answer: Answer = model.score(batch, tuple(str(kind) for kind in outputs), params)
-    return answer_to_ipc(answer)

@@ -29,7 +29,7 @@ __all__ = ["HostClient", "Inspection", "ModelSpec"]
 OpenArtifact = Callable[[], BinaryIO]
 
 MAX_KEPT = 64
-ATTEMPTS = 3
+ATTEMPTS = 4
 
 
 class HostClient:

@@ -58,6 +58,7 @@ class Connection:
         fds: tuple[int, ...] = (),
         grace_s: float = 0.0,
         max_body_bytes: int = protocol.MAX_BODY_BYTES,
+        is_only: bool = False,
     ) -> Frame:
         """Send one frame and wait for its answer.
 
@@ -66,14 +67,19 @@ class Connection:
         """
         self.sock.settimeout(clock.left_s(grace_s))
         protocol.send(self.sock, header, body, fds)
-        return self.receive(clock, grace_s, max_body_bytes)
+        return self.receive(clock, grace_s, max_body_bytes, is_only)
 
     def receive(
-        self, clock: Clock, grace_s: float = 0.0, max_body_bytes: int = protocol.MAX_BODY_BYTES
+        self,
+        clock: Clock,
+        grace_s: float = 0.0,
+        max_body_bytes: int = protocol.MAX_BODY_BYTES,
+        is_only: bool = False,
     ) -> Frame:
         """Wait for a frame; raises as ``exchange`` does."""
         self.sock.settimeout(clock.left_s(grace_s))
-        return protocol.receive(self.sock, max_body_bytes, until=clock.until + grace_s)
+        until = clock.until + grace_s
+        return protocol.receive(self.sock, max_body_bytes, until=until, is_only=is_only)
 
     @property
     def is_stale(self) -> bool:

@@ -2,21 +2,23 @@
 
 Scoring changes nothing anywhere, so a request whose process ended because of *another* request,
 or was evicted, is sent again; the process that ended while it worked on this one is an error.
+Where it worked on several, all are sent again, and the next process scores them one at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pyarrow as pa
 
 from registry.errors import ModelLoading
-from serving.runtimes.base import Answer, answer_from_ipc
+from serving.runtimes.base import Answer
 from serving.runtimes.isolation.connection import Clock, Connection, connect, unavailable
 from serving.runtimes.isolation.errors import HostBusy, HostError, HostUnavailable, from_wire
 from serving.runtimes.isolation.protocol import MAX_BODY_BYTES, Frame, ProtocolError
+from serving.runtimes.isolation.wire import AnswerReader
 
 # How long after the deadline the end of the child is waited for: it dies by the same clock.
 GRACE_S = 1.5
@@ -35,6 +37,7 @@ class Conversation:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._answers = AnswerReader()
 
     def connect(self, clock: Clock) -> Connection:
         """A new connection to the host. Raises HostUnavailable."""
@@ -74,7 +77,7 @@ class Conversation:
             self.blame(connection, "garbage")
             raise unreadable() from error
         except (EOFError, OSError):
-            self._explain(connection)
+            self._explain(connection, clock)
         if "error" in told:
             raise error_of(told)
 
@@ -92,9 +95,11 @@ class Conversation:
         taken for that of the next request. Raises why the child ended.
         """
         try:
-            header = request | {"until": clock.until}
+            header = request | {"until": clock.until, "rows": n_rows}
             most = min(BODY_BASE_BYTES + n_rows * BODY_BYTES_PER_ROW, MAX_BODY_BYTES)
-            frame = connection.exchange(clock, header, body, grace_s=GRACE_S, max_body_bytes=most)
+            frame = connection.exchange(
+                clock, header, body, grace_s=GRACE_S, max_body_bytes=most, is_only=True
+            )
             if "error" not in frame.header and "ok" not in frame.header:
                 raise ProtocolError("an answer is an error or is not one")
             return frame
@@ -107,13 +112,13 @@ class Conversation:
                 self.blame(connection, "garbage")
                 raise unreadable() from error
             if isinstance(error, EOFError | OSError):
-                self._explain(connection)
+                self._explain(connection, clock)
             raise
 
     def checked(self, connection: Connection, frame: Frame, batch: pa.RecordBatch) -> Answer:
         """The answer in a frame; one that is none ends the process. Raises HostError."""
         try:
-            answer = answer_from_ipc(frame.body)
+            answer = self._answers.read(frame.body)
             if answer.n_rows == batch.num_rows:
                 return answer
         except ValueError as error:
@@ -132,7 +137,7 @@ class Conversation:
             told = self._asked(clock, about)
         except (HostUnavailable, TimeoutError):
             return
-        if why == "silence" and told.get("serving") == connection.number:
+        if why == "silence" and connection.number in _served(told):
             raise error_of(told)
 
     def _asked(self, clock: Clock, question: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +152,7 @@ class Conversation:
         finally:
             asking.close()
 
-    def _explain(self, connection: Connection) -> NoReturn:
+    def _explain(self, connection: Connection, clock: Clock) -> NoReturn:
         """Ask the parent how the child ended, and raise accordingly."""
         question = {"op": "fate", "child": connection.child, "conn": connection.number}
         try:
@@ -157,10 +162,19 @@ class Conversation:
             raise HostBusy("The model's process closed the connection.", retry_after_s=1) from error
         if told.get("fate") in ("evicted", "unknown"):
             raise Again
-        mine = told.get("loading") or told.get("serving") == connection.number
-        if told.get("fate") == "died" and not mine:
-            raise Again
+        if told.get("fate") == "died" and not told.get("loading"):
+            served = _served(told)
+            if connection.number not in served:
+                raise Again
+            if len(served) > 1 and not clock.is_over:
+                raise Again  # it may have been another one's: asked again, it is scored alone
         raise error_of(told)
+
+
+def _served(told: Mapping[str, Any]) -> Sequence[Any]:
+    """The connections whose requests were being worked on."""
+    served = told.get("serving")
+    return served if isinstance(served, list) else ()
 
 
 def _busy() -> HostBusy:

@@ -1,7 +1,12 @@
-"""Where a child answers: many connections, one request at a time, each under its deadline.
+"""Where a child answers: many connections, what waits together at once, each under its deadline.
 
 A deadline is a timer whose signal ends the process: nothing that the model does in Python can
 catch it, not even a loop in C. The parent then tells the callers why their connection closed.
+
+The timer of a group is the deadline of its most urgent request, and a group is never so large that
+it should need the half of that time (``grouping.Pace``). Should the process end nevertheless, no
+caller of the group is held to be the cause: who has time left asks again, and the next process of
+that model answers one at a time for a while, so that the cause, if it comes again, is known.
 """
 
 from __future__ import annotations
@@ -11,13 +16,15 @@ import selectors
 import signal
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from serving.runtimes.isolation import protocol
-from serving.runtimes.isolation.board import Board
+from serving.runtimes.isolation.board import MOST_TOGETHER, Board
 from serving.runtimes.isolation.confine import MAX_OPEN_FILES
 from serving.runtimes.isolation.errors import RequestExpired, to_wire
+from serving.runtimes.isolation.grouping import MOST_BODY_BYTES, Pace, Request, groups_of
 from serving.runtimes.isolation.protocol import MAX_DEADLINE_S, ProtocolError
 
 MAX_CONNECTIONS = MAX_OPEN_FILES - 64
@@ -26,6 +33,8 @@ STALL_S = 5.0
 
 # Answers a request's frame with the body of the answer.
 Operation: TypeAlias = Callable[[protocol.Frame], Any]
+# Answers the frames of a group with the body of each answer, or raises for all of them.
+Together: TypeAlias = Callable[[list[protocol.Frame]], list[Any]]
 
 
 def end_after(seconds: float) -> None:
@@ -34,9 +43,11 @@ def end_after(seconds: float) -> None:
 
 
 class Desk:
-    """Answers connections one request at a time, in the order in which they become readable.
+    """Answers connections in the order in which they become readable.
 
     Each connection is greeted when it is taken. ``single``: the only caller's leaving ends it.
+    ``together``: what answers several requests at once, from the monotonic time
+    ``together_from`` on; None where the model's rows may not be put together.
     """
 
     def __init__(
@@ -46,9 +57,13 @@ class Desk:
         operations: Mapping[str, Operation],
         *,
         single: bool = False,
+        together: Together | None = None,
+        together_from: float = 0.0,
     ) -> None:
         self._control, self._board = control, board
         self._operations, self._single = operations, single
+        self._together, self._together_from = together, together_from
+        self._pace = Pace()
         self._greeted = False
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._control, selectors.EVENT_READ, 0)
@@ -57,12 +72,12 @@ class Desk:
     def run(self) -> None:
         """Serve until the parent closes the control socket, or the only caller has left."""
         while True:
-            for key, _ in self._selector.select():
-                if key.data == 0:
-                    if not self._accept():
-                        return
-                elif key.data in self._connections:
-                    self._serve(key.data)
+            ready = [key.data for key, _ in self._selector.select()]
+            if 0 in ready and not self._accept():
+                return
+            waiting = deque(number for number in ready if number in self._connections)
+            while waiting:
+                self._serve(self._take(waiting))
             if self._single and self._greeted and not self._connections:
                 return
 
@@ -77,7 +92,7 @@ class Desk:
             connection.settimeout(STALL_S)
             has_room = len(self._connections) < MAX_CONNECTIONS
             greeting = {"ready": True} if has_room else {"error": _busy()}
-            if self._answer(connection, greeting) and has_room:
+            if self._send(connection, greeting) and has_room:
                 self._connections[number] = connection
                 self._selector.register(connection, selectors.EVENT_READ, number)
             else:
@@ -85,7 +100,7 @@ class Desk:
         self._greeted = True
         return True
 
-    def _answer(self, connection: socket.socket, header: dict[str, Any], body: Any = b"") -> bool:
+    def _send(self, connection: socket.socket, header: dict[str, Any], body: Any = b"") -> bool:
         try:
             protocol.send(connection, header, body)
         except OSError:
@@ -97,46 +112,109 @@ class Desk:
         self._selector.unregister(connection)
         connection.close()
 
-    def _serve(self, number: int) -> None:
-        connection = self._connections[number]
-        try:
-            frame = protocol.receive(connection)
-        except (EOFError, OSError, ProtocolError):
-            self._drop(number)
-            return
-        if not protocol.is_quiet(connection):
-            self._drop(number)  # the caller left while its request was queued
-            return
-        header, body = self._perform(number, frame)
-        if not self._answer(connection, header, body):
-            self._drop(number)
-
-    def _perform(self, number: int, frame: protocol.Frame) -> tuple[dict[str, Any], Any]:
-        """The answer of one request, the deadline armed around the model's work only."""
-        try:
-            operation = self._operations[str(frame.header.get("op"))]
-            remaining_s = _remaining_s(frame.header)
-            self._board.begin(number, time.monotonic() + remaining_s)
-            end_after(remaining_s)
+    def _take(self, waiting: deque[int]) -> list[Request]:
+        """Read one request of each of them, as many as may be worked on together."""
+        taken: list[Request] = []
+        size = 0
+        while waiting and len(taken) < MOST_TOGETHER and size < MOST_BODY_BYTES:
+            number = waiting.popleft()
             try:
-                return {"ok": True}, operation(frame)
-            finally:
-                end_after(0)
+                frame = protocol.receive(self._connections[number], is_only=True)
+                until = _deadline(frame.header)
+            except (EOFError, OSError, ProtocolError):
+                self._drop(number)
+                continue
+            taken.append(Request(number, frame, until))
+            size += len(frame.body)
+            if self._together is None:
+                break
+        return taken
+
+    def _serve(self, taken: list[Request]) -> None:
+        if len(taken) > 1 and time.monotonic() >= self._together_from:
+            for group in groups_of(taken, self._pace):
+                self._answer_all(group)
+        else:
+            for request in taken:
+                self._answer_all([request])
+
+    def _answer_all(self, group: list[Request]) -> None:
+        """Answer a group; each alone when they cannot be answered together."""
+        group = self._present(group)
+        now = time.monotonic()
+        in_time = [request for request in group if request.until > now]
+        if len(in_time) > 1:
+            bodies = self._work_together(in_time)
+            if bodies is not None:
+                self._board.count(len(bodies))
+                for request, body in zip(in_time, bodies, strict=True):
+                    self._reply(request, {"ok": True}, body)
+                group = [request for request in group if request.until <= now]
+            else:
+                # One of them makes the model raise, or give another count of answers: which one?
+                group = [request for request in group if self._present([request])]
+        for request in group:
+            header, body = self._perform(request)
+            self._board.count(1)
+            self._reply(request, header, body)
+
+    def _present(self, group: list[Request]) -> list[Request]:
+        """Those whose callers wait for them: the others left while their requests were queued."""
+        sockets = [self._connections[request.connection] for request in group]
+        gone = protocol.not_quiet(sockets)
+        if not gone:
+            return group
+        pairs = list(zip(group, sockets, strict=True))
+        for request, sock in pairs:
+            if sock.fileno() in gone:
+                self._drop(request.connection)
+        return [request for request, _ in pairs if request.connection in self._connections]
+
+    def _reply(self, request: Request, header: dict[str, Any], body: Any) -> None:
+        if not self._send(self._connections[request.connection], header, body):
+            self._drop(request.connection)
+
+    def _work_together(self, group: list[Request]) -> list[Any] | None:
+        """The bodies of their answers; None when there are none for all of them."""
+        assert self._together is not None
+        try:
+            bodies = self._timed(group, lambda: self._together([one.frame for one in group]))
+        except BaseException:  # SystemExit too: what a model raises is its failure
+            return None
+        return bodies if len(bodies) == len(group) else None
+
+    def _perform(self, request: Request) -> tuple[dict[str, Any], Any]:
+        """The answer of one request."""
+        try:
+            operation = self._operations[str(request.frame.header.get("op"))]
+            return {"ok": True}, self._timed([request], lambda: operation(request.frame))
         except BaseException as error:  # SystemExit too: what a model raises is its failure
             return {"error": to_wire(error)}, b""
+
+    def _timed(self, group: list[Request], work: Callable[[], Any]) -> Any:
+        """Do the work, the deadline armed around it only. Raises RequestExpired, and what it raises."""
+        began = time.monotonic()
+        until = min(request.until for request in group)
+        if until <= began:
+            raise RequestExpired
+        self._board.begin([request.connection for request in group], until)
+        try:
+            end_after(until - began)
+            try:
+                return work()
+            finally:
+                end_after(0)
         finally:
             self._board.end()
+            self._pace.note(sum(one.rows for one in group), time.monotonic() - began)
 
 
-def _remaining_s(header: Mapping[str, Any]) -> float:
-    """Seconds until the request's deadline, which is a time of the machine's monotonic clock."""
+def _deadline(header: Mapping[str, Any]) -> float:
+    """The request's deadline on the machine's monotonic clock. Raises ProtocolError for none."""
     until = header.get("until")
     if not isinstance(until, int | float):
         raise ProtocolError("a request has a deadline")
-    remaining = min(until - time.monotonic(), MAX_DEADLINE_S)
-    if remaining <= 0:
-        raise RequestExpired
-    return remaining
+    return min(until, time.monotonic() + MAX_DEADLINE_S)
 
 
 def _busy() -> dict[str, Any]:

@@ -226,7 +226,7 @@ class Host:
         child = self._nursery.living(number)
         if child is None:
             self._tell_fate(guest, header)
-        elif why == "garbage" or child.board.serving == connection:
+        elif why == "garbage" or connection in child.board.serving:
             child.end("garbage" if why == "garbage" else "deadline", connection)
             guest.fate_of = number
         elif child.is_idle:

@@ -99,6 +99,7 @@ class Nursery:
             confinement=self._settings.confinement,
             load_timeout_s=self._settings.load_timeout_s,
             runtimes=self._settings.runtimes,
+            together_from=self.graves.alone_until.get(name, 0.0) if name else 0.0,
         )
         child = spawn(order)
         self._children[child.number] = self._by_pid[child.pid] = child
@@ -197,7 +198,9 @@ class Nursery:
         fate = fate_of(child, status)
         self.graves.bury(child.number, fate)
         if child.name is not None and not child.evicted:
-            self.graves.count(child.name, time.monotonic())
+            has_group = len(fate.get("serving", ())) > 1
+            count = self.graves.count_group if has_group else self.graves.count
+            count(child.name, time.monotonic())
         log(f"process {child.pid} ended: {json.dumps(fate)[:300]}")
         child.board.close()
         return fate

@@ -20,9 +20,13 @@ from serving.runtimes.isolation.protocol import ModelSpec
 from serving.runtimes.isolation.watch import Sight
 
 FATES_KEPT = 1000
+# Models compute for whoever asked; the processes that take requests, and the parent, come first.
+NICENESS = 5
 DEATHS_ALLOWED = 5
 DEATHS_WINDOW_S = 60.0
 SUSPENSION_S = 60.0
+# After a death over a group, how long its model answers one request at a time.
+ALONE_S = 60.0
 
 # A model as the host tells them apart: the version's key and the digest of its bytes.
 Name = tuple[str, str]
@@ -69,7 +73,10 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a child is to be made for. ``fds``: the artifact, then golden rows if there are any."""
+    """What a child is to be made for. ``fds``: the artifact, then golden rows if there are any.
+
+    ``together_from``: the monotonic time before which it answers one request at a time.
+    """
 
     number: int
     spec: ModelSpec
@@ -79,6 +86,7 @@ class Order:
     confinement: Confinement
     load_timeout_s: float
     runtimes: dict[str, str]
+    together_from: float = 0.0
 
 
 def spawn(order: Order) -> Child:
@@ -115,6 +123,7 @@ def _live(order: Order, control: socket.socket, board: Board, parent: int) -> No
         for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.nice(NICENESS)
         children.prepare(order.spec.runtime, order.runtimes)
         network = order.confinement.network
         for_locking = network.fds if network is not None else ()
@@ -136,6 +145,7 @@ def _live(order: Order, control: socket.socket, board: Board, parent: int) -> No
             load_timeout_s=order.load_timeout_s,
             runtimes=order.runtimes,
             confinement=order.confinement,
+            together_from=order.together_from,
         )
         serve = children.serve_inspection if order.name is None else children.serve_pooled
         serve(given)
@@ -157,14 +167,14 @@ def _keep_only(fds: list[int]) -> None:
 
 
 def fate_of(child: Child, status: int) -> dict[str, Any]:
-    """How a child ended, and whose request it was working on."""
+    """How a child ended, and whose requests it was working on."""
     if child.evicted:
         return {"fate": "evicted"}
     if child.failure is not None:
         return {"fate": "failed", "error": child.failure}
     loading, serving = child.board.is_loading, child.board.serving
     if child.blamed_on is not None:
-        serving = child.blamed_on
+        serving = (child.blamed_on,)
     if child.ended_for is not None:
         cause = child.ended_for
     elif os.WIFSIGNALED(status):
@@ -173,7 +183,7 @@ def fate_of(child: Child, status: int) -> dict[str, Any]:
     else:
         cause = f"exit {os.waitstatus_to_exitcode(status)}"
     error = {"kind": "died", "evidence": {"cause": cause, "loading": loading}}
-    return {"fate": "died", "error": error, "loading": loading, "serving": serving}
+    return {"fate": "died", "error": error, "loading": loading, "serving": list(serving)}
 
 
 def signal_name(number: int) -> str:
@@ -190,12 +200,25 @@ class Graves:
 
     fates: OrderedDict[int, dict[str, Any]] = field(default_factory=OrderedDict)
     deaths: dict[Name, deque[float]] = field(default_factory=dict)
+    alone_until: dict[Name, float] = field(default_factory=dict)
 
     def bury(self, number: int, fate: dict[str, Any]) -> None:
         """Remember how a child ended."""
         self.fates[number] = fate
         while len(self.fates) > FATES_KEPT:
             self.fates.popitem(last=False)
+
+    def count_group(self, name: Name, now: float) -> None:
+        """A death over several requests, of which one may be the cause.
+
+        It counts against the model only where it was to answer one at a time: the next process
+        of that model does, for a while, and so it is known then whose request it was.
+        """
+        if now < self.alone_until.get(name, 0.0):
+            self.count(name, now)
+        self.alone_until[name] = now + ALONE_S
+        for other in [k for k, until in self.alone_until.items() if until < now]:
+            del self.alone_until[other]
 
     def count(self, name: Name, now: float) -> None:
         """One more unwanted death of that model."""

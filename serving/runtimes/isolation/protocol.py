@@ -15,7 +15,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
@@ -95,27 +95,48 @@ def send(
 
 
 def receive(
-    sock: socket.socket, max_body_bytes: int = MAX_BODY_BYTES, until: float | None = None
+    sock: socket.socket,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    until: float | None = None,
+    *,
+    is_only: bool = False,
 ) -> Frame:
     """The next frame; descriptors that come with it are closed by the kernel.
 
     ``until``: the monotonic time by which the whole of it has to be there, however small the
     pieces in which it comes. Without, each piece may take as long as the socket's timeout.
-    Raises EOFError when the other side has closed, ProtocolError, or OSError (TimeoutError).
+    ``is_only``: nothing can follow it before we have spoken, so that a small one takes one call;
+    what follows nevertheless is an error. Raises EOFError when the other side has closed,
+    ProtocolError, or OSError (TimeoutError).
     """
-    prefix = bytearray(PREFIX.size)
-    _fill(sock, memoryview(prefix), until)
-    n_header, n_body = lengths(prefix, max_body_bytes)
-    if n_header + n_body <= _SMALL_BYTES:
-        both = bytearray(n_header + n_body)
-        _fill(sock, memoryview(both), until)
-        return Frame(header_of(both[:n_header]), bytes(both[n_header:]))
-    header = bytearray(n_header)
-    _fill(sock, memoryview(header), until)
+    have = sock.recv(_SMALL_BYTES) if is_only else b""
+    if is_only and not have:
+        raise EOFError("the other side has closed the connection")
+    if len(have) < PREFIX.size:
+        have = _more(sock, have, PREFIX.size, until)
+    n_header, n_body = lengths(have, max_body_bytes)
+    n_head = PREFIX.size + n_header
+    if len(have) > n_head + n_body:
+        raise ProtocolError("more than one frame was sent")
+    if n_head + n_body <= _SMALL_BYTES:
+        whole = _more(sock, have, n_head + n_body, until)
+        return Frame(header_of(whole[PREFIX.size : n_head]), whole[n_head:])
+    have = _more(sock, have, n_head, until)
     # allocate_buffer does not touch its pages: a length that never arrives costs no memory.
     body = pa.allocate_buffer(n_body)
-    _fill(sock, memoryview(body).cast("B"), until)
-    return Frame(header_of(header), body)
+    view, begun = memoryview(body).cast("B"), len(have) - n_head
+    view[:begun] = have[n_head:]
+    _fill(sock, view[begun:], until)
+    return Frame(header_of(have[PREFIX.size : n_head]), body)
+
+
+def _more(sock: socket.socket, have: bytes, size: int, until: float | None) -> bytes:
+    """What has come and as much as is lacking of ``size`` bytes."""
+    if len(have) >= size:
+        return have
+    rest = bytearray(size - len(have))
+    _fill(sock, memoryview(rest), until)
+    return have + rest
 
 
 def _fill(sock: socket.socket, view: memoryview, until: float | None) -> None:
@@ -133,13 +154,19 @@ def _fill(sock: socket.socket, view: memoryview, until: float | None) -> None:
 
 
 def is_quiet(sock: socket.socket) -> bool:
-    """Whether the other side has neither closed nor sent anything that is not yet read.
+    """Whether the other side has neither closed nor sent anything that is not yet read."""
+    return not not_quiet([sock])
+
+
+def not_quiet(socks: Iterable[socket.socket]) -> set[int]:
+    """The descriptors of those whose other side has closed, or sent what is not yet read.
 
     A poll, because ``recv`` on a socket with a timeout waits even when told not to.
     """
     poller = select.poll()
-    poller.register(sock, select.POLLIN | select.POLLRDHUP)
-    return not poller.poll(0)
+    for sock in socks:
+        poller.register(sock, select.POLLIN | select.POLLRDHUP)
+    return {fd for fd, _ in poller.poll(0)}
 
 
 def lengths(start: bytes | bytearray, max_body_bytes: int) -> tuple[int, int]:

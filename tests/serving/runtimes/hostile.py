@@ -244,7 +244,7 @@ def claim(_: str) -> None:
     """Claims on the board to work on a request that has no end, and sleeps."""
     deaf()
     for given in [one for one in gc.get_objects() if type(one) is Assignment]:
-        given.board.begin(12345)
+        given.board.begin((12345,))
     time.sleep(600)
 
 

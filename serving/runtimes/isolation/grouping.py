@@ -1,0 +1,155 @@
+"""Which requests that wait together are scored together, and how large such a group may be.
+
+Nobody waits for company: a group is what was there when the model became free. Its answer is that
+of each alone, because rows are independent; which models that holds for is shown on golden rows.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from serving.runtimes.base import Answer, LoadedModel
+from serving.runtimes.golden import Golden, compare
+from serving.runtimes.isolation.board import MOST_TOGETHER
+from serving.runtimes.isolation.protocol import Frame, ProtocolError
+from serving.runtimes.isolation.wire import BatchReader, part_of, parts_to_ipc, schema_message
+
+MOST_ROWS = 4096
+MOST_BODY_BYTES = 1024 * 1024
+# What a group is meant to take at most: its first caller waits for the last one's rows.
+AIMED_S = 0.5
+# Of the time that the most urgent request of a group has left, the part that it is meant to take.
+PART_OF_TIME_LEFT = 0.5
+
+
+@dataclass(slots=True)
+class Request:
+    """A frame that has come on a connection. ``until``: its deadline, on the monotonic clock."""
+
+    connection: int
+    frame: Frame
+    until: float
+
+    @property
+    def rows(self) -> int:
+        """The rows that its caller says there are; more than a group's where nothing is said."""
+        told = self.frame.header.get("rows")
+        return told if isinstance(told, int) and told > 0 else MOST_ROWS + 1
+
+    @property
+    def kind(self) -> tuple[str, bytes] | None:
+        """Requests of the same kind ask the same of columns of the same types; None: of no group."""
+        header = self.frame.header
+        if header.get("op") != "score" or self.rows > MOST_ROWS:
+            return None
+        message = schema_message(self.frame.body)
+        asked = json.dumps([header.get("outputs"), header.get("params")], sort_keys=True)
+        return (asked, message) if message else None
+
+
+@dataclass(slots=True)
+class Pace:
+    """How long the last requests took, by which the next group is measured. Unknown: alone."""
+
+    s_per_row: float = field(default=float("inf"))
+
+    def note(self, rows: int, took_s: float) -> None:
+        """What was answered took so long."""
+        self.s_per_row = took_s / max(rows, 1)
+
+    def allows(self, requests: int, rows: int, until: float) -> bool:
+        """Whether so many requests may be one group, the most urgent of which ends then.
+
+        Two always may, within the time left: a model that takes long for any number of rows would
+        otherwise never show that it takes no longer for more.
+        """
+        expected_s = self.s_per_row * rows
+        left_s = until - time.monotonic()
+        return expected_s <= PART_OF_TIME_LEFT * left_s and (requests <= 2 or expected_s <= AIMED_S)
+
+
+def groups_of(requests: Iterable[Request], pace: Pace) -> Iterator[list[Request]]:
+    """The requests in groups of one kind, in the order of each group's first request."""
+    by_kind: OrderedDict[Any, list[Request]] = OrderedDict()
+    for request in requests:
+        kind = request.kind
+        by_kind.setdefault(kind or request.connection, []).append(request)
+    for alike in by_kind.values():
+        yield from _bounded(alike, pace)
+
+
+def _bounded(alike: list[Request], pace: Pace) -> Iterator[list[Request]]:
+    group: list[Request] = []
+    rows, until = 0, float("inf")
+    for request in alike:
+        rows, until = rows + request.rows, min(until, request.until)
+        fits = len(group) < MOST_TOGETHER and rows <= MOST_ROWS
+        if group and not (fits and pace.allows(len(group) + 1, rows, until)):
+            yield group
+            group, rows, until = [], request.rows, request.until
+        group.append(request)
+    if group:
+        yield group
+
+
+@dataclass(slots=True)
+class Scorer:
+    """Scores the batches in frames, one alone or several as one."""
+
+    model: LoadedModel
+    reader: BatchReader = field(default_factory=BatchReader)
+
+    def alone(self, frame: Frame) -> Any:
+        """The Arrow IPC stream of the answer, whatever count it has: its caller looks."""
+        return self.together([frame])[0]
+
+    def together(self, frames: list[Frame]) -> list[Any]:
+        """The Arrow IPC stream of each answer. Raises ValueError for another count than rows."""
+        outputs, params = asked_of(frames[0])
+        batches = [self.reader.read(frame.body) for frame in frames]
+        whole = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+        answer = self.model.score(whole, outputs, params)
+        if len(batches) > 1 and answer.n_rows != whole.num_rows:
+            raise ValueError("another number of answers than rows")
+        counts = [batch.num_rows for batch in batches]
+        return list(parts_to_ipc(answer, counts if len(counts) > 1 else [answer.n_rows]))
+
+
+def asked_of(frame: Frame) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Outputs and params of a request. Raises ProtocolError."""
+    outputs, params = frame.header.get("outputs", []), frame.header.get("params", {})
+    if not isinstance(outputs, list) or not isinstance(params, dict):
+        raise ProtocolError("outputs is a list and params an object")
+    return tuple(str(kind) for kind in outputs), params
+
+
+def are_rows_independent(model: LoadedModel, golden: Golden) -> bool:
+    """Whether some golden rows are answered alone as they were among all the others.
+
+    A graph may normalize over the rows of a batch, and a function of a pipeline scale by them: such
+    a model's answers are for the rows of one caller. One row alone shows nothing.
+    """
+    n_rows = golden.inputs.num_rows
+    if n_rows < 2:
+        return False
+    try:
+        return all(_is_alone_the_same(model, golden, at) for at in {0, n_rows // 2, n_rows - 1})
+    except Exception:  # what takes no row alone is asked as its callers ask it
+        return False
+
+
+def _is_alone_the_same(model: LoadedModel, golden: Golden, at: int) -> bool:
+    expected = part_of(golden.answer, at, 1)
+    got = model.score(golden.inputs.slice(at, 1), golden.kinds, {})
+    return compare(expected, got) is None and _types_of(expected) == _types_of(got)
+
+
+def _types_of(answer: Answer) -> list[pa.DataType]:
+    return [array.type for block in answer.blocks for array in block.arrays]
