@@ -1,4 +1,4 @@
-"""A figure to reach: what was measured beside what, in how many rounds, and whether it is reached."""
+"""A figure to reach: what was measured, beside what, in how many rounds, and was it reached."""
 
 from __future__ import annotations
 
@@ -53,14 +53,10 @@ class Figure:
         return asdict(self) | {"is_met": self.is_met}
 
 
-def per_second(loaded: Loaded) -> float:
-    """Answers a second."""
-    return loaded.per_second
+Pairs = list[tuple[Loaded, Loaded]]
 
 
-def loads_in_turn(
-    ours: Aim, theirs: Aim, *, seconds: float = SECONDS
-) -> list[tuple[Loaded, Loaded]]:
+def loads_in_turn(ours: Aim, theirs: Aim, *, seconds: float = SECONDS) -> Pairs:
     """Ours, theirs, ours, theirs, ...; a short load of each before does not count."""
     load(ours, seconds=1), load(theirs, seconds=1)
     return [(load(ours, seconds=seconds), load(theirs, seconds=seconds)) for _ in range(ROUNDS)]
@@ -69,7 +65,7 @@ def loads_in_turn(
 def faster(
     key: str,
     what: str,
-    pairs: Sequence[tuple[Loaded, Loaded]],
+    pairs: Pairs,
     *,
     beside: str,
     reach: float,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -329,6 +328,3 @@ def _same(got: Sequence[Any], expected: Sequence[Any]) -> None:
     )
     if not alike:
         raise RuntimeError(f"the service answers {list(got)[:3]}, expected {list(expected)[:3]}")
-
-
-__all__ = ["dialects", "many_rows", "neighbours", "one_row", "originals", "sessions", "statistics"]
