@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-long check bench lock install install-extra install-dev python clean
+.PHONY: help up test test-long check bench lock lock-bench install install-extra install-dev python clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -30,7 +30,7 @@ test-long: install-dev ## the same with the full counts of drawn tests (PYTEST_A
 check: install-dev ## format, lint, types, imports, migrations, deployment settings, known holes
 	@$(BIN)/python config/make_check.py
 
-bench: install-dev ## the benchmarks (BENCH_ARGS=names of parts)
+bench: install-dev ## the benchmarks beside other servers; needs wrk (BENCH_ARGS=names of parts)
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 lock: install-dev ## write requirements*.txt anew from requirements*.in
@@ -38,6 +38,14 @@ lock: install-dev ## write requirements*.txt anew from requirements*.in
 	  echo "locking $$name.in"; \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; \
+	done
+
+lock-bench: install-dev ## write the lock files of the servers that are measured beside ours
+	@for path in benchmarks/peers/*.in; do \
+	  echo "locking $$path"; \
+	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --custom-compile-command "make lock-bench" $$path \
+	    -o $${path%.in}.txt || exit 1; \
 	done
 
 install: python ## make .venv and install the locked requirements
