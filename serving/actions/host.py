@@ -8,6 +8,12 @@ from pathlib import Path
 from serving.conf import conf
 from serving.runtimes.isolation.client import HostClient
 
+# Of the threads of a web process (`WEB_THREADS`), those that may wait for the model host: a quarter
+# is left to models that answer in this process and to the pages, whatever the others wait for.
+MAX_CALLS = 48
+# One slow model leaves places to other models of the host.
+MAX_CALLS_OF_ONE = 32
+
 
 def host() -> HostClient:
     """The client for the socket that is configured now; it keeps its connections."""
@@ -16,4 +22,4 @@ def host() -> HostClient:
 
 @lru_cache(maxsize=4)
 def _client(socket: Path) -> HostClient:
-    return HostClient(socket)
+    return HostClient(socket, max_calls=MAX_CALLS, max_calls_of_one=MAX_CALLS_OF_ONE)

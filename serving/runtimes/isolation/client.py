@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from serving.runtimes.isolation.errors import (
     ModelRaised,
 )
 from serving.runtimes.isolation.inspection import Inspection, replaced
+from serving.runtimes.isolation.places import Places
 from serving.runtimes.isolation.protocol import ModelSpec, ProtocolError
 
 __all__ = ["HostClient", "Inspection", "ModelSpec"]
@@ -29,15 +31,26 @@ __all__ = ["HostClient", "Inspection", "ModelSpec"]
 OpenArtifact = Callable[[], BinaryIO]
 
 MAX_KEPT = 64
+# No bound: for processes that call one after another.
+ANY_NUMBER = sys.maxsize
 ATTEMPTS = 4
 
 
 class HostClient:
     """Thread-safe, and safe to keep over a fork. Connects when first used."""
 
-    def __init__(self, socket_path: Path | str, *, max_kept: int = MAX_KEPT) -> None:
+    def __init__(
+        self,
+        socket_path: Path | str,
+        *,
+        max_kept: int = MAX_KEPT,
+        max_calls: int = ANY_NUMBER,
+        max_calls_of_one: int = ANY_NUMBER,
+    ) -> None:
+        """``max_calls`` at once of this process, ``max_calls_of_one`` of them for one model."""
         self._talk = Conversation(Path(socket_path))
         self._kept = KeptConnections(max_kept)
+        self._places = Places(max_calls, max_calls_of_one)
 
     def score(
         self,
@@ -55,10 +68,24 @@ class HostClient:
         rows come out differently answers nobody. Empty ``outputs`` mean the model's default.
 
         Raises ModelLoading when the deadline comes before the load is over, HostUnavailable,
-        HostBusy, InvalidField for outputs or params that the model lacks, and the ModelFailed
-        tree of ``errors.py``.
+        HostBusy (at once, where as many calls as may wait are waiting), InvalidField for outputs
+        or params that the model lacks, and the ModelFailed tree of ``errors.py``.
         """
-        clock = Clock(deadline_s)
+        with self._places.one_for((spec.key, spec.sha256)):
+            return self._score(
+                spec, open_artifact, batch, outputs, params, Clock(deadline_s), golden
+            )
+
+    def _score(
+        self,
+        spec: ModelSpec,
+        open_artifact: OpenArtifact,
+        batch: pa.RecordBatch,
+        outputs: tuple[str, ...],
+        params: Mapping[str, Any],
+        clock: Clock,
+        golden: Callable[[], Golden] | None,
+    ) -> Answer:
         name = (spec.key, spec.sha256)
         request = {"op": "score", "outputs": list(outputs), "params": dict(params)}
         body = batch_to_ipc(batch)

@@ -176,9 +176,10 @@ class Desk:
 
     def _work_together(self, group: list[Request]) -> list[Any] | None:
         """The bodies of their answers; None when there are none for all of them."""
-        assert self._together is not None
+        together = self._together
+        assert together is not None
         try:
-            bodies = self._timed(group, lambda: self._together([one.frame for one in group]))
+            bodies = self._timed(group, lambda: together([one.frame for one in group]))
         except BaseException:  # SystemExit too: what a model raises is its failure
             return None
         return bodies if len(bodies) == len(group) else None
@@ -192,7 +193,10 @@ class Desk:
             return {"error": to_wire(error)}, b""
 
     def _timed(self, group: list[Request], work: Callable[[], Any]) -> Any:
-        """Do the work, the deadline armed around it only. Raises RequestExpired, and what it raises."""
+        """Do the work, with the deadline armed around it alone.
+
+        Raises RequestExpired where it is over before, and whatever the work raises.
+        """
         began = time.monotonic()
         until = min(request.until for request in group)
         if until <= began:

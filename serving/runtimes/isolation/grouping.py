@@ -45,7 +45,7 @@ class Request:
 
     @property
     def kind(self) -> tuple[str, bytes] | None:
-        """Requests of the same kind ask the same of columns of the same types; None: of no group."""
+        """Requests of one kind ask the same of columns of the same types; None: to be alone."""
         header = self.frame.header
         if header.get("op") != "score" or self.rows > MOST_ROWS:
             return None

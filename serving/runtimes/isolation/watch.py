@@ -33,14 +33,14 @@ class Sight:
     ``cpu_s`` and ``memory_bytes`` are of the last look, ``cpu_s_at_first`` is of ``since``.
     """
 
-    said: tuple[int, int] = (0, 0)
+    said: tuple[tuple[int, ...], int] = ((), 0)
     since: float = 0.0
     cpu_s_at_first: float = 0.0
     cpu_s: float = 0.0
     memory_bytes: int = 0
 
-    def look(self, pid: int, said: tuple[int, int], now: float) -> None:
-        """Look again. ``said``: the connection being served and when the process last changed.
+    def look(self, pid: int, said: tuple[tuple[int, ...], int], now: float) -> None:
+        """Look again. ``said``: the connections being served and when the process last changed.
 
         A process that has just ended keeps its last figures.
         """

@@ -156,9 +156,10 @@ def _refuse_compressed(body: Any, start: int) -> None:
 
 
 def parts_to_ipc(answer: Answer, counts: Sequence[int]) -> Iterator[Any]:
-    """Streams of the parts of an answer, each of so many of its rows, as ``answer_to_ipc`` has them.
+    """Streams of the parts of an answer, as ``answer_to_ipc`` makes them.
 
-    ``counts`` add up to the answer's rows. Raises ValueError for more columns than are given.
+    ``counts`` are the rows of each part, and add up to the answer's. Raises ValueError for more
+    columns than are given.
     """
     arrays = [array for block in answer.blocks for array in block.arrays]
     batch = pa.RecordBatch.from_arrays(arrays, [f"c{i}" for i in range(len(arrays))])
