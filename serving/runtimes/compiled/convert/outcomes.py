@@ -105,8 +105,16 @@ def shares(builder: GraphBuilder, parts: str) -> str:
 
 
 def sigmoid(builder: GraphBuilder, scores: str) -> str:
-    """``expit``: 1 / (1 + exp(-score))."""
+    """``expit``, right to 1e-16 but not to so many digits: below some -36 it is 0."""
     made: str = builder.add("Sigmoid", [scores])
+    return made
+
+
+def exact_sigmoid(builder: GraphBuilder, scores: str) -> str:
+    """``expit`` with all its digits, for what is divided by a sum afterwards."""
+    one = double(builder, 1.0)
+    grown = builder.add("Exp", [builder.add("Neg", [scores])])
+    made: str = builder.add("Div", [one, builder.add("Add", [one, grown])])
     return made
 
 

@@ -2,38 +2,64 @@
 
 from __future__ import annotations
 
-# Take one matrix of numbers.
-ESTIMATORS: dict[str, str] = {
-    f"sklearn.{module}.{name}": where
-    for where, module, names in (
-        (
-            "trees:convert",
-            "tree",
-            "DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier ExtraTreeRegressor",
-        ),
-        (
-            "trees:forest",
-            "ensemble",
-            "RandomForestClassifier RandomForestRegressor ExtraTreesClassifier ExtraTreesRegressor",
-        ),
-        (
-            "gradient_boosting:convert",
-            "ensemble",
-            "GradientBoostingClassifier GradientBoostingRegressor",
-        ),
-    )
-    for name in names.split()
+# module:function -> classes of sklearn, one package a line
+_FROM_MATRIX: dict[str, tuple[str, ...]] = {
+    "trees:convert": (
+        "tree: DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier ExtraTreeRegressor",
+    ),
+    "trees:forest": (
+        "ensemble: RandomForestClassifier RandomForestRegressor",
+        "ensemble: ExtraTreesClassifier ExtraTreesRegressor",
+    ),
+    "gradient_boosting:convert": (
+        "ensemble: GradientBoostingClassifier GradientBoostingRegressor",
+    ),
+    "linear:regressor": (
+        "linear_model: LinearRegression Ridge RidgeCV Lasso LassoCV ElasticNet ElasticNetCV",
+        "linear_model: MultiTaskLasso MultiTaskLassoCV MultiTaskElasticNet MultiTaskElasticNetCV",
+        "linear_model: Lars LarsCV LassoLars LassoLarsCV LassoLarsIC BayesianRidge ARDRegression",
+        "linear_model: OrthogonalMatchingPursuit OrthogonalMatchingPursuitCV HuberRegressor",
+        "linear_model: TheilSenRegressor QuantileRegressor SGDRegressor PassiveAggressiveRegressor",
+        "svm: LinearSVR",
+    ),
+    "linear:generalized": ("linear_model.glm: PoissonRegressor GammaRegressor TweedieRegressor",),
+    "linear:logistic": ("linear_model: LogisticRegression LogisticRegressionCV",),
+    "linear:stochastic": ("linear_model: SGDClassifier",),
+    "linear:classifier": (
+        "linear_model: RidgeClassifier RidgeClassifierCV Perceptron PassiveAggressiveClassifier",
+        "svm: LinearSVC",
+    ),
+    "linear:one_class": ("linear_model: SGDOneClassSVM",),
+    "discriminant:linear": ("discriminant_analysis: LinearDiscriminantAnalysis",),
+    "discriminant:quadratic": ("discriminant_analysis: QuadraticDiscriminantAnalysis",),
+    "discriminant:gaussian": ("naive_bayes: GaussianNB",),
+    "discriminant:multinomial": ("naive_bayes: MultinomialNB ComplementNB",),
+    "discriminant:bernoulli": ("naive_bayes: BernoulliNB",),
+    "discriminant:categorical": ("naive_bayes: CategoricalNB",),
+    "networks:regressor": ("neural_network: MLPRegressor",),
+    "networks:classifier": ("neural_network: MLPClassifier",),
 }
 
-# Look at columns themselves, or hand what they get to others.
-WHOLES: dict[str, str] = {
-    f"sklearn.{module}.{name}": where
-    for where, module, names in (
-        (
-            "hist_boosting:convert",
-            "ensemble.gradient_boosting",
-            "HistGradientBoostingClassifier HistGradientBoostingRegressor",
-        ),
-    )
-    for name in names.split()
+_FROM_ANYTHING: dict[str, tuple[str, ...]] = {
+    "hist_boosting:convert": (
+        "ensemble.gradient_boosting: HistGradientBoostingClassifier HistGradientBoostingRegressor",
+    ),
+    "linear:consensus": ("linear_model: RANSACRegressor",),
+    "dummies:regressor": ("dummy: DummyRegressor",),
+    "dummies:classifier": ("dummy: DummyClassifier",),
 }
+
+
+def _by_class(lines: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    return {
+        f"sklearn.{line.partition(': ')[0]}.{name}": where
+        for where, found in lines.items()
+        for line in found
+        for name in line.partition(": ")[2].split()
+    }
+
+
+# Take one matrix of numbers.
+ESTIMATORS = _by_class(_FROM_MATRIX)
+# Look at columns themselves, or hand what they get to others.
+WHOLES = _by_class(_FROM_ANYTHING)
