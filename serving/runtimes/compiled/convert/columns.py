@@ -95,3 +95,53 @@ def as_frame(builder: GraphBuilder, value: Value) -> Frame:
     if isinstance(value, Tensor):
         value = flat(builder, value)
     return Frame(columns_of(value)) if isinstance(value, Matrix) else value
+
+
+def as_floats(builder: GraphBuilder, value: Value) -> Matrix:
+    """One matrix of float64, or of float32 where all is float32: ``dtype=FLOAT_DTYPES``."""
+    x = as_matrix(builder, value)
+    return x if x.dtype == "float32" else builder.as_double(x)
+
+
+def as_doubles(builder: GraphBuilder, value: Value) -> Matrix:
+    """One matrix of float64. Raises NotCompiled where the original computes in float32."""
+    x = as_floats(builder, value)
+    if x.dtype == "float32":
+        raise NotCompiled("float32-columns", "A step computes in float32.")
+    return x
+
+
+def side_by_side(builder: GraphBuilder, values: Sequence[Value]) -> Value:
+    """What ``np.hstack`` makes: one matrix, or columns apart where any is no plain number."""
+    if len(values) == 1:
+        return values[0]
+    if not all(isinstance(value, Matrix) or _is_plain(value) for value in values):
+        return Frame(tuple(c for value in values for c in as_frame(builder, value).columns))
+    parts = [as_matrix(builder, value) for value in values]
+    dtype = common_dtype([part.dtype for part in parts])
+    typed = [builder.as_type(part, dtype) for part in parts]
+    name = builder.add("Concat", [part.name for part in typed], axis=1)
+    whole = Matrix(name, sum(part.width for part in parts), dtype)
+    for part in typed:
+        builder.carries(part, whole)
+    return whole
+
+
+def _is_plain(value: Value) -> bool:
+    return isinstance(value, Frame) and all(
+        not c.is_text and c.dtype != "object" and c.categories is None for c in value.columns
+    )
+
+
+def apart(builder: GraphBuilder, value: Value) -> list[str]:
+    """Every column as [N], in its own type. Raises NotCompiled for texts."""
+    axis = builder.constant(np.array([1], np.int64))
+    names = []
+    for column in as_frame(builder, value).columns:
+        if column.is_text:
+            raise NotCompiled("answer-type", "The answer has columns of texts.")
+        tensor = tensor_of(builder, column)
+        if column.element == "float32":
+            tensor = builder.cast(tensor, "float64")
+        names.append(str(builder.add("Squeeze", [tensor, axis])))
+    return names

@@ -10,9 +10,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from serving.runtimes.compiled.convert.columns import as_matrix
+from serving.runtimes.compiled.convert.columns import apart, as_matrix
 from serving.runtimes.compiled.convert.graph import GraphBuilder
-from serving.runtimes.compiled.convert.table import CONVERTERS, TRANSFORMERS, WRAPPERS
+from serving.runtimes.compiled.convert.table import CONVERTERS, LIKELIHOODS, TRANSFORMERS, WRAPPERS
 from serving.runtimes.compiled.convert.values import Made, Value
 from serving.runtimes.compiled.errors import NotCompiled
 from serving.runtimes.sklearn.facts import qualified_name
@@ -26,8 +26,42 @@ def answer(builder: GraphBuilder, estimator: Any, value: Value) -> list[Made]:
     if name in WRAPPERS:
         return list(_function(WRAPPERS[name])(builder, estimator, value))
     if name in CONVERTERS:
-        return list(_function(CONVERTERS[name])(builder, estimator, as_matrix(builder, value)))
+        made = list(_function(CONVERTERS[name])(builder, estimator, as_matrix(builder, value)))
+        return made + _also_transformed(builder, estimator, value, made)
+    if name in TRANSFORMERS and not hasattr(estimator, "predict"):
+        made = transformed(builder, transform(builder, estimator, value))
+        at = len(made) - 1
+        return [*made[:at], *_scored(builder, estimator, value), *made[at:]]
     raise _unknown(name)
+
+
+def _also_transformed(
+    builder: GraphBuilder, estimator: Any, value: Value, made: list[Made]
+) -> list[Made]:
+    """The columns of what both predicts and transforms, where its converter made none."""
+    does = qualified_name(estimator) in TRANSFORMERS and hasattr(estimator, "transform")
+    if not does or any(one.kind == "transform" for one in made):
+        return []
+    return transformed(builder, transform(builder, estimator, value))[-1:]
+
+
+def _scored(builder: GraphBuilder, estimator: Any, value: Value) -> list[Made]:
+    """The log-likelihood of rows, which PCA and FactorAnalysis tell besides."""
+    name = qualified_name(estimator)
+    if not hasattr(estimator, "score_samples"):
+        return []
+    if name not in LIKELIHOODS:
+        raise _unknown(name)
+    return [Made("decision", _function(LIKELIHOODS[name])(builder, estimator, value))]
+
+
+def transformed(builder: GraphBuilder, value: Value) -> list[Made]:
+    """The answer of an object that only transforms: a prediction per column, and the columns."""
+    whole = as_matrix(builder, value)
+    if whole.dtype == "float32":
+        whole = builder.as_double(whole)
+    columns = [Made("prediction", name) for name in apart(builder, value)]
+    return [*columns, Made("transform", whole.name)]
 
 
 def transform(builder: GraphBuilder, transformer: Any, value: Value) -> Value:

@@ -69,6 +69,10 @@ class GraphBuilder:
         names = self._made[key]
         return names[0] if outputs == 1 else names
 
+    def is_made(self, name: str) -> bool:
+        """Whether a node makes the tensor: inputs and constants are no outputs."""
+        return any(name in names for names in self._made.values())
+
     def ml(self, op: str, inputs: Sequence[str], **attributes: Any) -> Any:
         """A node of the domain ai.onnx.ml."""
         return self.add(op, inputs, domain=ML, **attributes)

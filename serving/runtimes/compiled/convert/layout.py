@@ -73,10 +73,11 @@ def layout_of(
 
 
 def _typed(builder: GraphBuilder, one: Made, block: Block) -> tuple[str, str]:
-    """The block's tensor under a name of its own, and its element type."""
-    kind = str(block.arrays[0].type)
-    if kind not in _ELEMENTS:
-        raise NotCompiled("answer-type", f"The answer has values of type {kind}.")
-    if one.classes is not None:
-        return one.tensor, "int64"
-    return one.tensor, _ELEMENTS[kind]
+    """The block's tensor, which is no input of the graph, and its element type."""
+    kinds = sorted({str(array.type) for array in block.arrays})
+    if len(kinds) != 1 or kinds[0] not in _ELEMENTS:
+        raise NotCompiled("answer-type", f"The answer has values of type {', '.join(kinds)}.")
+    tensor = one.tensor
+    if not builder.is_made(tensor):
+        tensor = builder.add("Identity", [tensor])
+    return tensor, "int64" if one.classes is not None else _ELEMENTS[kinds[0]]

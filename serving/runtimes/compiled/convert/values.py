@@ -34,8 +34,9 @@ class Column:
     original: ``object`` for truth values with missing ones, which are numbers with NaN here.
     ``missing`` names a BOOL [N, 1], true where a text is missing (its tensor has "" there); None
     where none can be. Missing numbers are NaN. ``none_is_missing``: the original has None there,
-    not NaN. ``categories``: a pandas category with these values. ``source`` is the tensor
-    [N, width] and the place in it that the column stands at, ``name`` is "" then.
+    not NaN. ``fill`` is the text that an imputer put in place of the missing ones.
+    ``categories``: a pandas category with these values. ``source`` is a tensor, its width and the
+    place in it where the column stands; ``name`` is "" then.
     """
 
     name: str
@@ -43,8 +44,9 @@ class Column:
     dtype: str
     missing: str | None = None
     none_is_missing: bool = False
+    fill: str | None = None
     categories: tuple[Any, ...] | None = None
-    source: tuple[str, int, int] | None = None  # tensor, its width, place
+    source: tuple[str, int, int] | None = None
 
     @property
     def is_text(self) -> bool:

@@ -1,0 +1,160 @@
+"""From a cell to a number by the fitted categories: what the encoders share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from serving.runtimes.compiled.convert.columns import as_frame, as_matrix, tensor_of
+from serving.runtimes.compiled.convert.graph import GraphBuilder
+from serving.runtimes.compiled.convert.imputing import is_nan
+from serving.runtimes.compiled.convert.values import Column, Frame, Matrix, Value
+from serving.runtimes.compiled.errors import NotCompiled
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What becomes of the cells of one column: a number per category, another for all else.
+
+    ``missing`` is the number of the missing value, ``other`` where it is no category.
+    """
+
+    numbers: Mapping[Any, float]
+    missing: float
+    other: float
+
+
+def lookup_of(
+    column: Column, categories: np.ndarray, numbers: Sequence[float], other: float
+) -> Lookup:
+    """The numbers of the categories, in their order. NaN and None are the missing one.
+
+    Raises NotCompiled where the original compares a number with a text, or the like.
+    """
+    _require_comparable(column, categories)
+    known: dict[Any, float] = {}
+    missing = other
+    for category, number in zip(categories.tolist(), numbers, strict=True):
+        if category is None or is_nan(category):
+            if (category is None) == column.none_is_missing:
+                missing = number
+        elif isinstance(category, str) == column.is_text:
+            known[category if column.is_text else float(category)] = number
+    if column.fill is not None:
+        missing = known.get(column.fill, other)
+    return Lookup(known, missing, other)
+
+
+def _require_comparable(column: Column, categories: np.ndarray) -> None:
+    kind = categories.dtype.kind
+    if column.is_text:
+        fits = kind in "OU"
+    else:
+        fits = kind in "biuf" or (kind == "O" and column.dtype == "object")
+        whole = column.element == "int64" and kind in "iu" and categories.size
+        if whole and np.abs(categories).max() > 2**53:
+            raise NotCompiled("large-integers", "Categories are integers beyond 2**53.")
+    if not fits:
+        raise NotCompiled("other-categories", "Categories are of another type than the column.")
+
+
+def looked_up(builder: GraphBuilder, columns: Sequence[Column], lookups: Sequence[Lookup]) -> str:
+    """DOUBLE [N, columns]: the number of each cell."""
+    cells = [_found(builder, c, lookup) for c, lookup in zip(columns, lookups, strict=True)]
+    found = cells[0] if len(cells) == 1 else builder.add("Concat", cells, axis=1)
+    return _with_missing(builder, columns, lookups, found)
+
+
+def _found(builder: GraphBuilder, column: Column, lookup: Lookup) -> str:
+    tensor = tensor_of(builder, column)
+    if not column.is_text and column.element != "float64":
+        tensor = builder.cast(tensor, "float64")
+    keys: list[Any] = list(lookup.numbers)
+    values = [float(number) for number in lookup.numbers.values()]
+    if not column.is_text and column.element == "float64":
+        keys, values = [*keys, np.nan], [*values, lookup.missing]
+    if not keys:
+        raise NotCompiled("no-categories", "A column has no category.")
+    named: dict[str, Any] = (
+        {"keys_strings": keys} if column.is_text else {"keys_tensor": np.array(keys, np.float64)}
+    )
+    return str(
+        builder.ml(
+            "LabelEncoder",
+            [tensor],
+            **named,
+            values_tensor=np.array(values, np.float64),
+            default_tensor=np.array([lookup.other], np.float64),
+        )
+    )
+
+
+def _differs(column: Column, lookup: Lookup) -> bool:
+    """Whether a missing text needs more than the lookup, which finds "" in its place."""
+    if column.missing is None:
+        return False
+    stands_for = lookup.numbers.get("", lookup.other)
+    return not (stands_for == lookup.missing or (is_nan(stands_for) and is_nan(lookup.missing)))
+
+
+def _with_missing(
+    builder: GraphBuilder, columns: Sequence[Column], lookups: Sequence[Lookup], found: str
+) -> str:
+    """The number of a missing text in its place, in one step where all columns can have one."""
+    places = [at for at, (c, k) in enumerate(zip(columns, lookups, strict=True)) if _differs(c, k)]
+    if not places:
+        return found
+    masks = [str(columns[at].missing) for at in places]
+    mask = masks[0] if len(masks) == 1 else str(builder.add("Concat", masks, axis=1))
+    if len(places) < len(columns):
+        mask = _spread(builder, mask, places, len(columns))
+    numbers = np.array([lookup.missing for lookup in lookups], np.float64)
+    return str(builder.add("Where", [mask, builder.constant(numbers), found]))
+
+
+def _spread(builder: GraphBuilder, mask: str, places: Sequence[int], width: int) -> str:
+    """The mask among columns of which the others are never missing."""
+    never = builder.add("And", [mask, builder.constant(np.zeros((1, 1), bool))])
+    order = [places.index(at) if at in places else len(places) for at in range(width)]
+    both = builder.add("Concat", [mask, never], axis=1)
+    return str(builder.add("Gather", [both, builder.constant(np.array(order, np.int64))], axis=1))
+
+
+def encoder_columns(builder: GraphBuilder, value: Value) -> Frame:
+    """The columns as an encoder sees them, infinity refused."""
+    frame = as_frame(builder, value)
+    numbers = [c for c in frame.columns if c.dtype in ("float64", "float32")]
+    if numbers:
+        x = as_matrix(builder, Frame(tuple(numbers)), "float64")
+        builder.refuse_not_finite(x, allow_nan=True)
+    return frame
+
+
+def same_table(
+    builder: GraphBuilder, columns: Sequence[Column], lookups: Sequence[Lookup]
+) -> tuple[str, dict[Any, int]] | None:
+    """All texts in one step: INT64 [N, columns] of numbers that mean the same in every column.
+
+    Also what text has which number. None where the columns are not all texts, or are one.
+    """
+    if len(columns) < 2 or not all(column.is_text for column in columns):
+        return None
+    words = sorted({word for lookup in lookups for word in lookup.numbers})
+    if not words:
+        return None
+    numbers = {word: at for at, word in enumerate(words)}
+    texts = builder.add("Concat", [tensor_of(builder, c) for c in columns], axis=1)
+    found = builder.ml(
+        "LabelEncoder",
+        [texts],
+        keys_strings=words,
+        values_int64s=list(numbers.values()),
+        default_int64=-1,
+    )
+    return str(found), numbers
+
+
+__all__ = ["Lookup", "Matrix", "encoder_columns", "looked_up", "lookup_of", "same_table"]
