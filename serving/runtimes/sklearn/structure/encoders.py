@@ -41,8 +41,10 @@ def _check_groups(encoder: Any, place: Place) -> None:
         return
     count = len(held["categories_"])
     require(len(mappings) == len(rare) == count, _KIND, at, f"not one for each of {count} columns")
+    missing = held.get("_missing_indices") or {}
     for number, (mapping, indices) in enumerate(zip(mappings, rare, strict=True)):
-        known = len(held["categories_"][number])
+        # OrdinalEncoder leaves the missing category, which is the last one, out of the mapping.
+        known = len(held["categories_"][number]) - (number in missing)
         if (mapping is None) != (indices is None):
             refuse(_KIND, at.item(number), "a mapping without rare categories, or the other way")
         if mapping is None:
