@@ -13,6 +13,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/schema", SpectacularJSONAPIView.as_view(), name="schema"),
     path("api/v1/", include("registry.api.urls")),
     path("api/v1/", include("serving.api.urls")),
+    path("", include("serving.api.open_inference")),
+    path("", include("serving.api.invocations")),
     path("metrics", Metrics.as_view(), name="metrics"),
     path("admin/", admin.site.urls),
     path("", include("registry.urls")),

@@ -16,8 +16,10 @@ from rest_framework.request import Request
 from registry.actions.access import authenticate_key
 from registry.models import ApiKey, User
 from registry.principals import Principal
+from registry.problems import AWS4
 
 BEARER = "bearer"
+CREDENTIAL = "Credential="
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -35,6 +37,34 @@ class ApiKeyAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """What WWW-Authenticate asks for."""
         return 'Bearer realm="modelyard"'
+
+
+class SignedKeyAuthentication(ApiKeyAuthentication):
+    """``Authorization: AWS4-HMAC-SHA256 Credential=my_.../...``, for clients of SageMaker.
+
+    The whole key stands where AWS has an access key id, which is no secret there and is one here.
+    The signature is not looked at: who has the key needs no other proof.
+    """
+
+    def authenticate(self, request: Request) -> tuple[User, ApiKey | None] | None:
+        """The key's user and the key. Raises NotAuthenticated and KeyExpired."""
+        text = aws4_key(request.META.get("HTTP_AUTHORIZATION", ""))
+        if text is None:
+            return None
+        by = authenticate_key(text, request_id=request_id_of(request))
+        remember(request, by)
+        return by.user, by.api_key
+
+
+def aws4_key(authorization: str) -> str | None:
+    """The access key id of an AWS Signature Version 4 header; None for any other header."""
+    scheme, _, rest = authorization.strip().partition(" ")
+    if scheme != AWS4:
+        return None
+    fields = (field.strip() for field in rest.split(","))
+    named = next((f for f in fields if f.startswith(CREDENTIAL)), CREDENTIAL)
+    # Behind it: /<date>/<region>/<service>/aws4_request. No key of ours holds a slash.
+    return named.removeprefix(CREDENTIAL).partition("/")[0]
 
 
 class SessionAuthentication(DjangoSession):

@@ -1,4 +1,8 @@
-"""Probes: `/healthz` (the process lives) and `/readyz` (each part that it needs, by name)."""
+"""Probes: `/healthz` (the process lives) and `/readyz` (each part that it needs, by name).
+
+The same in other dialects: `/v2/health/live` and `/v2/health/ready` of the Open Inference Protocol,
+and `/ping` of SageMaker and MLflow, which has nothing to say but that somebody answers.
+"""
 
 from __future__ import annotations
 
@@ -93,18 +97,50 @@ class ProbeMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer a probe, or go on."""
-        if request.method in METHODS:
-            if request.path_info == "/healthz":
-                return _json({"status": "ok"}, 200)
-            if request.path_info == "/readyz":
-                parts = report()
-                is_ready = all(verdict == "ok" for verdict in parts.values())
-                status = "ready" if is_ready else "not-ready"
-                return _json({"status": status, "parts": parts}, 200 if is_ready else 503)
-        return self.get_response(request)
+        probe = PROBES.get(request.path_info) if request.method in METHODS else None
+        return self.get_response(request) if probe is None else probe()
+
+
+def _live() -> HttpResponse:
+    return _json({"status": "ok"}, 200)
+
+
+def _ready() -> HttpResponse:
+    parts = report()
+    is_ready = _is_ready(parts)
+    status = "ready" if is_ready else "not-ready"
+    return _json({"status": status, "parts": parts}, 200 if is_ready else 503)
+
+
+def _server_live() -> HttpResponse:
+    return _json({"live": True}, 200)
+
+
+def _server_ready() -> HttpResponse:
+    is_ready = _is_ready(report())
+    return _json({"ready": is_ready}, 200 if is_ready else 503)
+
+
+def _ping() -> HttpResponse:
+    response = HttpResponse(b"\n", content_type="application/json")
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _is_ready(parts: dict[str, str]) -> bool:
+    return all(verdict == "ok" for verdict in parts.values())
 
 
 def _json(body: dict[str, Any], status: int) -> HttpResponse:
     response = HttpResponse(json.dumps(body), status=status, content_type="application/json")
     response["Cache-Control"] = "no-store"
     return response
+
+
+PROBES: dict[str, Callable[[], HttpResponse]] = {
+    "/healthz": _live,
+    "/readyz": _ready,
+    "/v2/health/live": _server_live,
+    "/v2/health/ready": _server_ready,
+    "/ping": _ping,
+}

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from registry.actions.access import KEY_PATTERN
+from registry.api.auth import aws4_key
 from registry.conf import conf
 from serving.actions.scoring import OnRowError
 from serving.actions.targets import Resolution
@@ -22,6 +23,8 @@ from serving.protocols.base import Encoded, Head
 
 Meta = Mapping[str, Any]
 API = "api/v1/"
+# SageMaker's way to call one version; Django's door reads it.
+VARIANT_META = "HTTP_X_AMZN_SAGEMAKER_TARGET_VARIANT"
 
 # What a path may hold where Django's route has a converter. Narrower than Django's: a path that
 # does not fit is none of the express lane's, and Django says why.
@@ -40,19 +43,28 @@ def bearer_key(meta: Meta) -> str | None:
     return text if scheme.lower() == "bearer" and KEY_PATTERN.fullmatch(text) else None
 
 
+def invoking_key(meta: Meta) -> str | None:
+    """The same, or the key in a signature of AWS; None where a variant is named."""
+    if VARIANT_META in meta:
+        return None
+    text = aws4_key(meta.get("HTTP_AUTHORIZATION", ""))
+    if text is None:
+        return bearer_key(meta)
+    return text if KEY_PATTERN.fullmatch(text) else None
+
+
 @dataclass(frozen=True)
 class Lane:
     """A path that scores.
 
-    ``route`` is Django's, without the first slash. ``protocol`` is a key of ``PROTOCOLS`` and
-    ``dialect`` one of the renderer's. ``key_of`` finds the text of the key. ``queries`` are the
-    query strings that the express lane takes, with what they say of bad rows. ``packs``: the
-    answer is compressed where the caller asks for it.
+    ``route`` is Django's, without the first slash. ``protocol`` is a key of ``PROTOCOLS``.
+    ``key_of`` finds the text of the key. ``queries`` are the query strings that the express lane
+    takes, with what they say of bad rows. ``packs``: the answer is compressed where the caller
+    asks for it. The dialect of errors follows from the path, in ``registry.problems``.
     """
 
     route: str
     protocol: str = "native"
-    dialect: str = "problem"
     key_of: Callable[[Meta], str | None] = bearer_key
     queries: Mapping[str, OnRowError] = field(default_factory=lambda: {"": "fail"})
     packs: bool = False
@@ -77,8 +89,12 @@ _NATIVE: Mapping[str, OnRowError] = {
 PREDICT = Lane(f"{API}models/<str:ref>/predict", queries=_NATIVE)
 PREDICT_VERSION = Lane(f"{API}models/<str:name>/versions/<int:number>/predict", queries=_NATIVE)
 
-# In the order in which they are tried: two lanes may share a path and look for other keys.
-LANES: tuple[Lane, ...] = (PREDICT, PREDICT_VERSION)
+INFER = Lane("v2/models/<str:ref>/infer", "open_inference", packs=True)
+INFER_VERSION = replace(INFER, route="v2/models/<str:ref>/versions/<int:number>/infer")
+INVOKE = Lane("endpoints/<str:ref>/invocations", "invocations", key_of=invoking_key)
+
+# In the order in which they are tried.
+LANES: tuple[Lane, ...] = (PREDICT, PREDICT_VERSION, INFER, INFER_VERSION, INVOKE)
 
 
 def answer(
