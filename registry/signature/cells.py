@@ -165,7 +165,8 @@ def _from_decimal(value: Decimal, dtype: DType) -> float:
 
 
 def _string(value: Any, dtype: DType) -> str:
-    del dtype
+    if isinstance(value, Unreadable) and value.kind == dtype.kind:
+        raise CellRefused(value.code)
     if not isinstance(value, str):
         raise CellRefused("not-a-string")
     try:
