@@ -17,7 +17,7 @@ import orjson
 from registry.errors import MalformedBody, TooLarge, received_text
 
 MAX_DEPTH = 32
-_DUMP_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
+_DUMP_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC | orjson.OPT_SERIALIZE_NUMPY
 _COLON_OF_A_NAME = re.compile(rb'"[ \t\r\n]*:')
 # Digits become 0, all that may stand before a number a blank, everything else x.
 _NUMBER_STARTS = bytes(
@@ -61,10 +61,16 @@ def _count_colons(body: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(body, np.uint8) == _COLON))
 
 
+def written(fragment: bytes) -> Any:
+    """JSON that was written already, to stand as it is inside of what ``dumps`` writes."""
+    return orjson.Fragment(fragment)
+
+
 def dumps(value: Any) -> bytes:
     """Compact JSON in UTF-8; NaN and Infinity become null, times RFC 3339 with ``Z``.
 
-    Raises TypeError for what is no JSON value, lone surrogates included.
+    Contiguous numpy arrays of numbers and truth values are lists. Raises TypeError for what is no
+    JSON value, lone surrogates included.
     """
     return orjson.dumps(value, option=_DUMP_OPTIONS)
 

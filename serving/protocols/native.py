@@ -21,7 +21,7 @@ from registry.signature.validate import (
 )
 from registry.tabular import TabularError, arrow_chunks, csv_chunks, parquet_chunks, read_csv_cells
 from serving.protocols import media, tables
-from serving.protocols.answers import answer_members
+from serving.protocols.answers import answer_members, written_members
 from serving.protocols.arrow_body import read_arrow_stream, read_parquet
 from serving.protocols.base import Decoded, Encoded, Head, Limits, Reply
 from serving.protocols.fast_json import read_request
@@ -206,8 +206,11 @@ _TABLE_WRITERS = {
 def _json_body(reply: Reply) -> bytes:
     members: dict[str, Any] = {"model": reply.model, "version": reply.version}
     checked = reply.validated
-    for name, values in answer_members(reply.answer, reply.asked).items():
-        members[name] = _spread(values, checked) if checked.problem_count else values
+    if checked.problem_count:
+        for name, values in answer_members(reply.answer, reply.asked).items():
+            members[name] = _spread(values, checked)
+    else:
+        members |= written_members(reply.answer, reply.asked)
     if reply.skipped:
         members["errors"] = [p.to_json(confidential=reply.confidential) for p in checked.problems]
         members["error_count"] = checked.problem_count
