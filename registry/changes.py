@@ -73,8 +73,9 @@ def announce() -> None:
     try:
         _publisher().publish(CHANNEL, b"")
     except (redis.RedisError, OSError) as error:
-        # Whoever cannot be reached is out of touch as well, and looks by itself.
-        log.warning("A change could not be announced: %s", error)
+        # Where Redis is away the others are out of touch too, and look by themselves; `migrate`
+        # runs before there is one. So this is no news for whoever reads the log.
+        log.debug("A change could not be announced: %s", error)
 
 
 class _News:

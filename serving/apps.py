@@ -13,7 +13,10 @@ class ServingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Connect the receivers and register the checks."""
+        """Connect the receivers, register the checks, announce changes of routes."""
+        from registry.changes import announce_changes_of
         from serving import checks, receivers  # noqa: F401  (checks register themselves)
+        from serving.models import Route, RouteTarget
 
         receivers.connect()
+        announce_changes_of(Route, RouteTarget)

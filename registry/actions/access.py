@@ -81,21 +81,43 @@ def revoke_api_key(*, by: Principal, key: ApiKey) -> ApiKey:
 
 def authenticate_key(text: str, *, request_id: str = "") -> Principal:
     """Who a key stands for. Raises NotAuthenticated, or KeyExpired once it has ended."""
+    key = find_key(text)
+    note_use(key)
+    return Principal(key.user, key, request_id)
+
+
+def find_key(text: str) -> ApiKey:
+    """The key of this text, with its user. Raises NotAuthenticated and KeyExpired."""
     match = KEY_PATTERN.fullmatch(text)
     key = match and ApiKey.objects.select_related("user").filter(public_id=match[1]).first()
-    if not match or not key:
+    if not key or not is_text_of(key, text):
         raise NotAuthenticated("The key is not known.")
-    if not hmac.compare_digest(key.secret_sha256, _digest(match[2])):
-        raise NotAuthenticated("The key is not known.")
-    now = timezone.now()
+    require_live(key)
+    return key
+
+
+def is_text_of(key: ApiKey, text: str) -> bool:
+    """Whether this is the key's text; takes the same time whatever differs."""
+    match = KEY_PATTERN.fullmatch(text)
+    return match is not None and hmac.compare_digest(key.secret_sha256, _digest(match[2]))
+
+
+def require_live(key: ApiKey) -> None:
+    """Raises KeyExpired for a key that has ended, NotAuthenticated when its user may not enter."""
     if key.revoked_at is not None:
         raise KeyExpired("The key was revoked.")
-    if key.expires_at is not None and key.expires_at <= now:
+    if key.expires_at is not None and key.expires_at <= timezone.now():
         raise KeyExpired(f"The key expired at {key.expires_at:%Y-%m-%dT%H:%M:%SZ}.")
     if not key.user.is_active:
         raise NotAuthenticated("The key's user is not active.")
-    _note_use(key, now)
-    return Principal(key.user, key, request_id)
+
+
+def note_use(key: ApiKey) -> None:
+    """Write down that the key is in use, about once a minute."""
+    before = timezone.now() - _LAST_USED_EVERY
+    if key.last_used_at is None or key.last_used_at < before:
+        due = Q(last_used_at__isnull=True) | Q(last_used_at__lt=before)
+        ApiKey.objects.filter(due, pk=key.pk).update(last_used_at=timezone.now())
 
 
 @transaction.atomic
@@ -239,9 +261,3 @@ def _refuse_dead(key: ApiKey) -> None:
         raise StateConflict("The key was revoked.")
     if key.expires_at is not None and key.expires_at <= timezone.now():
         raise StateConflict("The key has expired.")
-
-
-def _note_use(key: ApiKey, now: datetime) -> None:
-    due = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - _LAST_USED_EVERY)
-    if key.last_used_at is None or key.last_used_at < now - _LAST_USED_EVERY:
-        ApiKey.objects.filter(due, pk=key.pk).update(last_used_at=now)

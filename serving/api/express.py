@@ -1,0 +1,184 @@
+"""The express lane: answers scoring requests with an API key before Django sees them.
+
+A WSGI callable in front of Django's. What is plainly a scoring request of somebody who may make it
+is answered here, with no query, no request object and no middleware; everything else goes on to
+Django untouched, which then says what is wrong with it. Both doors go through ``lanes.answer``.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http.client import responses
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+
+from registry import limits, problems
+from registry.api.metrics import count_request
+from registry.conf import conf
+from registry.errors import DomainError
+from registry.request_id import HEADER, accept_or_make, current
+from serving.actions.passes import Pass, passes
+from serving.actions.scoring import OnRowError
+from serving.api import lanes
+from serving.api.express_frames import Frame, Frames
+from serving.protocols.base import Encoded
+
+log = logging.getLogger(__name__)
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+# Django has its own readers for these.
+_FORMS = ("multipart/", "application/x-www-form-urlencoded")
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request that is answered here."""
+
+    lane: lanes.Lane
+    ref: str
+    found: Pass
+    frame: Frame
+    length: int
+    on_row_error: OnRowError
+
+
+class Express:
+    """Answers scoring requests; ``app``, which is Django's, gets the others.
+
+    ``as_domain_error`` puts errors of libraries into our words; None for one nobody expected.
+    """
+
+    def __init__(
+        self, app: WsgiApp, *, as_domain_error: Callable[[Exception], DomainError | None]
+    ) -> None:
+        self.app = app
+        self.as_domain_error = as_domain_error
+        self.frames = Frames(app)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer, or hand on."""
+        began_s = time.perf_counter()
+        if environ["REQUEST_METHOD"] != "POST" or "HTTP_AUTHORIZATION" not in environ:
+            return self.app(environ, start_response)
+        request = self._read(environ)
+        if request is None:
+            return self.app(environ, start_response)
+        name = accept_or_make(environ.get("HTTP_X_REQUEST_ID"))
+        token = current.set(name)
+        try:
+            status, content_type, headers, body = self._answer(request, environ, name)
+        finally:
+            current.reset(token)
+        start_response(
+            f"{status} {responses.get(status, '')}",
+            request.frame.headers(content_type, headers, len(body), (HEADER, name)),
+        )
+        count_request("POST", f"/{request.lane.route}", status, time.perf_counter() - began_s)
+        return [body]
+
+    def _read(self, environ: Environ) -> _Request | None:
+        """The request, as far as it can be told without its body; None for one of Django's."""
+        path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
+        for lane in lanes.LANES:
+            match = lane.path.fullmatch(path)
+            if match and query in lane.queries and (key := lane.key_of(environ)):
+                break
+        else:
+            return None
+        length = _length(environ)
+        # A cookie may be a session, which has a word in the headers.
+        if length is None or "HTTP_COOKIE" in environ or _is_form(environ):
+            return None
+        parts = match.groupdict()
+        number = int(parts["number"]) if "number" in parts else None
+        found = _pass(key, parts["ref"], number)
+        frame = self.frames.of(lane, environ) if found else None
+        if found is None or frame is None:
+            return None
+        return _Request(lane, parts["ref"], found, frame, length, lane.queries[query])
+
+    def _answer(
+        self, request: _Request, environ: Environ, name: str
+    ) -> tuple[int, str, dict[str, str], bytes]:
+        """Status, content type, further headers and body. Never raises for an exception."""
+        try:
+            encoded = _score(request, environ, name)
+        except Exception as error:
+            shown = self._refusal(error, environ, name)
+            return shown.status, shown.content_type, shown.headers, shown.body
+        return 200, encoded.content_type, dict(encoded.headers), encoded.body
+
+    def _refusal(self, error: Exception, environ: Environ, name: str) -> problems.Rendered:
+        known, path = self.as_domain_error(error), environ["PATH_INFO"]
+        shown = problems.render(
+            known or error,
+            request_id=name,
+            docs_url=_docs_url(environ),
+            dialect=problems.dialect_of(path, environ["HTTP_AUTHORIZATION"]),
+        )
+        if known is None:
+            log.error("Unexpected error at %s", path, exc_info=error)
+        elif shown.status >= 500:
+            log.error("%s: %s", responses.get(shown.status, ""), path)
+        return shown
+
+
+def _score(request: _Request, environ: Environ, name: str) -> Encoded:
+    by = request.found.principal
+    if by.api_key is not None:
+        limits.spend_for_key(by.api_key.public_id)
+    body = environ["wsgi.input"].read(request.length) if request.length else b""
+    return lanes.answer(
+        request.lane,
+        environ,
+        body,
+        resolution=request.found.resolution,
+        ref=request.ref,
+        by=by.id,
+        request_id=name,
+        on_row_error=request.on_row_error,
+    )
+
+
+def _pass(key: str, ref: str, number: int | None) -> Pass | None:
+    """The caller's pass; None where there is none: Django finds out again why, and says it."""
+    try:
+        known = passes.known(key, ref, number)
+        if known is not None:
+            return known
+        # As Django does around each request: a connection may have died since it was used.
+        close_old_connections()
+        try:
+            return passes.find(key, ref, number)
+        finally:
+            close_old_connections()
+    except (DomainError, DatabaseError):
+        return None
+
+
+def _length(environ: Environ) -> int | None:
+    """The length of the body, 0 for none; None for one that Django has to refuse."""
+    text = environ.get("CONTENT_LENGTH") or "0"
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        return None
+    length = int(text)
+    return length if length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE else None
+
+
+def _is_form(environ: Environ) -> bool:
+    content_type: str = environ.get("CONTENT_TYPE", "")
+    return content_type.strip().lower().startswith(_FORMS)
+
+
+def _docs_url(environ: Environ) -> str:
+    """Where the error codes are described, as the caller reaches it."""
+    origin = conf.public_url or f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}"
+    return f"{origin}/docs/errors"
