@@ -30,5 +30,15 @@ class ServingConf:
         """How much memory all loaded models may take together; None: half of the machine's."""
         return cast(int, _of("MODELHOST_MEMORY_BYTES")) or None
 
+    @property
+    def capture_days(self) -> int:
+        """How many days prediction records are kept."""
+        return cast(int, _of("CAPTURE_DAYS"))
+
+    @property
+    def capture_records(self) -> int:
+        """How many prediction records of one model are kept."""
+        return cast(int, _of("CAPTURE_RECORDS"))
+
 
 conf = ServingConf()

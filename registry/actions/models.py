@@ -21,15 +21,18 @@ _CHECKS: dict[str, Any] = {
     "classification": lambda v: fields.check_choice(
         v, list(Classification.values), pointer="/classification"
     ),
+    "capture_percent": lambda v: _checked_percent(v),
 }
+# What a manager of the model decides: who sees what, and what is kept of what callers send.
+_GUARDED = {"approval_required", "classification", "capture_percent"}
 
 
 @transaction.atomic
 def create_model(*, by: Principal, name: str, **values: Any) -> RegisteredModel:
     """Make a model; its creator becomes its manager.
 
-    ``values``: description, tags, kind, classification, approval_required. Raises InvalidField,
-    NameTaken, and NotAllowed for who holds no group with the role publisher.
+    ``values``: description, tags, kind, classification, approval_required, capture_percent. Raises
+    InvalidField, NameTaken, and NotAllowed for who holds no group with the role publisher.
     """
     require_everywhere(by, roles.PUBLISHER)
     if by.model_ids is not None:
@@ -50,12 +53,11 @@ def create_model(*, by: Principal, name: str, **values: Any) -> RegisteredModel:
 
 @transaction.atomic
 def update_model(*, by: Principal, model: RegisteredModel, **values: Any) -> RegisteredModel:
-    """Change the description, tags, classification or approval rule of a model.
+    """Change the description, tags, classification, approval rule or captured share of a model.
 
-    The approval rule and the classification need the role manager, the rest publisher.
+    Description and tags need the role publisher, the rest manager.
     """
-    guarded = {"approval_required", "classification"} & set(values)
-    require(by, roles.MANAGER if guarded else roles.PUBLISHER, model)
+    require(by, roles.MANAGER if _GUARDED & set(values) else roles.PUBLISHER, model)
     before, after = fields.changed(model, _checked(values))
     if not after:
         return model
@@ -74,6 +76,13 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
         else:
             checked[field] = _CHECKS[field](value)
     return checked
+
+
+def _checked_percent(value: object) -> int:
+    is_whole = isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
+    if not isinstance(value, int | float) or not is_whole or not 0 <= value <= 100:
+        raise InvalidField("A whole number from 0 to 100 was expected.", pointer="/capture_percent")
+    return int(value)
 
 
 def _checked_flag(value: object) -> bool:

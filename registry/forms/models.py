@@ -42,6 +42,22 @@ class ModelRulesForm(ModelDescriptionForm):
         required=False,
         label="Moving an alias needs somebody else's approval",
     )
+    capture_percent = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=100,
+        initial=0,
+        label="Captured requests, percent",
+        help_text="Of a hundred requests so many are kept with their answers, for you to look at. "
+        "Confidential and restricted models keep answers only.",
+    )
+
+    def clean_capture_percent(self) -> int:
+        """What was typed; left empty, it stays."""
+        typed = self.cleaned_data["capture_percent"]
+        field = self.fields["capture_percent"]
+        stays = self.get_initial_for_field(field, "capture_percent")
+        return int(stays if typed is None else typed)
 
 
 class NewModelForm(ModelRulesForm):
@@ -54,7 +70,15 @@ class NewModelForm(ModelRulesForm):
     )
     kind = forms.ChoiceField(choices=_choices(Kind), initial=Kind.MODEL)
 
-    field_order = ("name", "description", "tags", "kind", "classification", "approval_required")
+    field_order = (
+        "name",
+        "description",
+        "tags",
+        "kind",
+        "classification",
+        "approval_required",
+        "capture_percent",
+    )
 
 
 class MoveAliasForm(ActionForm):

@@ -26,6 +26,8 @@ from registry.queue import CHECK_VERSION, DRIVE_JOB, INGEST_DATASET, REGATE
 from registry.scan.edition import gate_version
 from serving.actions.batch_jobs import fail_without_rows
 from serving.actions.claims import claimable_jobs, reap_expired
+from serving.actions.mirrors import sweep_comparisons
+from serving.actions.records import sweep_records
 from serving.actions.sweep import sweep_orphans
 from serving.batch.pace import PACE
 
@@ -41,6 +43,7 @@ RING_EVERY_S = 30
 MAX_ATTEMPTS = 5
 GIVE_UP_LEASE_S = 60
 SWEEP_EVERY_S = 3_600
+RECORDS_EVERY_S = 120
 REGATE_EVERY_S = 60
 
 
@@ -55,6 +58,9 @@ def reconcile() -> None:
     _ring_for_regate()
     if _first_in(SWEEP_EVERY_S, "swept"):
         sweep_orphans()
+        sweep_comparisons()
+    if _first_in(RECORDS_EVERY_S, "records-swept"):
+        sweep_records()
 
 
 def _ring_for_checks() -> None:

@@ -5,6 +5,7 @@ Nothing here knows a request object: Django's views and the express lane hand in
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from registry.conf import conf
@@ -46,14 +47,28 @@ def handle(call: Call) -> Encoded:
     """
     target = call.resolution.pick(call.route_key or call.request_id)
     protocol = load_protocol(call.protocol)
+    began_s = time.perf_counter()
     try:
         decoded = protocol.decode(call.body, call.head, target.signature, limits=_limits())
+        decoded_s = time.perf_counter()
         reply = _reply(call, target, decoded)
+        scored_s = time.perf_counter()
         encoded: Encoded = protocol.encode(reply)
     except InvalidRows as error:
         raise error.without_received() if target.hides_cells else error from None
     if call.resolution.is_watched:
-        after_scoring(Scored(call.resolution, target, decoded, reply, call.by))
+        after_scoring(
+            Scored(
+                call.resolution,
+                target,
+                decoded,
+                reply,
+                call.by,
+                body_bytes=len(call.body),
+                seconds=time.perf_counter() - began_s,
+                scoring_seconds=scored_s - decoded_s,
+            )
+        )
     return encoded
 
 

@@ -14,11 +14,6 @@ from registry.principals import Principal
 from serving.models import PredictionRecord
 
 
-@extend_schema_field({"type": ["array", "null"], "items": {"type": "array"}})
-class InputRows(serializers.ReadOnlyField):
-    """Rows as lists in signature order; null where they are not kept."""
-
-
 @extend_schema_field({"type": ["object", "null"]})
 class Answers(serializers.ReadOnlyField):
     """The members of the native answer; null where they are too long."""
@@ -39,7 +34,7 @@ class PredictionRecordOut(Out):
     request_id = serializers.CharField()
     by = serializers.CharField()
     rows = serializers.IntegerField()
-    inputs = InputRows()
+    inputs = serializers.SerializerMethodField()
     answers = Answers()
     latency_ms = serializers.FloatField()
     created_at = serializers.DateTimeField()
@@ -52,6 +47,11 @@ class PredictionRecordOut(Out):
         """Its model and its version."""
         model = f"/models/{row.model.name}"
         return {"model": model, "version": f"{model}/versions/{row.version.number}"}
+
+    @extend_schema_field({"type": ["array", "null"], "items": {"type": "array"}})
+    def get_inputs(self, row: PredictionRecord) -> list[list[object]] | None:
+        """Rows as lists in signature order; null where they are not kept, or not to be shown."""
+        return row.shown_inputs
 
 
 def readable_records(by: Principal) -> QuerySet[PredictionRecord]:

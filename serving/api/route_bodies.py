@@ -148,7 +148,7 @@ class ComparisonOut(Out):
     @extend_schema_field({"type": ["array", "null"], "items": {"type": "object"}})
     def get_examples(self, row: Any) -> list[dict[str, Any]] | None:
         """Null for who does not manage the model: they hold what others have sent."""
-        return row.examples if row.is_managed else None
+        return row.shown_examples if row.is_managed else None
 
 
 def visible_comparisons(by: Principal) -> QuerySet[MirroredAnswer]:

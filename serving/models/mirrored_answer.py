@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 
@@ -67,6 +69,13 @@ class MirroredAnswer(TimeOrdered):
 
     def __str__(self) -> str:
         return f"{self.served} against {self.mirror.number} on {self.day}"
+
+    @property
+    def shown_examples(self) -> list[dict[str, Any]]:
+        """The examples; without their inputs once the model hides cells."""
+        if not self.model.hides_cells:
+            return list(self.examples)
+        return [{**example, "inputs": None} for example in self.examples]
 
     @property
     def difference_mean(self) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import models
@@ -82,3 +82,8 @@ class PredictionRecord(TimeOrdered):
 
     def __str__(self) -> str:
         return self.request_id
+
+    @property
+    def shown_inputs(self) -> list[list[Any]] | None:
+        """The inputs; None once the model hides cells, whenever they were kept."""
+        return None if self.model.hides_cells else self.inputs

@@ -10,12 +10,17 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from registry.api.kinds import KINDS, Edge, Kind, Loaded, add_kind, to_many
-from registry.api.shapes import NUMBER_OR_ROW, Flag, In, Out, Tags, Text
+from registry.api.shapes import NUMBER_OR_ROW, Flag, In, Json, Out, Tags, Text
 from registry.models import Alias, ModelVersion, RegisteredModel
 from registry.models.alias import CHAMPION
 from registry.models.registered_model import Classification
 from registry.models.registered_model import Kind as Operation
 from registry.principals import Principal
+
+
+@extend_schema_field({"type": "integer", "minimum": 0, "maximum": 100})
+class Percent(Json):
+    """A whole number from 0 to 100."""
 
 
 class ModelPatch(In):
@@ -25,6 +30,9 @@ class ModelPatch(In):
     tags = Tags(required=False)
     classification = Text(required=False, help_text=f"One of {', '.join(Classification.values)}.")
     approval_required = Flag(required=False)
+    capture_percent = Percent(
+        required=False, help_text="How many of a hundred requests are kept as records."
+    )
 
 
 class ModelIn(ModelPatch):
@@ -46,6 +54,7 @@ class ModelOut(Out):
     kind = serializers.CharField()
     classification = serializers.CharField()
     approval_required = serializers.BooleanField()
+    capture_percent = serializers.IntegerField()
     owner = serializers.CharField(source="owner.username")
     latest_version = serializers.SerializerMethodField()
     aliases = serializers.SerializerMethodField()

@@ -1,0 +1,1 @@
+"""Plain: pure statistics over what was answered."""
