@@ -15,10 +15,13 @@ from serving.runtimes.compiled.convert.tree_nodes import Tree, halfway, summed
 from serving.runtimes.compiled.convert.values import Made, Matrix
 
 
-def float32_input(builder: GraphBuilder, x: Matrix, *, allow_nan: bool) -> str:
+def float32_input(
+    builder: GraphBuilder, x: Matrix, *, allow_nan: bool, allow_infinity: bool = False
+) -> str:
     """The name of ``x`` in double; what is no finite float32 is refused as the original does."""
     narrow = builder.as_type(x, "float32")
-    builder.refuse_not_finite(narrow, allow_nan=allow_nan)
+    if not allow_infinity:
+        builder.refuse_not_finite(narrow, allow_nan=allow_nan)
     if x.dtype == "int64":  # rounded once, not by way of a double
         return builder.cast(narrow.name, "float64")
     return builder.as_double(x).name
