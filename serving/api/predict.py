@@ -14,7 +14,8 @@ from registry.api.auth import request_id_of
 from registry.api.describe import describe
 from registry.api.parameters import Parameter
 from registry.api.resource import Resource
-from serving.actions.targets import Resolution, resolve, resolve_version
+from serving.actions.passes import passes
+from serving.actions.targets import Resolution
 from serving.api import lanes
 from serving.protocols import media
 
@@ -111,7 +112,7 @@ class PredictByRef(_Predict):
     )
     def post(self, request: Request, ref: str) -> HttpResponse:
         """Score rows."""
-        return self.answer(resolve(self.by, ref), ref)
+        return self.answer(passes.resolve(self.by, ref), ref)
 
 
 class PredictByVersion(_Predict):
@@ -129,4 +130,4 @@ class PredictByVersion(_Predict):
     )
     def post(self, request: Request, name: str, number: int) -> HttpResponse:
         """Score rows."""
-        return self.answer(resolve_version(self.by, name, number), name)
+        return self.answer(passes.resolve(self.by, name, number), name)
