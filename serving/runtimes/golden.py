@@ -137,6 +137,19 @@ def _columns(answer: Answer) -> Iterator[tuple[str, pa.Array]]:
             yield column_name(block, label), array
 
 
+def pairs_of(expected: Answer, got: Answer) -> list[tuple[pa.Array, pa.Array]]:
+    """The columns of two answers of the same shape side by side."""
+    both = zip(_columns(expected), _columns(got), strict=True)
+    return [(mine, theirs) for (_, mine), (_, theirs) in both]
+
+
+def numbers_of(array: pa.Array) -> np.ndarray | None:
+    """A column of numbers as float64 with null as NaN; None for any other."""
+    if not _is_number(array.type):
+        return None
+    return np.asarray(array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+
+
 def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
@@ -159,10 +172,7 @@ def _differing(
 def _differing_numbers(
     mine: pa.Array, theirs: pa.Array, rtol: float, atol: float
 ) -> tuple[np.ndarray, float]:
-    a, b = (
-        np.asarray(x.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
-        for x in (mine, theirs)
-    )
+    a, b = (np.asarray(numbers_of(x)) for x in (mine, theirs))
     finite = np.isfinite(a) & np.isfinite(b)
     distance = np.zeros(len(a))
     distance[finite] = np.abs(a[finite] - b[finite])

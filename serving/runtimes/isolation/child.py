@@ -22,7 +22,7 @@ from registry.signature.facts import ModelFacts
 from serving.runtimes import load_runtime
 from serving.runtimes.base import LoadedModel
 from serving.runtimes.golden import Golden, compare
-from serving.runtimes.isolation import protocol
+from serving.runtimes.isolation import compiling, protocol
 from serving.runtimes.isolation.board import Board
 from serving.runtimes.isolation.confine import Confinement
 from serving.runtimes.isolation.desk import Desk, Operation, end_after
@@ -53,15 +53,18 @@ class Assignment:
     together_from: float = 0.0
 
 
-def prepare(runtime: str, runtimes: Mapping[str, str]) -> None:
+def prepare(runtime: str, runtimes: Mapping[str, str], *, is_inspection: bool = False) -> None:
     """Import what will be needed, while files can still be read; in a warm host it is there.
 
+    An inspection may be asked to compile.
     A runtime that is not there, or does not import, says so when the model is opened.
     """
     try:
         load_runtime(runtime, runtimes)
     except (ImportError, KeyError):
         return
+    if is_inspection and runtime in compiling.RUNTIMES:
+        compiling.import_early()
 
 
 def serve_pooled(given: Assignment) -> None:
@@ -112,6 +115,7 @@ def serve_inspection(given: Assignment) -> None:
         "scan": lambda _: json.dumps(scan(given)).encode(),
         "load": load,
         "score": score_loaded,
+        **compiling.operations(loaded),
     }
     Desk(given.control, given.board, operations, single=True).run()
 

@@ -44,16 +44,30 @@ class Inspection:
         frame = self._request(request, batch_to_ipc(batch), batch.num_rows)
         return self._talk.checked(self._connection, frame, batch)
 
-    def _read(self, request: dict[str, Any], make: Callable[[dict[str, Any]], Made]) -> Made:
-        """What a JSON body tells; a body that tells nothing ends the process."""
-        frame = self._request(request)
+    def ask(
+        self, request: dict[str, Any], body: Any, n_rows: int, make: Callable[[Any], Made]
+    ) -> Made:
+        """Another operation of the child; ``make`` reads the body of its answer.
+
+        ``n_rows`` bounds the answer, as that to so many rows. A body that ``make`` cannot read
+        (ValueError, TypeError, KeyError) ends the process.
+        """
+        frame = self._request(request, body, n_rows)
         try:
-            return make(strict_object(frame.body))
+            return make(frame.body)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             self._talk.blame(self._connection, "garbage")
             raise unreadable() from error
 
-    def _request(self, request: dict[str, Any], body: Any = b"", n_rows: int = 0) -> Frame:
+    def within(self, seconds: float) -> Inspection:
+        """The same child, with time of its own for what is asked from now on."""
+        return Inspection(self._talk, self._connection, Clock(seconds))
+
+    def _read(self, request: dict[str, Any], make: Callable[[dict[str, Any]], Made]) -> Made:
+        """What a JSON body tells; a body that tells nothing ends the process."""
+        return self.ask(request, b"", 0, lambda told: make(strict_object(told)))
+
+    def _request(self, request: dict[str, Any], body: Any, n_rows: int) -> Frame:
         try:
             frame = self._talk.converse(self._connection, self._clock, request, body, n_rows)
         except Again as reason:

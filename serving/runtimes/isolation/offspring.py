@@ -124,7 +124,7 @@ def _live(order: Order, control: socket.socket, board: Board, parent: int) -> No
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.nice(NICENESS)
-        children.prepare(order.spec.runtime, order.runtimes)
+        children.prepare(order.spec.runtime, order.runtimes, is_inspection=order.name is None)
         network = order.confinement.network
         for_locking = network.fds if network is not None else ()
         _keep_only([control.fileno(), *order.fds, *for_locking])

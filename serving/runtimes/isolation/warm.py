@@ -26,7 +26,8 @@ from serving.runtimes.base import (
 )
 
 # encodings: a text transformer names the one that it wants, and Python imports it then.
-_PACKAGES = ("sklearn", "encodings")
+# Converters are looked up by name as well.
+_PACKAGES = ("sklearn", "encodings", "serving.runtimes.compiled.convert")
 _SKIPPED = (
     "encodings.mbcs",
     "encodings.oem",
@@ -53,6 +54,7 @@ _MODULES = (
     "skops.io",
     "onnxruntime",
     "registry.scan",
+    "serving.runtimes.compiled.threshold_rows",
     "serving.runtimes.golden",
 )
 
