@@ -64,6 +64,7 @@ MODELYARD: dict[str, Any] = {
     "MAX_BINARY_BODY_BYTES": env.size_bytes("MAX_BINARY_BODY_BYTES", 64 * MIB),
     "MODEL_MEMORY_BYTES": env.size_bytes("MODEL_MEMORY_BYTES", 2 * GIB),
     "MODELHOST_MEMORY_BYTES": env.size_bytes("MODELHOST_MEMORY_BYTES", HALF_OF_MEMORY),
+    "ENGINE_MEMORY_BYTES": env.size_bytes("ENGINE_MEMORY_BYTES", 256 * MIB),
     "MODEL_FILE_POLICY": env.choice("MODEL_FILE_POLICY", ("gate", "approve", "refuse"), "gate"),
     "CAPTURE_DAYS": env.integer("CAPTURE_DAYS", 30, low=1, high=3_650),
     "CAPTURE_RECORDS": env.integer("CAPTURE_RECORDS", 100_000, low=1_000, high=10_000_000),

@@ -8,12 +8,15 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from registry.conf import conf as registry_conf
 from serving.actions.host import host
+from serving.conf import conf
 from serving.runtimes.isolation.errors import HostUnavailable
 from serving.runtimes.isolation.start import environment_for
+from serving.runtimes.isolation.watch import machine_bytes
 
 TRIAL_TIMEOUT_S = 60
 
@@ -49,6 +52,23 @@ def a_second_person_looks(app_configs: Any, **_: Any) -> list[CheckMessage]:
             hint="Set MODEL_FILE_POLICY=approve, so that somebody else than the uploader looks"
             " first, or MODEL_FILE_POLICY=refuse.",
             id="serving.W001",
+        )
+    ]
+
+
+@register(deploy=True)
+def engines_fit_into_memory(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """``serving.W002`` when compiled graphs may take more than half of the machine's memory."""
+    del app_configs
+    together = conf.engine_memory_bytes * settings.WEB_WORKERS
+    if together <= machine_bytes() // 2:
+        return []
+    return [
+        Warning(
+            f"The web processes may hold compiled models of {together >> 20} MiB together, more"
+            " than half of this machine's memory.",
+            hint="Set ENGINE_MEMORY_BYTES, which holds for each process, or WEB_WORKERS lower.",
+            id="serving.W002",
         )
     ]
 

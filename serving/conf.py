@@ -40,5 +40,10 @@ class ServingConf:
         """How many prediction records of one model are kept."""
         return cast(int, _of("CAPTURE_RECORDS"))
 
+    @property
+    def engine_memory_bytes(self) -> int:
+        """How much memory the compiled graphs of one process may take together."""
+        return cast(int, _of("ENGINE_MEMORY_BYTES"))
+
 
 conf = ServingConf()

@@ -18,6 +18,7 @@ from serving.actions.engines import engine_of
 from serving.actions.host import host
 from serving.actions.targets import Target
 from serving.runtimes.base import Answer, available_outputs, default_outputs, require_offered
+from serving.runtimes.compiled.model import LeftToOriginal
 from serving.runtimes.golden import Golden
 
 OnRowError = Literal["fail", "skip"]
@@ -45,8 +46,9 @@ def score(
         validated.refuse_bad_rows()
     if not validated.n_good:
         return Answer(0, ())
-    if target.compiled_sha256:
-        return engine_of(target).score(validated, asked)
+    answer = None if params else _by_graph(target, validated, asked)
+    if answer is not None:
+        return answer
     return host().score(
         target.spec,
         partial(storage.open_verified, target.sha256),
@@ -56,6 +58,21 @@ def score(
         deadline_s,
         golden=partial(load_golden, target.golden_sha256) if target.golden_sha256 else None,
     )
+
+
+def _by_graph(target: Target, validated: Validated, asked: tuple[str, ...]) -> Answer | None:
+    """What the compiled graph answers; None where the original has to.
+
+    That is so for all rows of a call when the original would raise on one of them: the error is
+    then told in its own words.
+    """
+    engine = engine_of(target) if target.compiled_sha256 else None
+    if engine is None:
+        return None
+    try:
+        return engine.score(validated, asked)
+    except LeftToOriginal:
+        return None
 
 
 def choose_outputs(facts: ModelFacts, outputs: Sequence[str] | None) -> tuple[str, ...]:

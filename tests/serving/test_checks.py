@@ -73,3 +73,13 @@ def test_a_trial_that_fails_is_no_confinement(monkeypatch: pytest.MonkeyPatch) -
         "level": "rlimits-only",
         "layers": {"trial": "OSError: no such thing"},
     }
+
+
+def test_compiled_graphs_that_may_fill_the_memory_are_a_warning() -> None:
+    with with_settings(ENGINE_MEMORY_BYTES=1 << 50):
+        (message,) = checks.engines_fit_into_memory(None)
+    assert message.id == "serving.W002"
+    assert message.hint is not None
+    assert "ENGINE_MEMORY_BYTES" in message.hint
+    with with_settings(ENGINE_MEMORY_BYTES=1 << 20):
+        assert checks.engines_fit_into_memory(None) == []
