@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.runtimes.compiled.convert import outcomes
+from serving.runtimes.compiled.convert import dispatch, outcomes
 from serving.runtimes.compiled.convert.graph import GraphBuilder
 from serving.runtimes.compiled.convert.outcomes import argmax, checked, dot, double, label_of
 from serving.runtimes.compiled.convert.values import Made, Matrix
@@ -20,7 +20,7 @@ def linear(builder: GraphBuilder, estimator: Any, x: Matrix) -> list[Made]:
     if len(estimator.classes_) == 2:
         decision = outcomes.flat(builder, scores)
         label = outcomes.passes(builder, decision)
-        probabilities = outcomes.two_classes(builder, outcomes.sigmoid(builder, scores))
+        probabilities = outcomes.two_classes(builder, outcomes.exact_sigmoid(builder, scores))
     else:
         decision, label = scores, argmax(builder, scores)
         probabilities = outcomes.softmax(builder, scores)
@@ -28,12 +28,8 @@ def linear(builder: GraphBuilder, estimator: Any, x: Matrix) -> list[Made]:
     made.append(Made("decision", decision))
     if estimator.solver == "lsqr":
         raise NotCompiled("no-transform", "Its method transform fails with the solver lsqr.")
-    if estimator.solver == "svd":
-        name = builder.add("Sub", [x.name, double(builder, estimator.xbar_)])
-    else:
-        name = x.name
-    kept = estimator.scalings_[:, : estimator._max_components]
-    return [*made, Made("transform", dot(builder, name, kept.T))]
+    made.append(Made("transform", dispatch.transform(builder, estimator, x).name))
+    return made
 
 
 def quadratic(builder: GraphBuilder, estimator: Any, x: Matrix) -> list[Made]:

@@ -1,4 +1,4 @@
-"""GradientBoosting of scikit-learn: float32 values, a start, then each stage's scaled leaf added."""
+"""GradientBoosting of scikit-learn: float32 values, a start, then the scaled leaf of each stage."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def pair_weights(estimator: Any) -> np.ndarray:
     return weights
 
 
-def _sides(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+def sides_of_pairs(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """(n_pairs, n_classes) each: 1 at the first, and at the second class of a pair."""
     pairs = np.array(list(combinations(range(n_classes), 2)))
     return np.eye(n_classes)[pairs[:, 0]], np.eye(n_classes)[pairs[:, 1]]
@@ -137,14 +137,14 @@ def _sides(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _votes(builder: GraphBuilder, raw: str, n_classes: int, op: str) -> str:
     """DOUBLE [N, n_classes]: how many pairs each class wins; the first one where ``raw op 0``."""
-    first, second = _sides(n_classes)
+    first, second = sides_of_pairs(n_classes)
     wins = builder.cast(builder.add(op, [raw, double(builder, 0.0)]), "float64")
     return dot(builder, wins, (first - second).T, second.sum(axis=0))
 
 
 def pairwise_decision(builder: GraphBuilder, raw: str, n_classes: int) -> str:
     """DOUBLE [N, n_classes]: votes, and sums of ``raw`` (positive for the first) as their parts."""
-    first, second = _sides(n_classes)
+    first, second = sides_of_pairs(n_classes)
     votes = _votes(builder, raw, n_classes, "GreaterOrEqual")
     return with_confidence(builder, votes, dot(builder, raw, (first - second).T))
 

@@ -32,8 +32,17 @@ def generalized(builder: GraphBuilder, estimator: Any, x: Matrix) -> list[Made]:
     return outcomes.numbers_of(builder, builder.add("Exp", [raw]) if link == "LogLink" else raw, 1)
 
 
-def consensus(builder: GraphBuilder, estimator: Any, value: Value) -> list[Made]:
-    """RANSACRegressor: the regressor fitted on the inliers."""
+def least_squares(builder: GraphBuilder, estimator: Any, x: Matrix) -> list[Made]:
+    """PLSRegression, PLSCanonical and CCA, with their transform."""
+    name = checked(builder, x, estimator.coef_).name
+    centred = builder.add("Sub", [name, double(builder, estimator._x_mean)])
+    raw = dot(builder, centred, estimator.coef_, estimator.intercept_)
+    made = outcomes.numbers_of(builder, raw, len(estimator.coef_))
+    return [*made, Made("transform", dispatch.transform(builder, estimator, x).name)]
+
+
+def fitted(builder: GraphBuilder, estimator: Any, value: Value) -> list[Made]:
+    """RANSACRegressor, SelfTrainingClassifier: the one that was fitted in the end."""
     return dispatch.answer(builder, estimator.estimator_, value)
 
 
@@ -79,7 +88,7 @@ def logistic(builder: GraphBuilder, estimator: Any, x: Matrix) -> list[Made]:
     """LogisticRegression and LogisticRegressionCV."""
     decision = scores(builder, estimator, x)
     if len(estimator.classes_) <= 2:
-        probabilities = outcomes.two_classes(builder, outcomes.sigmoid(builder, decision))
+        probabilities = outcomes.two_classes(builder, outcomes.exact_sigmoid(builder, decision))
     else:
         probabilities = outcomes.softmax(builder, decision)
     made = labels(builder, estimator, decision)

@@ -14,7 +14,7 @@ module in this package. Four kinds:
 
 from __future__ import annotations
 
-from serving.runtimes.compiled.convert.table_estimators import ESTIMATORS, WHOLES
+from serving.runtimes.compiled.convert.table_estimators import ESTIMATORS, STEPS, WHOLES
 
 CONVERTERS: dict[str, str] = {**ESTIMATORS}
 
@@ -29,6 +29,7 @@ WRAPPERS: dict[str, str] = {
 }
 
 TRANSFORMERS: dict[str, str] = {
+    **STEPS,
     "sklearn.pipeline.Pipeline": "composing:pipeline_transform",
     "sklearn.pipeline.FeatureUnion": "composing:feature_union",
     "sklearn.compose.ColumnTransformer": "composing:column_transformer",

@@ -36,6 +36,14 @@ _FROM_MATRIX: dict[str, tuple[str, ...]] = {
     "discriminant:multinomial": ("naive_bayes: MultinomialNB ComplementNB",),
     "discriminant:bernoulli": ("naive_bayes: BernoulliNB",),
     "discriminant:categorical": ("naive_bayes: CategoricalNB",),
+    "linear:least_squares": ("cross_decomposition: PLSRegression PLSCanonical CCA",),
+    "averaging:bagged_classifier": ("ensemble: BaggingClassifier",),
+    "averaging:bagged_regressor": ("ensemble: BaggingRegressor",),
+    "averaging:boosted_classifier": ("ensemble: AdaBoostClassifier",),
+    "averaging:boosted_regressor": ("ensemble: AdaBoostRegressor",),
+    "one_vs_rest:pairs": ("multiclass: OneVsOneClassifier",),
+    "multi_output:chain": ("multioutput: ClassifierChain RegressorChain",),
+    "calibration:isotonic": ("isotonic: IsotonicRegression",),
     "kernels:classifier": ("svm: SVC NuSVC",),
     "kernels:regressor": ("svm: SVR NuSVR",),
     "kernels:one_class": ("svm: OneClassSVM",),
@@ -54,9 +62,31 @@ _FROM_ANYTHING: dict[str, tuple[str, ...]] = {
     "hist_boosting:convert": (
         "ensemble.gradient_boosting: HistGradientBoostingClassifier HistGradientBoostingRegressor",
     ),
-    "linear:consensus": ("linear_model: RANSACRegressor",),
+    "linear:fitted": (
+        "linear_model: RANSACRegressor",
+        "semi_supervised: SelfTrainingClassifier",
+    ),
+    "voting:classifier": ("ensemble: VotingClassifier",),
+    "voting:regressor": ("ensemble: VotingRegressor",),
+    "voting:stack": ("ensemble: StackingClassifier StackingRegressor",),
+    "one_vs_rest:rest": ("multiclass: OneVsRestClassifier",),
+    "one_vs_rest:codes": ("multiclass: OutputCodeClassifier",),
+    "multi_output:regressor": ("multioutput: MultiOutputRegressor",),
+    "multi_output:classifier": ("multioutput: MultiOutputClassifier",),
+    "multi_output:transformed_target": ("compose: TransformedTargetRegressor",),
+    "calibration:calibrated": ("calibration: CalibratedClassifierCV",),
+    "calibration:thresholded": (
+        "model_selection: FixedThresholdClassifier TunedThresholdClassifierCV",
+    ),
     "dummies:regressor": ("dummy: DummyRegressor",),
     "dummies:classifier": ("dummy: DummyClassifier",),
+}
+
+_STEPS: dict[str, tuple[str, ...]] = {
+    "steps:transform": (
+        "cluster: KMeans MiniBatchKMeans BisectingKMeans",
+        "ensemble: VotingRegressor StackingRegressor StackingClassifier",
+    ),
 }
 
 
@@ -73,3 +103,5 @@ def _by_class(lines: dict[str, tuple[str, ...]]) -> dict[str, str]:
 ESTIMATORS = _by_class(_FROM_MATRIX)
 # Look at columns themselves, or hand what they get to others.
 WHOLES = _by_class(_FROM_ANYTHING)
+# Answer, and also transform rows for a step behind them.
+STEPS = _by_class(_STEPS)

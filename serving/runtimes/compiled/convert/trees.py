@@ -1,4 +1,4 @@
-"""Decision trees and forests of scikit-learn: the value is cast to float32, the threshold double."""
+"""Decision trees and forests of scikit-learn: values cast to float32, thresholds double."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def forest(builder: GraphBuilder, estimator: Any, x: Matrix) -> list[Made]:
 def _averaged(
     builder: GraphBuilder, estimator: Any, members: Sequence[Any], x: Matrix
 ) -> list[Made]:
-    name = float32_input(builder, x, allow_nan=accepts_missing(estimator, members))
+    name = float32_input(builder, x, allow_nan=accepts_missing(members))
     total = summed(
         builder, name, [tree_of(one.tree_) for one in members], [_values(one) for one in members]
     )
@@ -64,8 +64,8 @@ def _averaged(
     return _classes(builder, estimator, total)
 
 
-def accepts_missing(estimator: Any, members: Sequence[Any]) -> bool:
-    """As the original decides it: by the criterion and splitter of the whole and its first tree."""
+def accepts_missing(members: Sequence[Any]) -> bool:
+    """As the original decides it: by what its first tree says."""
     return bool(members[0]._support_missing_values(np.zeros((1, 1))))
 
 

@@ -78,6 +78,7 @@ def differences(compiled: Compiled, rows: np.ndarray) -> list[str]:
     refused = compiled.refused(rows)
     found = [f"answered though refused: {row}" for row in rows[refused] if _answers(compiled, row)]
     good = rows[~refused]
+    assert len(good) * 2 > len(rows), "too few rows are answered to compare anything"
     for kind, wanted, made in compiled.columns(good):
         given = np.asarray(wanted.to_pylist(), dtype=None)
         if given.dtype.kind != made.dtype.kind and {given.dtype.kind, made.dtype.kind} != {"U"}:

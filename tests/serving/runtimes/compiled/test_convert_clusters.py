@@ -42,8 +42,12 @@ CASES: dict[str, tuple[Any, np.ndarray, Any]] = {
        for t in ("full", "tied", "diag", "spherical")},
     "bayes": (mixture.BayesianGaussianMixture(n_components=3, max_iter=30), X, None),
     "isolation": (IsolationForest(n_estimators=20), X, None),
-    "isolation-part": (IsolationForest(n_estimators=15, contamination=0.1, max_features=3), gaps(), None),
-    "isolation-samples": (IsolationForest(n_estimators=15, contamination=0.1, max_samples=8), X[:201], None),
+    "isolation-part": (
+        IsolationForest(n_estimators=15, contamination=0.1, max_features=3), gaps(), None
+    ),
+    "isolation-samples": (
+        IsolationForest(n_estimators=15, contamination=0.1, max_samples=8), X[:201], None
+    ),
     "envelope": (EllipticEnvelope(contamination=0.1), X, None),
 }  # fmt: skip
 

@@ -20,17 +20,40 @@ MANY = indicators(X)
 Y, YS = target(X), targets(X)
 UP = np.exp(Y / 4)
 
-REGRESSORS = (
-    "LinearRegression Ridge RidgeCV Lasso LassoCV ElasticNet ElasticNetCV Lars LarsCV LassoLars"
-    " LassoLarsCV LassoLarsIC BayesianRidge ARDRegression OrthogonalMatchingPursuit"
-    " OrthogonalMatchingPursuitCV HuberRegressor TheilSenRegressor QuantileRegressor SGDRegressor"
-    " PassiveAggressiveRegressor RANSACRegressor"
-).split()
-MULTITASK = "MultiTaskLasso MultiTaskLassoCV MultiTaskElasticNet MultiTaskElasticNetCV".split()
-CLASSIFIERS = (
-    "LogisticRegression LogisticRegressionCV RidgeClassifier RidgeClassifierCV Perceptron"
-    " PassiveAggressiveClassifier SGDClassifier"
-).split()
+REGRESSORS = [
+    "LinearRegression",
+    "Ridge",
+    "RidgeCV",
+    "Lasso",
+    "LassoCV",
+    "ElasticNet",
+    "ElasticNetCV",
+    "Lars",
+    "LarsCV",
+    "LassoLars",
+    "LassoLarsCV",
+    "LassoLarsIC",
+    "BayesianRidge",
+    "ARDRegression",
+    "OrthogonalMatchingPursuit",
+    "OrthogonalMatchingPursuitCV",
+    "HuberRegressor",
+    "TheilSenRegressor",
+    "QuantileRegressor",
+    "SGDRegressor",
+    "PassiveAggressiveRegressor",
+    "RANSACRegressor",
+]
+MULTITASK = ["MultiTaskLasso", "MultiTaskLassoCV", "MultiTaskElasticNet", "MultiTaskElasticNetCV"]
+CLASSIFIERS = [
+    "LogisticRegression",
+    "LogisticRegressionCV",
+    "RidgeClassifier",
+    "RidgeClassifierCV",
+    "Perceptron",
+    "PassiveAggressiveClassifier",
+    "SGDClassifier",
+]
 lda = discriminant_analysis.LinearDiscriminantAnalysis
 qda = discriminant_analysis.QuadraticDiscriminantAnalysis
 mlp, mlpr = neural_network.MLPClassifier, neural_network.MLPRegressor
