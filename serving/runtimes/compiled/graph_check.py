@@ -77,6 +77,8 @@ def expected_inputs(signature: Signature, kind: str) -> dict[str, tuple[int, tup
         if any(c.type not in _IN_MATRIX or c.shape is not None for c in columns):
             raise GraphRefused("graph-inputs", "One matrix cannot hold these columns.")
         return {"x": (DOUBLE, (len(columns),))}
+    if kind == "grouped":
+        return _grouped_inputs(columns)
     wanted: dict[str, tuple[int, tuple[int, ...]]] = {}
     for at, column in enumerate(columns):
         if column.shape is not None:
@@ -84,6 +86,21 @@ def expected_inputs(signature: Signature, kind: str) -> dict[str, tuple[int, tup
         wanted[f"c{at}"] = (_element_of(column), (1,))
         if column.type == "string" and column.nullable:
             wanted[f"n{at}"] = (BOOL, (1,))
+    return wanted
+
+
+def _grouped_inputs(columns: tuple[Column, ...]) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Numbers and truth values as ``x``, texts as ``s``, and as ``n`` where one may be null."""
+    texts = [column for column in columns if column.type == "string"]
+    numbers = [column for column in columns if column.type != "string"]
+    if any(c.type not in _IN_MATRIX or c.shape is not None for c in numbers) or not texts:
+        raise GraphRefused("graph-inputs", "One matrix cannot hold these columns.")
+    wanted: dict[str, tuple[int, tuple[int, ...]]] = {}
+    if numbers:
+        wanted["x"] = (DOUBLE, (len(numbers),))
+    wanted["s"] = (STRING, (len(texts),))
+    if any(column.nullable for column in texts):
+        wanted["n"] = (BOOL, (len(texts),))
     return wanted
 
 

@@ -8,10 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from serving.runtimes.compiled.convert.columns import as_frame, as_matrix, tensor_of
+from serving.runtimes.compiled.convert.columns import (
+    as_frame,
+    as_matrix,
+    missing_of,
+    tensor_of,
+    texts_of,
+)
 from serving.runtimes.compiled.convert.graph import GraphBuilder
 from serving.runtimes.compiled.convert.imputing import is_nan
-from serving.runtimes.compiled.convert.values import Column, Frame, Matrix, Value
+from serving.runtimes.compiled.convert.values import Column, Frame, Value
 from serving.runtimes.compiled.errors import NotCompiled
 
 
@@ -54,8 +60,8 @@ def _require_comparable(column: Column, categories: np.ndarray) -> None:
         fits = kind in "OU"
     else:
         fits = kind in "biuf" or (kind == "O" and column.dtype == "object")
-        whole = column.element == "int64" and kind in "iu" and categories.size
-        if whole and np.abs(categories).max() > 2**53:
+        whole = kind in "iu" and categories.size
+        if whole and np.abs(categories).max() >= 2**53:
             raise NotCompiled("large-integers", "Categories are integers beyond 2**53.")
     if not fits:
         raise NotCompiled("other-categories", "Categories are of another type than the column.")
@@ -63,33 +69,37 @@ def _require_comparable(column: Column, categories: np.ndarray) -> None:
 
 def looked_up(builder: GraphBuilder, columns: Sequence[Column], lookups: Sequence[Lookup]) -> str:
     """DOUBLE [N, columns]: the number of each cell."""
-    cells = [_found(builder, c, lookup) for c, lookup in zip(columns, lookups, strict=True)]
-    found = cells[0] if len(cells) == 1 else builder.add("Concat", cells, axis=1)
-    return _with_missing(builder, columns, lookups, found)
+    if len(columns) > 1 and all(column.is_text for column in columns):
+        return _texts_at_once(builder, columns, lookups)
+    cells = [_one(builder, c, lookup) for c, lookup in zip(columns, lookups, strict=True)]
+    return cells[0] if len(cells) == 1 else str(builder.add("Concat", cells, axis=1))
 
 
-def _found(builder: GraphBuilder, column: Column, lookup: Lookup) -> str:
+def _one(builder: GraphBuilder, column: Column, lookup: Lookup) -> str:
+    """DOUBLE [N, 1] of one column."""
     tensor = tensor_of(builder, column)
     if not column.is_text and column.element != "float64":
         tensor = builder.cast(tensor, "float64")
     keys: list[Any] = list(lookup.numbers)
     values = [float(number) for number in lookup.numbers.values()]
-    if not column.is_text and column.element == "float64":
+    if not column.is_text:
         keys, values = [*keys, np.nan], [*values, lookup.missing]
     if not keys:
         raise NotCompiled("no-categories", "A column has no category.")
     named: dict[str, Any] = (
         {"keys_strings": keys} if column.is_text else {"keys_tensor": np.array(keys, np.float64)}
     )
-    return str(
-        builder.ml(
-            "LabelEncoder",
-            [tensor],
-            **named,
-            values_tensor=np.array(values, np.float64),
-            default_tensor=np.array([lookup.other], np.float64),
-        )
+    found = builder.ml(
+        "LabelEncoder",
+        [tensor],
+        **named,
+        values_tensor=np.array(values, np.float64),
+        default_tensor=np.array([lookup.other], np.float64),
     )
+    if not _differs(column, lookup):
+        return str(found)
+    missing = builder.constant(float(lookup.missing))
+    return str(builder.add("Where", [missing_of(builder, [column]), missing, found]))
 
 
 def _differs(column: Column, lookup: Lookup) -> bool:
@@ -100,27 +110,53 @@ def _differs(column: Column, lookup: Lookup) -> bool:
     return not (stands_for == lookup.missing or (is_nan(stands_for) and is_nan(lookup.missing)))
 
 
-def _with_missing(
-    builder: GraphBuilder, columns: Sequence[Column], lookups: Sequence[Lookup], found: str
+def _texts_at_once(
+    builder: GraphBuilder, columns: Sequence[Column], lookups: Sequence[Lookup]
 ) -> str:
-    """The number of a missing text in its place, in one step where all columns can have one."""
-    places = [at for at, (c, k) in enumerate(zip(columns, lookups, strict=True)) if _differs(c, k)]
-    if not places:
+    """The word's number in one vocabulary, then what that number is in each column."""
+    words = sorted({word for lookup in lookups for word in lookup.numbers})
+    if not words:
+        raise NotCompiled("no-categories", "Columns have no category.")
+    unknown, missing = len(words), len(words) + 1
+    found = builder.ml(
+        "LabelEncoder",
+        [texts_of(builder, columns)],
+        keys_strings=words,
+        values_int64s=list(range(len(words))),
+        default_int64=unknown,
+    )
+    found = _with_missing(builder, columns, lookups, str(found), missing)
+    rows = [[*(k.numbers.get(w, k.other) for w in words), k.other, k.missing] for k in lookups]
+    table = np.array(rows, np.float64)
+    starts = np.arange(len(columns), dtype=np.int64) * table.shape[1]
+    at = builder.add("Add", [found, builder.constant(starts)])
+    return str(builder.add("Gather", [builder.constant(table.ravel()), at], axis=0))
+
+
+def _with_missing(
+    builder: GraphBuilder,
+    columns: Sequence[Column],
+    lookups: Sequence[Lookup],
+    found: str,
+    number: int,
+) -> str:
+    """``number`` in place of missing texts, where that makes a difference."""
+    if not any(_differs(c, lookup) for c, lookup in zip(columns, lookups, strict=True)):
         return found
-    masks = [str(columns[at].missing) for at in places]
-    mask = masks[0] if len(masks) == 1 else str(builder.add("Concat", masks, axis=1))
-    if len(places) < len(columns):
-        mask = _spread(builder, mask, places, len(columns))
-    numbers = np.array([lookup.missing for lookup in lookups], np.float64)
-    return str(builder.add("Where", [mask, builder.constant(numbers), found]))
+    nullable = [c for c in columns if c.missing]
+    mask = missing_of(builder, nullable)
+    if len(nullable) < len(columns):
+        mask = _spread(builder, mask, [c.missing is not None for c in columns])
+    return str(builder.add("Where", [mask, builder.constant(number), found]))
 
 
-def _spread(builder: GraphBuilder, mask: str, places: Sequence[int], width: int) -> str:
+def _spread(builder: GraphBuilder, mask: str, is_nullable: Sequence[bool]) -> str:
     """The mask among columns of which the others are never missing."""
     never = builder.add("And", [mask, builder.constant(np.zeros((1, 1), bool))])
-    order = [places.index(at) if at in places else len(places) for at in range(width)]
+    count = sum(is_nullable)
+    order = np.where(is_nullable, np.cumsum(is_nullable) - 1, count)
     both = builder.add("Concat", [mask, never], axis=1)
-    return str(builder.add("Gather", [both, builder.constant(np.array(order, np.int64))], axis=1))
+    return str(builder.add("Gather", [both, builder.constant(order.astype(np.int64))], axis=1))
 
 
 def encoder_columns(builder: GraphBuilder, value: Value) -> Frame:
@@ -131,30 +167,3 @@ def encoder_columns(builder: GraphBuilder, value: Value) -> Frame:
         x = as_matrix(builder, Frame(tuple(numbers)), "float64")
         builder.refuse_not_finite(x, allow_nan=True)
     return frame
-
-
-def same_table(
-    builder: GraphBuilder, columns: Sequence[Column], lookups: Sequence[Lookup]
-) -> tuple[str, dict[Any, int]] | None:
-    """All texts in one step: INT64 [N, columns] of numbers that mean the same in every column.
-
-    Also what text has which number. None where the columns are not all texts, or are one.
-    """
-    if len(columns) < 2 or not all(column.is_text for column in columns):
-        return None
-    words = sorted({word for lookup in lookups for word in lookup.numbers})
-    if not words:
-        return None
-    numbers = {word: at for at, word in enumerate(words)}
-    texts = builder.add("Concat", [tensor_of(builder, c) for c in columns], axis=1)
-    found = builder.ml(
-        "LabelEncoder",
-        [texts],
-        keys_strings=words,
-        values_int64s=list(numbers.values()),
-        default_int64=-1,
-    )
-    return str(found), numbers
-
-
-__all__ = ["Lookup", "Matrix", "encoder_columns", "looked_up", "lookup_of", "same_table"]

@@ -8,7 +8,15 @@ from itertools import groupby
 import numpy as np
 
 from serving.runtimes.compiled.convert.graph import GraphBuilder
-from serving.runtimes.compiled.convert.values import Column, Element, Frame, Matrix, Tensor, Value
+from serving.runtimes.compiled.convert.values import (
+    Column,
+    Element,
+    Frame,
+    Matrix,
+    Place,
+    Tensor,
+    Value,
+)
 from serving.runtimes.compiled.errors import NotCompiled
 
 
@@ -47,47 +55,75 @@ def flat(builder: GraphBuilder, value: Tensor) -> Matrix:
 
 
 def stacked(builder: GraphBuilder, columns: Sequence[Column], dtype: Element) -> Matrix:
-    """The columns side by side in one type; columns of one tensor are picked together."""
+    """The columns side by side in one type; neighbours of one tensor are picked together."""
     if not columns:
         raise NotCompiled("no-columns", "A step takes no column at all.")
+    _require_whole(builder, columns, dtype)
     parts = []
-    for source, group in groupby(columns, key=lambda column: column.source and column.source[:2]):
-        members = list(group)
-        if source is None:
-            parts += [_typed(builder, c.name, c.element, dtype) for c in members]
-        else:
-            places = [c.source[2] for c in members if c.source is not None]
-            picked = pick(builder, Matrix(source[0], source[1], members[0].element), places)
-            parts.append(_typed(builder, picked.name, picked.dtype, dtype))
+    for element, name in placed(builder, [(c.cells, c.element) for c in columns]):
+        parts.append(name if element == dtype else builder.cast(name, dtype))
     name = parts[0] if len(parts) == 1 else builder.add("Concat", parts, axis=1)
     return Matrix(name, len(columns), dtype)
 
 
-def _typed(builder: GraphBuilder, name: str, element: Element, dtype: Element) -> str:
-    return name if element == dtype else builder.cast(name, dtype)
+def _require_whole(builder: GraphBuilder, columns: Sequence[Column], dtype: Element) -> None:
+    """Whole numbers that came as doubles are exact up to 2**53; beyond, the original answers."""
+    inexact = [c for c in columns if dtype == "int64" and c.dtype == "int64" != c.element]
+    if inexact:
+        x = stacked(builder, inexact, "float64")
+        size = builder.add("Abs", [x.name])
+        limit = builder.constant(2.0**53)
+        builder.refuse(builder.any_of(builder.add("GreaterOrEqual", [size, limit])))
+
+
+def placed(
+    builder: GraphBuilder, places: Sequence[tuple[Place, Element]]
+) -> list[tuple[Element, str]]:
+    """Tensors [N, some] with the columns at these places, in order, and their elements."""
+    found = []
+    for (tensor, width, element), group in groupby(
+        places, lambda p: (p[0].tensor, p[0].width, p[1])
+    ):
+        at = [place.at for place, _ in group]
+        found.append((element, pick(builder, Matrix(tensor, width, element), at).name))
+    return found
 
 
 def pick(builder: GraphBuilder, x: Matrix, places: Sequence[int]) -> Matrix:
     """The columns at these places, in this order."""
     if list(places) == list(range(x.width)):
         return x
-    at = builder.constant(np.asarray(places, np.int64))
-    return Matrix(builder.add("Gather", [x.name, at], axis=1), len(places), x.dtype)
+    first, count = places[0], len(places)
+    if list(places) == list(range(first, first + count)):  # much faster than Gather
+        bounds = [[first], [first + count], [1]]
+        limits = [builder.constant(np.array(bound, np.int64)) for bound in bounds]
+        name = builder.add("Slice", [x.name, *limits])
+    else:
+        name = builder.add("Gather", [x.name, builder.constant(np.array(places, np.int64))], axis=1)
+    return Matrix(name, count, x.dtype)
 
 
 def tensor_of(builder: GraphBuilder, column: Column) -> str:
     """The column as a tensor [N, 1]."""
-    if column.source is None:
-        return column.name
-    name, width, place = column.source
-    return pick(builder, Matrix(name, width, column.element), [place]).name
+    return placed(builder, [(column.cells, column.element)])[0][1]
+
+
+def missing_of(builder: GraphBuilder, columns: Sequence[Column]) -> str:
+    """BOOL [N, columns], true for missing texts; each column must be able to have some."""
+    places: list[tuple[Place, Element]] = [(c.missing, "bool") for c in columns if c.missing]
+    parts = [name for _, name in placed(builder, places)]
+    return parts[0] if len(parts) == 1 else str(builder.add("Concat", parts, axis=1))
+
+
+def texts_of(builder: GraphBuilder, columns: Sequence[Column]) -> str:
+    """STRING [N, columns]."""
+    parts = [name for _, name in placed(builder, [(c.cells, c.element) for c in columns])]
+    return parts[0] if len(parts) == 1 else str(builder.add("Concat", parts, axis=1))
 
 
 def columns_of(x: Matrix) -> tuple[Column, ...]:
     """The columns of a matrix, kept apart."""
-    return tuple(
-        Column("", x.dtype, x.dtype, source=(x.name, x.width, at)) for at in range(x.width)
-    )
+    return tuple(Column(Place(x.name, x.width, at), x.dtype, x.dtype) for at in range(x.width))
 
 
 def as_frame(builder: GraphBuilder, value: Value) -> Frame:
@@ -140,8 +176,7 @@ def apart(builder: GraphBuilder, value: Value) -> list[str]:
     for column in as_frame(builder, value).columns:
         if column.is_text:
             raise NotCompiled("answer-type", "The answer has columns of texts.")
-        tensor = tensor_of(builder, column)
-        if column.element == "float32":
-            tensor = builder.cast(tensor, "float64")
-        names.append(str(builder.add("Squeeze", [tensor, axis])))
+        dtype = common_dtype([column.dtype])
+        one = stacked(builder, [column], "float64" if dtype == "float32" else dtype)
+        names.append(str(builder.add("Squeeze", [one.name, axis])))
     return names

@@ -13,7 +13,6 @@ from serving.runtimes.compiled.convert.categories import (
     looked_up,
     lookup_of,
 )
-from serving.runtimes.compiled.convert.columns import pick
 from serving.runtimes.compiled.convert.graph import GraphBuilder
 from serving.runtimes.compiled.convert.values import Element, Frame, Matrix, Value
 from serving.runtimes.compiled.errors import NotCompiled
@@ -87,8 +86,9 @@ def _hot(
         builder.refuse(builder.any_of(refused))
     spread = codes
     if len(widths) > 1:
-        owners = np.repeat(np.arange(len(widths)), widths).tolist()
-        spread = pick(builder, Matrix(codes, len(widths)), owners).name
+        # A product with ones and zeros is exact, and faster than Gather.
+        owners = np.repeat(np.eye(len(widths)), widths, axis=1)
+        spread = builder.add("MatMul", [codes, builder.constant(owners)])
     places = builder.constant(np.arange(total, dtype=np.float64))
     is_hot = builder.add("Equal", [spread, places])
     wanted = _dtype(dtype)

@@ -152,9 +152,11 @@ class GraphBuilder:
                 continue
             if allow_nan:
                 self.refuse(self.any_of(self.add("IsInf", [name])))
-            else:  # 0 times anything finite is 0, else NaN: one product tells it of all columns
-                zeros = self.constant(np.zeros(x.width, x.dtype))
-                self.refuse(self.add("IsNaN", [self.add("MatMul", [name, zeros])]))
+            else:  # 0 times anything finite is 0, else NaN
+                zeros = self.add("Mul", [name, self.constant(np.zeros((), x.dtype))])
+                axis = self.constant(np.array([1], np.int64))
+                total = self.add("ReduceSum", [zeros, axis], keepdims=0)
+                self.refuse(self.add("IsNaN", [total]))
 
     def _refused_rows(self) -> str | None:
         """BOOL [N]: everything refused; None where nothing is."""

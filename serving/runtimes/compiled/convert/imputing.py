@@ -11,12 +11,13 @@ from serving.runtimes.compiled.convert.columns import (
     as_floats,
     as_frame,
     as_matrix,
+    missing_of,
     pick,
     side_by_side,
     tensor_of,
 )
 from serving.runtimes.compiled.convert.graph import GraphBuilder
-from serving.runtimes.compiled.convert.values import Column, Frame, Matrix, Value
+from serving.runtimes.compiled.convert.values import Column, Frame, Matrix, Place, Value
 from serving.runtimes.compiled.errors import NotCompiled
 
 
@@ -132,8 +133,8 @@ def _missing_cell(builder: GraphBuilder, column: Column, missing_values: Any) ->
         if (missing_values is None) != column.none_is_missing or column.fill is not None:
             return None
         if column.is_text:
-            return column.missing
-        if column.element in ("float64", "float32"):
+            return missing_of(builder, [column]) if column.missing else None
+        if column.dtype in ("float64", "float32", "object") and column.element != "bool":
             return str(builder.add("IsNaN", [tensor_of(builder, column)]))
         return None
     if column.is_text == isinstance(missing_values, str):
@@ -152,7 +153,7 @@ def _refuse_other_missing(builder: GraphBuilder, column: Column, missing_values:
     if is_nan(missing_values) or column.none_is_missing or column.fill is not None:
         return
     if column.is_text and column.missing:
-        builder.refuse(builder.any_of(column.missing))
+        builder.refuse(builder.any_of(missing_of(builder, [column])))
     elif column.element in ("float64", "float32"):
         builder.refuse(builder.any_of(builder.add("IsNaN", [tensor_of(builder, column)])))
 
@@ -173,7 +174,7 @@ def _filled(
     name = builder.add("Where", [mask, wanted, tensor])
     element = "string" if column.is_text else "float64"
     return Column(
-        name,
+        Place(name),
         element,  # type: ignore[arg-type]  # one of the literals
         "object",
         missing=column.missing,
@@ -187,4 +188,4 @@ def _indicated_objects(
     found = [masks[int(at)] for at in indicator.features_]
     if not all(found):
         raise NotCompiled("indicator-of-objects", "Some column can have no missing value.")
-    return [Frame(tuple(Column(str(mask), "bool", "object") for mask in found))]
+    return [Frame(tuple(Column(Place(str(mask)), "bool", "object") for mask in found))]

@@ -8,30 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import numpy as np
+from typing import Literal
 
 from registry.signature.types import Column as SignatureColumn
 from registry.signature.types import Signature
 from serving.runtimes.compiled.convert.columns import as_matrix
 from serving.runtimes.compiled.convert.graph import GraphBuilder
-from serving.runtimes.compiled.convert.values import Column, Element, Frame, Matrix, Tensor, Value
+from serving.runtimes.compiled.convert.values import Column, Frame, Matrix, Place, Tensor, Value
 from serving.runtimes.compiled.errors import NotCompiled
 from serving.runtimes.sklearn import SklearnModel
 from serving.runtimes.sklearn.inputs import ColumnPlan
 
 Inputs = list[tuple[str, str, tuple[int, ...]]]
+Layout = Literal["matrix", "grouped"]
 _PLAIN = ColumnPlan()
-# Exact in a double, whatever their value.
-_NARROW = ("boolean", "int8", "int16", "int32", "uint8", "uint16", "uint32", "float64")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a request brings: the graph's declared inputs, and the original's X made of them."""
 
-    layout: Literal["matrix", "columns"]
+    layout: Layout
     inputs: Inputs
     value: Value
 
@@ -45,10 +42,16 @@ def request_of(builder: GraphBuilder, model: SklearnModel, signature: Signature)
         return _tensor(signature.inputs[0], form)
     for column in signature.inputs:
         _require_plain(column, model.plans.get(column.name, _PLAIN))
-    if form == "matrix":
-        return _matrix(builder, signature)
-    request = _frame(signature, model)
-    return _in_order(request, signature, model) if form == "frame" else _series(request)
+    if form == "series":
+        raise NotCompiled("series", "A model of raw texts or labels is not compiled.")
+    inputs, columns = _grouped(signature, model.plans)
+    value: Value = Frame(columns)
+    if form == "frame":
+        value = Frame(_in_order(columns, signature, model))
+    elif not any(column.is_text for column in columns):
+        value = as_matrix(builder, value)
+    layout: Layout = "matrix" if [name for name, *_ in inputs] == ["x"] else "grouped"
+    return Request(layout, inputs, value)
 
 
 def _require_plain(column: SignatureColumn, plan: ColumnPlan) -> None:
@@ -77,59 +80,35 @@ def _tensor(column: SignatureColumn, form: str) -> Request:
     return Request("matrix", inputs, value)
 
 
-def _matrix(builder: GraphBuilder, signature: Signature) -> Request:
-    """The form matrix: one numpy array of the type that holds all the columns."""
-    columns = signature.inputs
-    seen = [_dtype_of(column) for column in columns]
-    if "str" in seen:
-        return _objects(signature)
-    whole = "float64" if "object" in seen else np.result_type(*(np.dtype(d) for d in seen)).name
-    if whole == "float64":
-        return Request("matrix", [("x", "float64", (len(columns),))], Matrix("x", len(columns)))
-    inputs, made = _one_by_one(signature, {})
-    return Request("columns", inputs, as_matrix(builder, Frame(tuple(made))))
-
-
-def _objects(signature: Signature) -> Request:
-    """Texts in a matrix: an array of objects (of ``str`` columns pandas makes no matrix)."""
-    inputs, made = _one_by_one(signature, {})
-    return Request("columns", inputs, Frame(tuple(made)))
-
-
-def _frame(signature: Signature, model: SklearnModel) -> Request:
-    plans = model.plans
-    if all(
-        c.type in _NARROW and not plans.get(c.name, _PLAIN).categories for c in signature.inputs
-    ):
-        width = len(signature.inputs)
-        columns = tuple(
-            Column("", "float64", _dtype_of(c), source=("x", width, at))
-            for at, c in enumerate(signature.inputs)
-        )
-        return Request("matrix", [("x", "float64", (width,))], Frame(columns))
-    inputs, columns = _one_by_one(signature, plans)
-    return Request("columns", inputs, Frame(columns))
-
-
-def _one_by_one(
+def _grouped(
     signature: Signature, plans: Mapping[str, ColumnPlan]
 ) -> tuple[Inputs, tuple[Column, ...]]:
-    """An input per column, and one of nulls per nullable column of texts."""
+    """All numbers as one matrix ``x``, all texts as ``s``, and as ``n`` where they are null.
+
+    An input costs onnxruntime more than a node, so that few of them make one row fast.
+    """
+    texts = [c.name for c in signature.inputs if c.type == "string"]
+    numbers = [c.name for c in signature.inputs if c.type != "string"]
     inputs: Inputs = []
+    if numbers:
+        inputs.append(("x", "float64", (len(numbers),)))
+    if texts:
+        inputs.append(("s", "string", (len(texts),)))
+    has_nulls = any(c.nullable for c in signature.inputs if c.type == "string")
+    if has_nulls:
+        inputs.append(("n", "bool", (len(texts),)))
     columns = []
-    for at, column in enumerate(signature.inputs):
+    for column in signature.inputs:
         plan = plans.get(column.name, _PLAIN)
-        element = _element_of(column)
-        missing = f"n{at}" if column.nullable and element == "string" else None
-        inputs.append((f"c{at}", element, (1,)))
-        if missing:
-            inputs.append((missing, "bool", (1,)))
+        is_text = column.type == "string"
+        names = texts if is_text else numbers
+        at = names.index(column.name)
         columns.append(
             Column(
-                f"c{at}",
-                element,
+                Place("s" if is_text else "x", len(names), at),
+                "string" if is_text else "float64",
                 _dtype_of(column),
-                missing=missing,
+                missing=Place("n", len(names), at) if is_text and has_nulls else None,
                 none_is_missing=plan.none_is_missing,
                 categories=plan.categories,
             )
@@ -137,12 +116,12 @@ def _one_by_one(
     return inputs, tuple(columns)
 
 
-def _element_of(column: SignatureColumn) -> Element:
-    if column.type == "string":
-        return "string"
-    if column.type in ("float64", "float32") or column.nullable:
-        return "float64"
-    return "bool" if column.type == "boolean" else "int64"
+def _in_order(
+    columns: tuple[Column, ...], signature: Signature, model: SklearnModel
+) -> tuple[Column, ...]:
+    """In the order of the fit; the inputs keep that of the signature."""
+    names = model.facts().feature_names or signature.input_names
+    return tuple(columns[signature.input_names.index(name)] for name in names)
 
 
 def _dtype_of(column: SignatureColumn) -> str:
@@ -154,21 +133,3 @@ def _dtype_of(column: SignatureColumn) -> str:
     if column.dtype.kind == "integer" and column.nullable:
         return "float64"
     return column.type
-
-
-def _in_order(request: Request, signature: Signature, model: SklearnModel) -> Request:
-    """The frame's columns in the order of the fit; the inputs keep that of the signature."""
-    names = model.facts().feature_names
-    if names is None or not isinstance(request.value, Frame):
-        return request
-    places = [signature.input_names.index(name) for name in names]
-    return Request(request.layout, request.inputs, request.value.picked(places))
-
-
-def _series(request: Request) -> Request:
-    raise NotCompiled("series", "A model of raw texts or labels is not compiled.")
-
-
-def element_and_dtype(column: Any) -> tuple[str, str]:
-    """For tests: how a signature's column arrives."""
-    return _element_of(column), _dtype_of(column)

@@ -27,26 +27,33 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a frame, or of an array of objects: a tensor [N, 1].
+class Place:
+    """Where one column stands: the tensor [N, width], and the place among its columns."""
 
-    ``element`` is the tensor's type. ``dtype`` is what pandas or numpy call the column in the
-    original: ``object`` for truth values with missing ones, which are numbers with NaN here.
-    ``missing`` names a BOOL [N, 1], true where a text is missing (its tensor has "" there); None
-    where none can be. Missing numbers are NaN. ``none_is_missing``: the original has None there,
-    not NaN. ``fill`` is the text that an imputer put in place of the missing ones.
-    ``categories``: a pandas category with these values. ``source`` is a tensor, its width and the
-    place in it where the column stands; ``name`` is "" then.
+    tensor: str
+    width: int = 1
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a frame, or of an array of objects.
+
+    ``element`` is the type of its tensor. ``dtype`` is what pandas or numpy call the column in
+    the original: ``object`` for truth values with missing ones; a column of whole numbers may
+    stand in a tensor of doubles. ``missing`` is where a BOOL tensor is true for missing texts
+    (they are "" themselves); None where none can be. Missing numbers are NaN.
+    ``none_is_missing``: the original has None there, not NaN. ``fill`` is the text that an
+    imputer put in place of the missing ones. ``categories``: a pandas category with these values.
     """
 
-    name: str
+    cells: Place
     element: Element
     dtype: str
-    missing: str | None = None
+    missing: Place | None = None
     none_is_missing: bool = False
     fill: str | None = None
     categories: tuple[Any, ...] | None = None
-    source: tuple[str, int, int] | None = None
 
     @property
     def is_text(self) -> bool:

@@ -59,14 +59,16 @@ class Graph:
                 cells = np.array(batch.column(0).to_pylist(), np.float64)
                 return {"x": cells.reshape(batch.num_rows, *shape)}
             return {"x": np.column_stack([as_double(array) for array in batch.columns])}
-        found = {}
-        for at, (column, array) in enumerate(
-            zip(self.signature.inputs, batch.columns, strict=True)
-        ):
-            found[f"c{at}"] = as_input(column, array).reshape(-1, 1)
-            if column.type == "string" and column.nullable:
-                found[f"n{at}"] = np.asarray(array.is_null()).reshape(-1, 1)
-        return {name: cells for name, cells in found.items() if name in self.wanted}
+        pairs = list(zip(self.signature.inputs, batch.columns, strict=True))
+        texts = [array for column, array in pairs if column.type == "string"]
+        numbers = [as_double(array) for column, array in pairs if column.type != "string"]
+        cells = [[text or "" for text in array.to_pylist()] for array in texts]
+        found = {
+            "x": np.column_stack(numbers) if numbers else None,
+            "s": np.array(cells, object).T,
+            "n": np.column_stack([np.asarray(array.is_null()) for array in texts]),
+        }
+        return {name: found[name] for name in self.wanted}
 
     def answer(self, batch: pa.RecordBatch) -> tuple[list[list[np.ndarray]], np.ndarray]:
         """The columns of each block in layout order, and which rows are refused."""
@@ -74,19 +76,13 @@ class Graph:
         made = dict(zip(names, self.session.run(names, self.feeds(batch)), strict=True))
         refused = self.layout["refused"]
         rows = made[refused] if refused else np.zeros(batch.num_rows, bool)
-        return [block_columns(block, made[block["tensor"]]) for block in self.layout["blocks"]], rows
+        return [
+            block_columns(block, made[block["tensor"]]) for block in self.layout["blocks"]
+        ], rows
 
 
 def as_double(array: pa.Array) -> np.ndarray:
     return np.array(array.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
-
-
-def as_input(column: Column, array: pa.Array) -> np.ndarray:
-    if column.type == "string":
-        return np.array([text or "" for text in array.to_pylist()], object)
-    if column.type.startswith("float") or column.nullable:
-        return as_double(array)
-    return np.asarray(array).astype(bool if column.type == "boolean" else np.int64)
 
 
 def block_columns(block: dict[str, Any], tensor: np.ndarray) -> list[np.ndarray]:
