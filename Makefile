@@ -34,7 +34,7 @@ bench: install-dev ## the benchmarks beside other servers; needs wrk (BENCH_ARGS
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 lock: install-dev ## write requirements*.txt anew from requirements*.in
-	@for name in requirements requirements-extra requirements-dev; do \
+	@for name in requirements requirements-extra requirements-dev requirements-clients; do \
 	  echo "locking $$name.in"; \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; \

@@ -160,8 +160,8 @@ def test_what_is_wrong_is_told_in_one_text(server, headers):
     with pytest.raises(InferenceServerException, match="the nearest is `island`") as refused:
         server.infer("penguins", tensors({"islnd": ["Dream"]}), headers=headers())
     assert refused.value.status() == "400"
+    bad = PENGUINS | {"body_mass_g": [1.0, float("inf"), 2.0]}
     with pytest.raises(InferenceServerException, match="row 1, column `body_mass_g`") as refused:
-        bad = PENGUINS | {"body_mass_g": [1.0, float("inf"), 2.0]}
         server.infer("penguins", tensors(bad), headers=headers())
     assert "not-finite" in refused.value.message()
     with pytest.raises(InferenceServerException) as refused:

@@ -13,6 +13,8 @@ PAIRS = [
     ("requirements-extra.in", "requirements-extra.txt"),
     ("requirements-dev.in", "requirements-dev.txt"),
 ]
+# In an environment of its own: it need not agree with the others.
+CLIENTS = ("requirements-clients.in", "requirements-clients.txt")
 NAME = re.compile(r"^[A-Za-z0-9_.-]+")
 
 
@@ -34,19 +36,19 @@ def locked(path: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("name", [asked for asked, _ in PAIRS])
+@pytest.mark.parametrize("name", [asked for asked, _ in [*PAIRS, CLIENTS]])
 def test_every_dependency_says_what_it_is_for(repository: Path, name: str) -> None:
     silent = [line for line in wanted(repository / name) if not re.search(r"\s# \w", line)]
     assert silent == []
 
 
-@pytest.mark.parametrize(("asked", "lock"), PAIRS)
+@pytest.mark.parametrize(("asked", "lock"), [*PAIRS, CLIENTS])
 def test_every_dependency_is_locked(repository: Path, asked: str, lock: str) -> None:
     names = {NAME.match(line)[0].lower() for line in wanted(repository / asked)}  # type: ignore[index]
     assert names - locked(repository / lock).keys() == set()
 
 
-@pytest.mark.parametrize(("asked", "lock"), PAIRS)
+@pytest.mark.parametrize(("asked", "lock"), [*PAIRS, CLIENTS])
 def test_every_locked_package_has_hashes_and_no_address(
     repository: Path, asked: str, lock: str
 ) -> None:
