@@ -39,6 +39,18 @@ def read_inputs(inputs: Any, tail: memoryview, signature: Signature, limits: Lim
     return validate_columns(signature, _columns(tensors, signature))
 
 
+def described_inputs(signature: Signature) -> list[dict[str, Any]]:
+    """The tensors of a model's columns, for its metadata; -1 is any number of rows."""
+    return [
+        {
+            "name": column.name,
+            "datatype": column.dtype.open_inference,
+            "shape": [-1, 1] if column.shape is None else [-1, *column.shape],
+        }
+        for column in signature.inputs
+    ]
+
+
 def _check_rows(tensors: Sequence[Tensor], limits: Limits) -> None:
     first = tensors[0]
     for at, tensor in enumerate(tensors):
