@@ -1,15 +1,18 @@
-"""Doors for people: jobs, schedules, the try-it form, and what they add to other pages."""
+"""Doors for people: jobs, schedules, routes, records, and what they add to other pages."""
 
 from __future__ import annotations
 
 from registry.panels import add_panel
-from serving.admin import batch_jobs, schedules, try_it
+from serving.admin import batch_jobs, records, routes, schedules, try_it
 
-__all__ = ["batch_jobs", "schedules", "try_it"]
+__all__ = ["batch_jobs", "records", "routes", "schedules", "try_it"]
 
 add_panel("example", "golden", "serving.admin.example.panel")
 add_panel("version", "try-it", "serving.admin.try_it.panel", order=10)
 add_panel("model", "try-it", "serving.admin.panels.try_link", order=10)
+add_panel("model", "route", "serving.admin.routes.panel", order=15)
+add_panel("model", "comparisons", "serving.admin.routes.comparisons", order=16)
+add_panel("model", "capture", "serving.admin.routes.capture", order=17)
 add_panel("model", "jobs", "serving.admin.panels.jobs_of_model", order=20)
 add_panel("dataset_version", "score", "serving.admin.panels.score_link", order=10)
 add_panel("dataset_version", "jobs", "serving.admin.panels.jobs_of_dataset", order=20)
