@@ -30,6 +30,18 @@ ELEMENTS = {
 }
 
 
+class Integers:
+    """A long list of integers as an attribute: onnx.helper looks at each, which takes seconds."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = np.ascontiguousarray(values, dtype=np.int64)
+
+    def as_ints(self, name: str) -> onnx.AttributeProto:
+        """The attribute of the type INTS."""
+        kind = onnx.AttributeProto.INTS
+        return onnx.AttributeProto(name=name, type=kind, ints=self.values.tolist())
+
+
 class GraphBuilder:
     """A graph that is being built. Tensors are known by name."""
 
@@ -62,8 +74,9 @@ class GraphBuilder:
         key = (op, domain, tuple(inputs), outputs, _frozen(given))
         if key not in self._made:
             names = tuple(self._new_name() for _ in range(outputs))
-            made = {k: _attribute(v) for k, v in given.items()}
+            made = {k: _attribute(v) for k, v in given.items() if not isinstance(v, Integers)}
             node = helper.make_node(op, list(inputs), list(names), domain=domain, **made)
+            node.attribute.extend(v.as_ints(k) for k, v in given.items() if isinstance(v, Integers))
             self._nodes.append(node)
             self._made[key] = names
         names = self._made[key]
@@ -185,18 +198,28 @@ class GraphBuilder:
         results = [_declared(*output) for output in outputs]
         if refused is not None:
             results.append(_declared(refused, "bool", ()))
+        nodes, used = self._needed({result.name for result in results})
         graph = helper.make_graph(
-            self._nodes,
+            nodes,
             "modelyard",
             [_declared(*given) for given in inputs],
             results,
-            initializer=self._initializers,
+            initializer=[one for one in self._initializers if one.name in used],
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
         told = json.dumps({**layout, "refused": refused})
         helper.set_model_props(model, {LAYOUT_KEY: told})
         return bytes(model.SerializeToString())
+
+    def _needed(self, names: set[str]) -> tuple[list[onnx.NodeProto], set[str]]:
+        """The nodes that these tensors come from, in order, and all that they use."""
+        used, kept = set(names), []
+        for node in reversed(self._nodes):
+            if used.intersection(node.output):
+                used.update(node.input)
+                kept.append(node)
+        return kept[::-1], used
 
     def _new_name(self) -> str:
         self._count += 1
@@ -224,6 +247,8 @@ def _attribute(value: Any) -> Any:
 
 def _frozen(given: Any) -> Any:
     """Something hashable that is equal where the attributes are."""
+    if isinstance(given, Integers):
+        return given.values.tobytes()
     if isinstance(given, dict):
         return tuple((key, _frozen(value)) for key, value in sorted(given.items()))
     if isinstance(given, np.ndarray):

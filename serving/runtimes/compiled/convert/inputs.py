@@ -7,7 +7,7 @@ values made here have the types that its frame, matrix or tensor has.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from registry.signature.types import Column as SignatureColumn
@@ -48,7 +48,9 @@ def request_of(builder: GraphBuilder, model: SklearnModel, signature: Signature)
     value: Value = Frame(columns)
     if form == "frame":
         value = Frame(_in_order(columns, signature, model))
-    elif not any(column.is_text for column in columns):
+    elif any(column.is_text for column in columns):  # a matrix of objects
+        value = Frame(tuple(replace(column, dtype="object") for column in columns))
+    else:
         value = as_matrix(builder, value)
     layout: Layout = "matrix" if [name for name, *_ in inputs] == ["x"] else "grouped"
     return Request(layout, inputs, value)
@@ -109,7 +111,8 @@ def _grouped(
                 "string" if is_text else "float64",
                 _dtype_of(column),
                 missing=Place("n", len(names), at) if is_text and has_nulls else None,
-                none_is_missing=plan.none_is_missing,
+                # Numbers that are missing are NaN whatever the plan says.
+                none_is_missing=plan.none_is_missing and column.type in ("string", "boolean"),
                 categories=plan.categories,
             )
         )

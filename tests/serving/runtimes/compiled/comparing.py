@@ -173,3 +173,24 @@ def difference(mine: np.ndarray, theirs: pa.Array, what: str) -> float:
             f"{what}: {np.nanmax(apart[~same])} apart"
         )
         return float(np.nanmax(apart[~same] / np.maximum(np.abs(expected[~same]), 1.0)))
+
+
+def compare_batch(estimator: Any, batch: pa.RecordBatch) -> Compared:
+    """The same for a batch whose schema says what is nullable."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = SklearnModel(estimator)
+        signature = Signature(tuple(column_of(field, batch) for field in batch.schema))
+        graph = Graph(compile_graph(model, signature), signature)
+        return compared(model, graph, batch)
+
+
+def column_of(field: pa.Field, batch: pa.RecordBatch) -> Column:
+    """A signature's column; a list is a tensor of the shape that its first row has."""
+    kind, shape = field.type, []
+    value = batch.column(field.name)[0].as_py() if batch.num_rows else None
+    while pa.types.is_nested(kind):
+        shape.append(len(value))
+        value, kind = value[0], kind.value_type
+    key = "datetime" if pa.types.is_timestamp(kind) else _KEYS.get(str(kind), str(kind))
+    return Column(field.name, key, nullable=field.nullable, shape=tuple(shape) or None)
