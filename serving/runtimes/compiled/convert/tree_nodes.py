@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.runtimes.compiled.convert.graph import GraphBuilder
+from serving.runtimes.compiled.convert.graph import GraphBuilder, Integers
 from serving.runtimes.compiled.convert.outcomes import places
 
 LEQ, MEMBER = 0, 6
@@ -60,12 +60,13 @@ class TreeTable:
         place[leaves] = np.arange(len(leaves)) + self._leaves
         sides = tree.left[inner], tree.right[inner]
         modes = np.full(len(inner), LEQ, np.uint8)
+        splits = tree.threshold[inner].astype(np.float64)
         for at in sorted(tree.members):
-            modes[np.searchsorted(inner, at)] = MEMBER
-            self._members.append(np.append(tree.members[at].astype(np.float64), np.nan))
+            node = np.searchsorted(inner, at)
+            modes[node], splits[node] = self._member_test(tree.members[at])
         self._append(
             features=tree.feature[inner],
-            splits=np.where(modes == MEMBER, 0.0, tree.threshold[inner]),
+            splits=splits,
             modes=modes,
             missing=tree.missing_left[inner],
             true=place[sides[0]],
@@ -75,6 +76,13 @@ class TreeTable:
             weights=weights[leaves],
             targets=np.full(len(leaves), target),
         )
+
+    def _member_test(self, members: np.ndarray) -> tuple[int, float]:
+        """Mode and split of a test for a set; nothing is in an empty one (a split by gaps alone)."""
+        if not len(members):
+            return LEQ, -np.inf
+        self._members.append(np.append(members.astype(np.float64), np.nan))
+        return MEMBER, 0.0
 
     def constant(self, weight: float, target: int) -> None:
         """A tree of one leaf, which is a split with the same leaf on both sides."""
@@ -103,7 +111,7 @@ class TreeTable:
         joined = {name: np.concatenate(parts) for name, parts in self._columns.items()}
         members = np.concatenate(self._members) if self._members else None
         whole: dict[str, Any] = {
-            name: joined[column].astype(np.int64).tolist()
+            name: Integers(joined[column])
             for name, column in (
                 ("nodes_featureids", "features"),
                 ("nodes_truenodeids", "true"),
@@ -114,14 +122,14 @@ class TreeTable:
             )
         }
         if joined["missing"].any():
-            whole["nodes_missing_value_tracks_true"] = joined["missing"].astype(np.int64).tolist()
+            whole["nodes_missing_value_tracks_true"] = Integers(joined["missing"])
         made: str = builder.ml(
             "TreeEnsemble",
             [x],
             n_targets=self._n_targets,
             aggregate_function=SUM,
             post_transform=NO_TRANSFORM,
-            tree_roots=self._roots,
+            tree_roots=Integers(np.array(self._roots)),
             nodes_modes=joined["modes"].astype(np.uint8),
             nodes_splits=joined["splits"].astype(np.float64),
             leaf_weights=joined["weights"].astype(np.float64),
