@@ -12,8 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from prometheus_client import Counter
@@ -43,13 +42,14 @@ load_seconds_total = Counter(
 _Key: TypeAlias = tuple[str, Signature]
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """What a load came to; ``engine`` None: not before ``retry_at`` of the clock."""
+@dataclass(slots=True)
+class _Entry:
+    """A graph that is open, or being opened, or was not to be opened until ``retry_at``."""
 
-    engine: CompiledModel | None
+    engine: CompiledModel | None = None
     size_bytes: int = 0
-    retry_at: float = 0.0
+    retry_at: float | None = None
+    is_done: threading.Event = field(default_factory=threading.Event)
 
 
 class Engines:
@@ -70,82 +70,76 @@ class Engines:
         self._read = read
         self._clock = clock
         self._lock = threading.Lock()
-        self._held: OrderedDict[_Key, Future[_Opened]] = OrderedDict()
+        self._held: OrderedDict[_Key, _Entry] = OrderedDict()
 
     def get(self, sha256: str, signature: Signature) -> CompiledModel | None:
         """The graph under this digest, opened; None when it does not open, for now."""
         key = (sha256, signature)
         with self._lock:
             found = self._held.get(key)
-            if found is not None and not self._is_stale(found):
-                self._held.move_to_end(key)
-                mine = None
+            if found is None or self._is_stale(found):
+                found = self._held[key] = _Entry()
+                is_mine = True
             else:
-                mine = found = self._held[key] = Future()
-        if mine is not None:
-            self._load(key, mine)
-        elif found.done():
+                self._held.move_to_end(key)
+                is_mine = False
+        if found.engine is not None:
             hits_total.inc()
-        try:
-            return found.result(WAIT_S).engine
-        except TimeoutError:
-            return None
+        elif is_mine:
+            self._load(key, found)
+        elif found.retry_at is None:
+            found.is_done.wait(WAIT_S)
+        return found.engine
 
     def held_bytes(self) -> int:
         """What the opened graphs are reckoned to take together."""
         with self._lock:
-            return self._sum()
+            return sum(entry.size_bytes for entry in self._held.values())
 
     def clear(self) -> None:
         """Forget all graphs."""
         with self._lock:
             self._held.clear()
 
-    def _is_stale(self, found: Future[_Opened]) -> bool:
-        if not found.done():
-            return False
-        opened = found.result()
-        return opened.engine is None and self._clock() >= opened.retry_at
+    def _is_stale(self, entry: _Entry) -> bool:
+        return entry.retry_at is not None and self._clock() >= entry.retry_at
 
-    def _load(self, key: _Key, mine: Future[_Opened]) -> None:
+    def _load(self, key: _Key, entry: _Entry) -> None:
         began_s = time.perf_counter()
-        opened = self._opened(*key)
-        mine.set_result(opened)
+        try:
+            entry.engine, entry.size_bytes = self._opened(*key)
+        finally:  # whoever waits for this load must hear of its end
+            if entry.engine is None:
+                entry.retry_at = self._clock() + RETRY_AFTER_S
+            entry.is_done.set()
         load_seconds_total.inc(time.perf_counter() - began_s)
-        loads_total.labels("opened" if opened.engine else "failed").inc()
+        loads_total.labels("opened" if entry.engine else "failed").inc()
         with self._lock:
             self._make_room(key)
 
-    def _opened(self, sha256: str, signature: Signature) -> _Opened:
+    def _opened(self, sha256: str, signature: Signature) -> tuple[CompiledModel | None, int]:
+        """The graph with what it takes in memory."""
         try:
             content = self._read(sha256)
             engine = CompiledModel.open(content, signature)
         except (GraphRefused, storage.BlobMissing, storage.BlobDamaged, OSError) as error:
             logger.error("The compiled graph %s is not used: %s", sha256, error)
-        except Exception:  # whoever waits for this load must hear of its end
+        except Exception:  # such as no memory
             logger.exception("The compiled graph %s is not used.", sha256)
         else:
-            return _Opened(engine, reckoned_bytes(len(content)))
-        return _Opened(None, retry_at=self._clock() + RETRY_AFTER_S)
+            return engine, reckoned_bytes(len(content))
+        return None, 0
 
     def _make_room(self, newest: _Key) -> None:
         """Throw out what was not used for longest. The caller holds the lock."""
-        over = self._sum() - self._budget_bytes()
-        for key in list(self._held):
+        over = sum(entry.size_bytes for entry in self._held.values()) - self._budget_bytes()
+        for key, entry in list(self._held.items()):
             if over <= 0:
                 return
-            size = self._size(self._held[key])
-            if key != newest and size:
+            if key != newest and entry.size_bytes:
                 del self._held[key]
                 evictions_total.inc()
-                over -= size
-
-    def _sum(self) -> int:
-        return sum(map(self._size, self._held.values()))
-
-    @staticmethod
-    def _size(found: Future[_Opened]) -> int:
-        return found.result().size_bytes if found.done() else 0
+                over -= entry.size_bytes
 
 
 def reckoned_bytes(graph_bytes: int) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 from registry.conf import conf
 from registry.errors import InvalidRows
@@ -96,4 +97,9 @@ def _reply(call: Call, target: Target, decoded: Decoded) -> Reply:
 
 
 def _limits() -> Limits:
-    return Limits(body_bytes=conf.max_body_bytes, binary_body_bytes=conf.max_binary_body_bytes)
+    return _limits_of(conf.max_body_bytes, conf.max_binary_body_bytes)
+
+
+@lru_cache(maxsize=8)
+def _limits_of(body_bytes: int, binary_body_bytes: int) -> Limits:
+    return Limits(body_bytes=body_bytes, binary_body_bytes=binary_body_bytes)

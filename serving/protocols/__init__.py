@@ -8,6 +8,7 @@ it, and sends what comes back.
 from __future__ import annotations
 
 import importlib
+from functools import lru_cache
 from types import ModuleType
 
 PROTOCOLS: dict[str, str] = {
@@ -17,6 +18,7 @@ PROTOCOLS: dict[str, str] = {
 }
 
 
+@lru_cache
 def load_protocol(key: str) -> ModuleType:
     """The protocol's module. Raises KeyError for a key that is not in the table."""
     return importlib.import_module(PROTOCOLS[key])

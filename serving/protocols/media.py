@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from registry.errors import MalformedParameter, NotAcceptable, UnsupportedMediaType
 
@@ -14,6 +15,8 @@ MEDIA_TYPES = (JSON, CSV, ARROW, PARQUET)
 _SYNONYMS = {"application/x-parquet": PARQUET, "text/json": JSON}
 
 
+# Callers send the same few headers again and again.
+@lru_cache(maxsize=256)
 def body_type(content_type: str | None) -> str:
     """The media type of a body; JSON where none is named.
 
@@ -31,6 +34,7 @@ def body_type(content_type: str | None) -> str:
     return media_type
 
 
+@lru_cache(maxsize=256)
 def answer_type(accept: str | None, offered: Sequence[str] = MEDIA_TYPES) -> str:
     """The media type to answer in, by the Accept header; the first offered where anything will do.
 

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, get_args
 
 import pyarrow as pa
@@ -140,11 +141,16 @@ def require_narrow(columns: int | None) -> None:
 
 def available_outputs(facts: ModelFacts) -> tuple[Kind, ...]:
     """The kinds that this model can be asked for, in the order of ``KINDS``."""
-    methods = set(facts.methods)
+    return _offered(facts.methods)
+
+
+# Asked at every request, and there are few combinations.
+@lru_cache(maxsize=256)
+def _offered(methods: tuple[str, ...]) -> tuple[Kind, ...]:
     offered = {
-        "prediction": bool(methods & {"predict", "transform"}),
+        "prediction": "predict" in methods or "transform" in methods,
         "probabilities": "predict_proba" in methods,
-        "decision": bool(methods & {"decision_function", "score_samples"}),
+        "decision": "decision_function" in methods or "score_samples" in methods,
         "transform": "transform" in methods,
     }
     return tuple(kind for kind in KINDS if offered[kind])
@@ -152,7 +158,12 @@ def available_outputs(facts: ModelFacts) -> tuple[Kind, ...]:
 
 def default_outputs(facts: ModelFacts) -> tuple[Kind, ...]:
     """What is answered when the caller names no outputs: prediction, and probabilities if any."""
-    return tuple(k for k in available_outputs(facts) if k in ("prediction", "probabilities"))
+    return _default(facts.methods)
+
+
+@lru_cache(maxsize=256)
+def _default(methods: tuple[str, ...]) -> tuple[Kind, ...]:
+    return tuple(k for k in _offered(methods) if k in ("prediction", "probabilities"))
 
 
 def require_offered(facts: ModelFacts, outputs: Sequence[str]) -> None:

@@ -33,7 +33,7 @@ class CompiledModel:
         # Its public face looks each input's name up in a list of them at every call: 10 us of 14
         # columns, milliseconds of 500. The session itself refuses what is missing.
         self._run = session._sess.run
-        self._feeder = Feeder(signature, layout.inputs)
+        self._feeder = Feeder(signature)
         self._refused = layout.refused
         self._blocks = tuple((b, _part_layout(b)) for b in layout.blocks)
         self._plans: dict[tuple[str, ...], _Plan] = {}
@@ -46,6 +46,8 @@ class CompiledModel:
         onnxruntime does not take.
         """
         layout = check_graph(content, signature)
+        if layout.inputs == "columns":
+            raise GraphRefused("graph-inputs", "It takes an input per column; none is made so.")
         try:
             session = onnxruntime.InferenceSession(
                 content, sess_options=_options(), providers=["CPUExecutionProvider"]
@@ -69,7 +71,7 @@ class CompiledModel:
             returned = self._run(plan.tensors, self._feeder.feeds(validated.held), None)
         except Exception as error:  # see ``open``
             raise LeftToOriginal(f"the graph fails: {str(error)[:300]}") from error
-        if self._refused is not None and returned[-1].any():
+        if self._refused is not None and np.count_nonzero(returned[-1]):
             raise LeftToOriginal("the graph does not answer one of the rows")
         parts = tuple(part.of(returned, n_rows) for part in plan.parts)
         return LeanAnswer(n_rows, parts)
