@@ -102,12 +102,12 @@ class Record(Resource):
     @describe(
         "records_get", "One captured request", answers={200: PredictionRecordOut}, query=(EXPAND,)
     )
-    def get(self, request: Request, name: str, identity: str) -> Response:
+    def get(self, request: Request, name: str, id: str) -> Response:
         """The record; for managers of the model."""
         model = model_named(self.by, name)
         require(self.by, roles.MANAGER, model)
         rows = readable_records(self.by).filter(model=model)
-        return self.one(row_with_id(rows, identity, "record"), "prediction-record")
+        return self.one(row_with_id(rows, id, "record"), "prediction-record")
 
 
 _MODEL = "models/<str:name>"
@@ -116,5 +116,5 @@ urlpatterns = [
     path(f"{_MODEL}/route", ModelRoute.as_view()),
     path(f"{_MODEL}/route/comparisons", Comparisons.as_view()),
     path(f"{_MODEL}/records", Records.as_view()),
-    path(f"{_MODEL}/records/<str:identity>", Record.as_view()),
+    path(f"{_MODEL}/records/<str:id>", Record.as_view()),
 ]

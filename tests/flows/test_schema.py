@@ -60,6 +60,13 @@ DOING: dict[str, Any] = {
     "PATCH /models/{name}/versions/{number}": {"metrics": {"auc": 0.5}},
     "PUT /models/{name}/aliases/{alias}": {"version": 1},
     "GET /models/{name}/aliases/{alias}/history": None,
+    "PUT /models/{name}/route": {
+        "targets": [{"alias": "champion", "weight": 90}, {"version": 1, "weight": 10}],
+        "mirror": [{"alias": "challenger"}],
+    },
+    "GET /models/{name}/route": None,
+    "GET /models/{name}/route/comparisons": None,
+    "GET /models/{name}/records": None,
     "PUT /models/{name}/grants/{user}": {"role": "viewer"},
     "POST /models/{ref}/predict": {"instances": [ROW]},
     "POST /models/{name}/versions/{number}/predict": {"columns": {k: [v] for k, v in ROW.items()}},
@@ -118,7 +125,11 @@ def objects(people: People, name: str) -> dict[str, dict[str, Any]]:
     ok(marie.patch(f"/models/{name}-guarded", json={"approval_required": True}))
     waiting = ok(olga.put(f"/models/{name}-guarded/aliases/later", json={"version": 1}), 202)
     return {
-        "models": {"name": name, "ref": name, "number": 1, "alias": "challenger", "user": "vera"},
+        "models": {
+            **{"name": name, "ref": name, "number": 1, "alias": "challenger", "user": "vera"},
+            # Of a record, which a second later could be there, and is not.
+            "id": "0198a000-0000-7000-8000-000000000000",
+        },
         "datasets": {"name": f"{name}-rows", "number": 1, "user": "vera"},
         "batch-jobs": {"id": done["id"]},
         "schedules": {"name": name},
