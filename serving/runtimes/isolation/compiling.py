@@ -38,6 +38,7 @@ from serving.runtimes.isolation.protocol import Frame, ProtocolError, strict_obj
 RUNTIMES = frozenset({"sklearn", "xgboost", "lightgbm", "mlflow"})
 TALLY_KEY = b"modelyard.tally"
 _CONVERTERS = "serving.runtimes.compiled.convert"
+_ON_FIRST_USE = ("serving.runtimes.compiled.threshold_rows", "registry.signature.declaration")
 
 
 def import_early() -> None:
@@ -46,7 +47,8 @@ def import_early() -> None:
         package = importlib.import_module(_CONVERTERS)
         for module in pkgutil.iter_modules(package.__path__, f"{_CONVERTERS}."):
             importlib.import_module(module.name)
-        importlib.import_module("serving.runtimes.compiled.threshold_rows")
+        for name in _ON_FIRST_USE:
+            importlib.import_module(name)
 
 
 def operations(loaded: Sequence[LoadedModel]) -> dict[str, Operation]:

@@ -17,7 +17,8 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import Any, TypeAlias
 
 from serving.runtimes.isolation import protocol
@@ -131,28 +132,28 @@ class Desk:
         return taken
 
     def _serve(self, taken: list[Request]) -> None:
-        if len(taken) > 1 and time.monotonic() >= self._together_from:
-            for group in groups_of(taken, self._pace):
-                self._answer_all(group)
+        now = time.monotonic()
+        in_time = [request for request in taken if request.until > now]
+        if len(in_time) < 2 or now < self._together_from:
+            groups: Iterable[list[Request]] = [[request] for request in taken]
         else:
-            for request in taken:
-                self._answer_all([request])
+            late = [[request] for request in taken if request.until <= now]
+            groups = chain(late, groups_of(in_time, self._pace))
+        for group in groups:
+            self._answer_all(group)
 
     def _answer_all(self, group: list[Request]) -> None:
         """Answer a group; each alone when they cannot be answered together."""
         group = self._present(group)
-        now = time.monotonic()
-        in_time = [request for request in group if request.until > now]
-        if len(in_time) > 1:
-            bodies = self._work_together(in_time)
+        if len(group) > 1:
+            bodies = self._work_together(group)
             if bodies is not None:
                 self._board.count(len(bodies))
-                for request, body in zip(in_time, bodies, strict=True):
+                for request, body in zip(group, bodies, strict=True):
                     self._reply(request, {"ok": True}, body)
-                group = [request for request in group if request.until <= now]
-            else:
-                # One of them makes the model raise, or give another count of answers: which one?
-                group = [request for request in group if self._present([request])]
+                return
+            # One of them makes the model raise, or give another count of answers: which one?
+            group = self._present(group)
         for request in group:
             header, body = self._perform(request)
             self._board.count(1)

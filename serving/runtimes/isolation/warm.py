@@ -24,10 +24,10 @@ from serving.runtimes.base import (
     batch_from_ipc,
     batch_to_ipc,
 )
+from serving.runtimes.isolation import compiling
 
 # encodings: a text transformer names the one that it wants, and Python imports it then.
-# Converters are looked up by name as well.
-_PACKAGES = ("sklearn", "encodings", "serving.runtimes.compiled.convert")
+_PACKAGES = ("sklearn", "encodings")
 _SKIPPED = (
     "encodings.mbcs",
     "encodings.oem",
@@ -54,7 +54,6 @@ _MODULES = (
     "skops.io",
     "onnxruntime",
     "registry.scan",
-    "serving.runtimes.compiled.threshold_rows",
     "serving.runtimes.golden",
 )
 
@@ -74,6 +73,7 @@ def warm(runtimes: Iterable[str]) -> None:
                 importlib.import_module(name)
             except ImportError:
                 continue
+        compiling.import_early()
         _use_once()
     gc.collect()
     gc.freeze()

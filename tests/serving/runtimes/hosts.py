@@ -17,6 +17,8 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from serving.runtimes.base import LoadedModel
+from serving.runtimes.golden import Golden
 from serving.runtimes.isolation.client import HostClient, ModelSpec
 from serving.runtimes.isolation.start import command_line, environment_for
 
@@ -95,3 +97,8 @@ def artifact(content: bytes = b"{}", key: str = "one") -> tuple[ModelSpec, Calla
 
 def rows(*values: float) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict({"x": pa.array(values, type=pa.float64())})
+
+
+def golden_of(model: LoadedModel, *values: float) -> Golden:
+    """Golden rows with what the model answers to them here."""
+    return Golden(rows(*values), model.score(rows(*values), (), {}))
