@@ -10,9 +10,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from http.client import responses
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
@@ -38,8 +37,7 @@ WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 _FORMS = ("multipart/", "application/x-www-form-urlencoded")
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(NamedTuple):
     """A request that is answered here."""
 
     lane: lanes.Lane
@@ -62,6 +60,7 @@ class Express:
         self.app = app
         self.as_domain_error = as_domain_error
         self.frames = Frames(app)
+        self.max_body_bytes: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer, or hand on."""
@@ -93,7 +92,7 @@ class Express:
                 break
         else:
             return None
-        length = _length(environ)
+        length = _length(environ, self.max_body_bytes)
         # A cookie may be a session, which has a word in the headers.
         if length is None or "HTTP_COOKIE" in environ or _is_form(environ):
             return None
@@ -164,13 +163,13 @@ def _pass(key: str, ref: str, number: int | None) -> Pass | None:
         return None
 
 
-def _length(environ: Environ) -> int | None:
+def _length(environ: Environ, largest: int) -> int | None:
     """The length of the body, 0 for none; None for one that Django has to refuse."""
     text = environ.get("CONTENT_LENGTH") or "0"
     if not (text.isascii() and text.isdigit()) or len(text) > 18:
         return None
     length = int(text)
-    return length if length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE else None
+    return length if length <= largest else None
 
 
 def _is_form(environ: Environ) -> bool:
