@@ -31,6 +31,11 @@ class ServingConf:
         return cast(int, _of("MODELHOST_MEMORY_BYTES")) or None
 
     @property
+    def compile_rows(self) -> int:
+        """On how many generated rows a compiled graph is compared; 0: nothing is compiled."""
+        return cast(int, _of("COMPILE_ROWS"))
+
+    @property
     def capture_days(self) -> int:
         """How many days prediction records are kept."""
         return cast(int, _of("CAPTURE_DAYS"))

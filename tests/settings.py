@@ -22,13 +22,15 @@ for _name in (
     "DATABASE_URL", "REDIS_URL", "STORAGE_URL", "SECRET_KEY", "DEBUG", "PUBLIC_URL", "HOST", "PORT",
     "TRUSTED_PROXIES", "TIME_ZONE", "MODEL_FILE_POLICY", "MODELYARD_ADMIN_PASSWORD", "DEMO",
     "MODELHOST_SOCKET", "STATIC_ROOT", "MODEL_MEMORY_BYTES", "MODELHOST_MEMORY_BYTES",
-    "ENGINE_MEMORY_BYTES",
+    "ENGINE_MEMORY_BYTES", "COMPILE_ROWS",
     "RATE_LIMIT", "ADDRESS_RATE_LIMIT", "MAX_ARTIFACT_BYTES",
     "MAX_DATASET_BYTES", "MAX_BODY_BYTES", "MAX_BINARY_BODY_BYTES",
 ):  # fmt: skip
     os.environ.pop(_name, None)
     os.environ.pop(f"{_name}_FILE", None)
 os.environ["MODELYARD_HOME"] = str(_home)
+# Compiled models are compared on few rows; what the comparison finds has tests of its own.
+os.environ["COMPILE_ROWS"] = "200"
 os.environ["SECRET_KEY"] = "only-for-tests-" + "x" * 50
 
 from config.settings import *  # noqa: E402, F403

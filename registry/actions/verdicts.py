@@ -22,10 +22,10 @@ from django.utils import timezone
 from registry import audit
 from registry.actions.aliases import place_alias
 from registry.errors import StateConflict
-from registry.models import AliasChange, ApprovalRequest, ModelVersion, RegisteredModel
+from registry.models import AliasChange, ApprovalRequest, Check, ModelVersion, RegisteredModel
 from registry.models.alias import CHAMPION
 from registry.models.approval_request import ApprovalSubject
-from registry.models.check import CheckName, Verdict
+from registry.models.check import CheckName, Verdict, checks_for
 from registry.models.model_version import VersionStatus
 from registry.principals import Principal
 from registry.signals import version_settled
@@ -38,7 +38,7 @@ REVIEW_REASON = (
 
 @transaction.atomic
 def record_findings(version: ModelVersion, **found: Any) -> None:
-    """Write what the checks found: ``signature``, ``facts`` (JSON), ``golden_sha256``.
+    """Write what the checks found: ``signature``, ``facts`` (JSON), digests of what is kept.
 
     Only while the version is being checked; raises StateConflict otherwise.
     """
@@ -96,8 +96,11 @@ def restart_checks(version: ModelVersion) -> None:
     version = locked(version)
     if not ModelVersion.objects.move(version, VersionStatus.PENDING):
         raise StateConflict(f"{version} is {version.status}, not quarantined or rejected.")
-    ModelVersion.objects.filter(pk=version.pk).update(settled_at=None, check_attempts=0)
+    ModelVersion.objects.filter(pk=version.pk).update(
+        settled_at=None, check_attempts=0, compiled_sha256="", pinned_to=""
+    )
     version.checks.update(verdict=Verdict.PENDING, summary="", evidence={}, decided_at=None)
+    await_all_checks(version)
 
 
 @transaction.atomic
@@ -107,6 +110,12 @@ def reject_quarantined(version: ModelVersion, *, summary: str) -> None:
     if version.status != VersionStatus.QUARANTINED:
         raise StateConflict(f"{version} is {version.status}, not quarantined.")
     _reject(version, summary, skipped="Not run: a reviewer has rejected the version.")
+
+
+def await_all_checks(version: ModelVersion) -> None:
+    """Make the checks that there are by now and were not when the version was registered."""
+    for name in checks_for(version.runtime):
+        Check.objects.get_or_create(version=version, name=name)
 
 
 def locked(version: ModelVersion) -> ModelVersion:

@@ -22,7 +22,7 @@ from registry.models import (
     RegisteredModel,
 )
 from registry.models.approval_request import ApprovalSubject
-from registry.models.check import FIRST_CHECKS
+from registry.models.check import checks_for
 from registry.models.model_version import VersionStatus
 from registry.principals import Principal, require
 from registry.signals import version_registered, version_settled
@@ -176,7 +176,8 @@ def _take_in(by: Principal, version: ModelVersion) -> ModelVersion:
     models.update(next_number=F("next_number") + 1)
     version.number = models.values_list("next_number", flat=True).get() - 1
     version.save(force_insert=True)
-    Check.objects.bulk_create(Check(version=version, name=name) for name in FIRST_CHECKS)
+    names = checks_for(version.runtime)
+    Check.objects.bulk_create(Check(version=version, name=name) for name in names)
     audit.record(
         by,
         "version.register",

@@ -22,7 +22,7 @@ from registry.conf import conf
 from registry.errors import DomainError
 from registry.forms.versions import CorrectVersionForm, EditVersionForm, UploadVersionForm
 from registry.models import ModelVersion, RegisteredModel
-from registry.models.check import FIRST_CHECKS
+from registry.models.check import CheckName
 from registry.principals import Principal, require
 from registry.templatetags.modelyard import badge
 
@@ -124,7 +124,7 @@ class ModelVersionAdmin(GovernedAdmin[ModelVersion]):
             crumbs=self.crumbs(),
             submit_label="Upload",
             cancel_url=self.url_of("changelist"),
-            questions=[(name, QUESTIONS[name]) for name in FIRST_CHECKS],
+            questions=[(name, QUESTIONS[name]) for name in CheckName],
             policy_words=POLICY_WORDS[conf.model_file_policy],
             command="modelyard push model.skops \\\n  --name churn \\\n  --example rows.csv",
             known_models=_publishable(by)[:MODELS_OFFERED],

@@ -18,8 +18,17 @@ class CheckName(models.TextChoices):
     COMPILE = "compile"
 
 
-# Made for every version when it is registered. `compile` joins where something can be compiled.
+# Made for every version when it is registered.
 FIRST_CHECKS = (CheckName.SCAN, CheckName.LOAD, CheckName.SIGNATURE, CheckName.GOLDEN)
+# The runtimes some of whose models can be compiled: theirs is `compile` as well.
+COMPILED_RUNTIMES = frozenset({"sklearn", "xgboost", "lightgbm", "mlflow"})
+
+
+def checks_for(runtime: str) -> tuple[CheckName, ...]:
+    """The checks of a version of this runtime, in order."""
+    if runtime in COMPILED_RUNTIMES:
+        return (*FIRST_CHECKS, CheckName.COMPILE)
+    return FIRST_CHECKS
 
 
 class Verdict(models.TextChoices):

@@ -8,7 +8,8 @@ the version stands. One pass:
 2. scan: the gate looks, and what it refuses is over, whatever the policy;
 3. load: the fitted object says what it is;
 4. signature: declared or inferred, held against the object and every example row;
-5. golden: the object's answers to the example rows are kept, and compared with the trainer's.
+5. golden: the object's answers to the example rows are kept, and compared with the trainer's;
+6. compile: where a graph can answer as the object does, the graph answers (``compile_check``).
 
 ``file_policy`` says what is asked beyond that of formats that execute code: they may be refused
 before the scan, or wait for a reviewer, who then sees the evidence of all checks.
@@ -24,16 +25,22 @@ from typing import Any
 
 from registry import storage
 from registry.actions.file_policy import FOLDERS, needs_review, policy_format, require_taken
-from registry.actions.verdicts import record_check, record_findings, return_to_pending
+from registry.actions.verdicts import (
+    await_all_checks,
+    record_check,
+    record_findings,
+    return_to_pending,
+)
 from registry.errors import CheckRefused, StateConflict, Unavailable
 from registry.models import ModelVersion
-from registry.models.check import CheckName, Verdict
+from registry.models.check import COMPILED_RUNTIMES, CheckName, Verdict
 from registry.scan import Finding
 from registry.scan.edition import gate_version
 from registry.signature.facts import ModelFacts
 from registry.signature.types import Signature
 from registry.signature.validate import Validated
 from serving.actions.brought import NOTHING, brought_by, without_cells
+from serving.actions.compiling import compiled_here, record_compiled
 from serving.actions.example_answers import answer_example, compare_with_trainer
 from serving.actions.example_rows import ExampleRows
 from serving.actions.failed_checks import REFUSALS, failed_by
@@ -87,6 +94,7 @@ class _Checking:
 
     def run(self) -> None:
         """All checks in order; the first refusal ends the pass."""
+        await_all_checks(self.version)
         try:
             with self._verdict(CheckName.SCAN):
                 if self.version.format not in FOLDERS:
@@ -96,7 +104,8 @@ class _Checking:
                 self._scan(child)
                 facts = self._load(child)
                 signature, rows = self._signature(facts)
-                self._golden(child, facts, signature, rows)
+                golden = self._golden(child, facts, signature, rows)
+                self._compile(child, facts, signature, golden)
         except _Refused:
             pass
 
@@ -189,24 +198,36 @@ class _Checking:
         facts: ModelFacts,
         signature: Signature,
         rows: Validated | None,
-    ) -> None:
+    ) -> Golden | None:
         with self._verdict(CheckName.GOLDEN):
             if rows is None or not self.version.expected_sha256:
                 self._require_near_version()
             if rows is None:
                 text = "No example rows were sent, so there is nothing to compare at each load."
-                self._record_last(Verdict.SKIPPED, text, {})
-                return
+                self._record_golden(Verdict.SKIPPED, text, {})
+                return None
             inputs = rows.batch.slice(0, GOLDEN_ROWS)
             try:
                 answer = answer_example(child, inputs, facts, signature)
                 is_compared = self._compare_with_trainer(answer, rows.n_rows)
             except CheckRefused as refusal:
                 raise self._with_version(refusal) from None
-            stored = storage.put_bytes(Golden(inputs, answer).to_bytes())
+            golden = Golden(inputs, answer)
+            stored = storage.put_bytes(golden.to_bytes())
             record_findings(self.version, golden_sha256=stored.sha256)
             evidence = {"rows": inputs.num_rows, "compared_with_trainer": is_compared}
-            self._record_last(Verdict.PASSED, _kept(inputs.num_rows), evidence)
+            self._record_golden(Verdict.PASSED, _kept(inputs.num_rows), evidence)
+        return golden
+
+    def _compile(
+        self, child: Inspection, facts: ModelFacts, signature: Signature, golden: Golden | None
+    ) -> None:
+        if self._is_compiled:
+            record_compiled(
+                self.version,
+                compiled_here(child, self.version, facts, signature, golden),
+                needs_review=self._needs_review(),
+            )
 
     def _require_near_version(self) -> None:
         if self.trained_with and self.trained_with.is_far:
@@ -218,10 +239,17 @@ class _Checking:
         compare_with_trainer(self.version.expected_sha256, answer, example_rows)
         return True
 
-    def _record_last(self, verdict: str, summary: str, evidence: dict[str, Any]) -> None:
-        """The last verdict: afterwards the version is ready, or waits for a reviewer."""
-        waits = needs_review(self.version, policy_format(self.version, self.scanned))
-        self._record(verdict, summary, evidence, needs_review=waits)
+    def _record_golden(self, verdict: str, summary: str, evidence: dict[str, Any]) -> None:
+        """After the last verdict the version is ready, or waits for a reviewer."""
+        is_last = not self._is_compiled
+        self._record(verdict, summary, evidence, needs_review=is_last and self._needs_review())
+
+    @property
+    def _is_compiled(self) -> bool:
+        return self.version.runtime in COMPILED_RUNTIMES
+
+    def _needs_review(self) -> bool:
+        return needs_review(self.version, policy_format(self.version, self.scanned))
 
     def _record(
         self,

@@ -21,11 +21,12 @@ from registry.actions.datasets import record_refused
 from registry.actions.verdicts import record_check
 from registry.errors import StateConflict
 from registry.models import DatasetVersion, ModelVersion
-from registry.models.check import Verdict
+from registry.models.check import CheckName, Verdict
 from registry.queue import CHECK_VERSION, DRIVE_JOB, INGEST_DATASET, REGATE
 from registry.scan.edition import gate_version
 from serving.actions.batch_jobs import fail_without_rows
 from serving.actions.claims import claimable_jobs, reap_expired
+from serving.actions.compiling import give_up_compile
 from serving.actions.mirrors import sweep_comparisons
 from serving.actions.records import sweep_records
 from serving.actions.sweep import sweep_orphans
@@ -97,6 +98,9 @@ def _give_up_check(version: ModelVersion) -> None:
         return
     summary = f"Given up after {version.check_attempts} attempts: none came to an end."
     try:
+        if check.name == CheckName.COMPILE:
+            give_up_compile(version)
+            return
         record_check(version, check.name, Verdict.FAILED, summary, {"reason": "worker-lost"})
     except StateConflict:
         log.warning("Checks of %s ended by somebody else", version)

@@ -91,6 +91,7 @@ def free_port() -> int:
 def start_stack(home: Path, **variables: str) -> Stack:
     """Start it; it is not ready yet. ``variables`` are added to a clean environment."""
     port = variables.setdefault("PORT", str(free_port()))
+    variables.setdefault("COMPILE_ROWS", "200")
     names = ("PATH", "HOME", "LANG", "TMPDIR", "MODELYARD_CORPUS")
     env = {name: os.environ[name] for name in names if name in os.environ}
     env |= {"MODELYARD_HOME": str(home), **variables}

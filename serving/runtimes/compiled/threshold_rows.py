@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from registry.signature.types import Column, Signature
 from serving.runtimes.base import LoadedModel
@@ -91,15 +92,15 @@ class _Search:
         self._wide = 1
 
     def rows(self, most: int, until: float, share_s: float) -> Iterator[pa.RecordBatch]:
-        """Batches of rows, one for each input column that drives features."""
+        """Batches of rows on either side of thresholds."""
         drivers = self._drivers()
         driver = drivers[np.minimum(self._site.columns, len(drivers) - 1)]
-        reached = np.flatnonzero(driver >= 0)
-        chosen = self._drawn(reached, most, share_s)
-        for at, column in self._columns:
-            mine = chosen[driver[chosen] == at]
-            if len(mine) and time.monotonic() < until:
-                yield from self._beside(at, column, mine)
+        chosen = self._drawn(np.flatnonzero(driver >= 0), most, share_s)
+        step = max(_CELLS_AT_ONCE // self._wide, 1)
+        for start in range(0, len(chosen), step):
+            if time.monotonic() < until:
+                part = chosen[start : start + step]
+                yield from self._beside(part, driver[part])
 
     def _drawn(self, reached: np.ndarray, most: int, share_s: float) -> np.ndarray:
         """As many thresholds as rows and time allow: each takes four rows and 66 halvings."""
@@ -146,44 +147,32 @@ class _Search:
 
     # --- where it crosses -----------------------------------------------------------------------
 
-    def _beside(self, at: int, column: Column, chosen: np.ndarray) -> Iterator[pa.RecordBatch]:
+    def _beside(self, part: np.ndarray, driver: np.ndarray) -> Iterator[pa.RecordBatch]:
         """Rows with the last value on one side, the first on the other, and one step beyond."""
-        line = _Line(column)
-        step = max(_CELLS_AT_ONCE // self._wide, 1)
-        for start in range(0, len(chosen), step):
-            part = chosen[start : start + step]
-            base = self._base.take(
-                pa.array(self._rng.integers(0, self._base.num_rows, len(part)), pa.int64())
-            )
-            below, above, is_crossed = self._crossing(at, column, line, base, part)
-            kept = np.flatnonzero(is_crossed)
-            self.tried += len(kept)
-            if not len(kept):
-                continue
-            base = base.take(pa.array(kept, pa.int64()))
-            for values in line.around(below[kept], above[kept], self._site.is_narrow):
-                yield _with(base, at, column, values)
+        picked = pa.array(self._rng.integers(0, self._base.num_rows, len(part)), pa.int64())
+        moved = _Moved(self._base.take(picked), driver, dict(self._columns))
+        below, above, is_crossed = self._crossing(moved, part)
+        self.tried += int(is_crossed.sum())
+        kept = pa.array(np.flatnonzero(is_crossed), pa.int64())
+        for places in moved.around(below, above, self._site.is_narrow):
+            yield moved.at(places).take(kept)
 
     def _crossing(
-        self, at: int, column: Column, line: _Line, base: pa.RecordBatch, part: np.ndarray
+        self, moved: _Moved, part: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The two neighbours on the line of which one is at most the threshold, by halving."""
-        low = np.full(len(part), line.first)
-        high = np.full(len(part), line.last)
-        at_low = self._is_below(at, column, base, line.value(low), part)
-        at_high = self._is_below(at, column, base, line.value(high), part)
+        """The two neighbouring places of which one is at most the threshold, by halving."""
+        low, high = moved.first, moved.last
+        at_low, at_high = (self._is_below(moved, places, part) for places in (low, high))
         for _ in range(_HALVINGS):
             if (high - low <= 1).all():
                 break
             middle = (low & high) + ((low ^ high) >> 1)  # their mean, which a sum would overflow
-            same = self._is_below(at, column, base, line.value(middle), part) == at_low
+            same = self._is_below(moved, middle, part) == at_low
             low, high = np.where(same, middle, low), np.where(same, high, middle)
         return low, high, at_low != at_high
 
-    def _is_below(
-        self, at: int, column: Column, base: pa.RecordBatch, values: np.ndarray, part: np.ndarray
-    ) -> np.ndarray:
-        features = self._features(_with(base, at, column, values))
+    def _is_below(self, moved: _Moved, places: np.ndarray, part: np.ndarray) -> np.ndarray:
+        features = self._features(moved.at(places))
         mine = features[np.arange(len(part)), self._site.columns[part]]
         with np.errstate(over="ignore"):
             mine = mine.astype(np.float32) if self._site.is_narrow else mine
@@ -192,6 +181,40 @@ class _Search:
 
     def _features(self, batch: pa.RecordBatch) -> np.ndarray:
         return self._site.features(batch)
+
+
+class _Moved:
+    """Rows with one cell each that is moved: that of the column which drives its feature."""
+
+    def __init__(
+        self, base: pa.RecordBatch, driver: np.ndarray, columns: Mapping[int, Column]
+    ) -> None:
+        self._base = base
+        self._parts = [(int(at), _Line(columns[int(at)]), driver == at) for at in np.unique(driver)]
+        self.first, self.last = np.empty(len(driver), np.int64), np.empty(len(driver), np.int64)
+        for _, line, mine in self._parts:
+            self.first[mine], self.last[mine] = line.first, line.last
+
+    def at(self, places: np.ndarray) -> pa.RecordBatch:
+        """The rows with their moved cells at these places of their lines."""
+        batch = self._base
+        for at, line, mine in self._parts:
+            field = batch.schema.field(at)
+            values = pa.array(line.value(places[mine])).cast(field.type)
+            batch = batch.set_column(
+                at, field, pc.replace_with_mask(batch.column(at), pa.array(mine), values)
+            )
+        return batch
+
+    def around(self, below: np.ndarray, above: np.ndarray, is_narrow: bool) -> Iterator[np.ndarray]:
+        """Both places, then one step beyond each: of float32 where that is compared."""
+        yield below
+        yield above
+        for places, towards in ((below, -1), (above, 1)):
+            beyond = places.copy()
+            for _, line, mine in self._parts:
+                beyond[mine] = line.beyond(places[mine], towards, is_narrow)
+            yield np.clip(beyond, self.first, self.last)
 
 
 class _Line:
@@ -240,17 +263,12 @@ class _Line:
             )
         )
 
-    def around(self, below: np.ndarray, above: np.ndarray, is_narrow: bool) -> Iterator[np.ndarray]:
-        """The values at both places, then one step beyond each: of float32 where that counts."""
-        yield self.value(below)
-        yield self.value(above)
-        if self._is_whole or not is_narrow or self._is_narrow:
-            yield self.value(np.clip(below - 1, self.first, self.last))
-            yield self.value(np.clip(above + 1, self.first, self.last))
-            return
-        for places, towards in ((below, -np.inf), (above, np.inf)):
-            narrow = np.nextafter(self.value(places).astype(np.float32), np.float32(towards))
-            yield self.value(np.clip(self.place(narrow.astype(np.float64)), self.first, self.last))
+    def beyond(self, places: np.ndarray, towards: int, is_narrow: bool) -> np.ndarray:
+        """The next places down (-1) or up (1): of float32 where that is wider and wanted."""
+        if self._is_whole or self._is_narrow or not is_narrow:
+            return places + towards
+        narrow = self.value(places).astype(np.float32)
+        return self.place(np.nextafter(narrow, np.float32(towards * np.inf)).astype(np.float64))
 
 
 def _with(base: pa.RecordBatch, at: int, column: Column, values: np.ndarray) -> pa.RecordBatch:

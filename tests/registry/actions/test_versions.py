@@ -18,7 +18,7 @@ from tests import people, things
 
 pytestmark = pytest.mark.django_db
 
-CHECKS = ("scan", "load", "signature", "golden")
+CHECKS = ("scan", "load", "signature", "golden", "compile")
 
 
 @pytest.fixture
@@ -93,6 +93,7 @@ def test_a_failed_check_rejects_and_skips_what_is_left(model, owner):
         "load": "failed",
         "signature": "skipped",
         "golden": "skipped",
+        "compile": "skipped",
     }
     assert AuditEvent.objects.get(action="version.rejected").reason == "No model in it."
 

@@ -95,7 +95,13 @@ def test_a_quarantined_version_is_ready_once_it_is_approved(owner):
 
     assert (request["alias"], request["sha256"]) == (None, version.artifact.sha256)
     assert (request["version"], request["gate_version"]) == (1, gate_version())
-    assert list(request["evidence"]) == ["scan", "load", "signature", "golden"]
+    assert list(request["evidence"]) == [
+        "scan",
+        "load",
+        "signature",
+        "golden",
+        "compile",
+    ]
     assert request["evidence"]["load"]["estimator"] == things.FACTS["estimator"]
     assert answer.json()["state"] == "approved"
     assert ModelVersion.objects.get().status == "ready"

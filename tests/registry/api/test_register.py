@@ -55,7 +55,13 @@ def test_a_registered_version_is_pending_with_a_location_and_its_checks(client):
     assert (body["number"], body["status"], body["format"]) == (1, "pending", "pickle")
     assert body["sha256"] == things.sha256(things.model_bytes())
     assert body["size_bytes"] == len(things.model_bytes())
-    assert [c["name"] for c in body["checks"]] == ["scan", "load", "signature", "golden"]
+    assert [c["name"] for c in body["checks"]] == [
+        "scan",
+        "load",
+        "signature",
+        "golden",
+        "compile",
+    ]
     assert {c["verdict"] for c in body["checks"]} == {"pending"}
     assert (body["metrics"], body["tags"]) == ({"auc": 0.9}, {"team": "crm"})
     version = ModelVersion.objects.get()

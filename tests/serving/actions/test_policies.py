@@ -83,7 +83,13 @@ def test_the_reviewer_sees_the_evidence_of_all_checks_and_releases_at_once(
     request = request_for(version)
 
     assert (request.sha256, request.gate_version) == (version.artifact.sha256, gate_version())
-    assert list(request.evidence) == ["scan", "load", "signature", "golden"]
+    assert list(request.evidence) == [
+        "scan",
+        "load",
+        "signature",
+        "golden",
+        "compile",
+    ]
     assert request.evidence["load"]["estimator"].endswith("LogisticRegression")
     assert request.evidence["golden"]["rows"] == 40
     with pytest.raises(VersionNotReady):
