@@ -29,7 +29,7 @@ from registry.signature.types import Column, Signature
 from registry.signature.validate import Validated, validate_columns, validate_rows
 from registry.tabular import TabularError, csv_chunks, read_csv_cells
 from serving.protocols import media
-from serving.protocols.answers import answer_members
+from serving.protocols.answers import written_members
 from serving.protocols.base import Decoded, Encoded, Head, Limits, Reply
 from serving.protocols.fast_json import Form, read_request
 from serving.protocols.tables import table_answer
@@ -64,7 +64,8 @@ def decode(
     limits = limits or Limits()
     media_type = _body_type(head.content_type)
     # The body's own type where the caller takes it as well as the other one.
-    answer_type = media.answer_type(head.accept, sorted(TAKEN, key=lambda one: one != media_type))
+    offered = TAKEN if media_type == media.JSON else TAKEN[::-1]
+    answer_type = media.answer_type(head.accept, offered)
     if len(body) > limits.body_bytes:
         text = f"The body is larger than {limits.body_bytes} bytes."
         raise TooLarge(text, limit_bytes=limits.body_bytes)
@@ -86,7 +87,7 @@ def encode(reply: Reply) -> Encoded:
         VARIANT_HEADER: f"v{reply.version}",
     }
     if reply.notes != media.CSV:
-        found = answer_members(reply.answer, reply.asked)
+        found = written_members(reply.answer, reply.asked)
         body = strict_json.dumps({"predictions": found.get("predictions", [])})
         return Encoded(body, media.JSON, headers)
     content_type = f"{media.CSV}; charset=utf-8"

@@ -14,7 +14,9 @@ from registry.errors import InvalidField, MalformedParameter, TooLarge
 from registry.signature.names import nearest, pointer_token, shown
 from registry.signature.params import read_params
 from registry.signature.types import Signature
+from registry.signature.validate import Validated
 from serving.protocols.base import Decoded, Encoded, Head, Limits, Reply
+from serving.protocols.open_inference_fast import read_infer
 from serving.protocols.open_inference_inputs import read_inputs
 from serving.protocols.open_inference_outputs import (
     Asked,
@@ -43,9 +45,13 @@ def decode(
     """
     limits = limits or Limits()
     text, tail = _parts(body, head.json_bytes, limits)
-    members = _members(strict_json.loads(text, max_bytes=limits.body_bytes))
+    fast = read_infer(text, tail, signature) if len(text) <= limits.body_bytes else None
+    if fast is not None and fast.columns.n_rows <= limits.rows:
+        members, validated = fast.members, Validated.all_good(fast.columns)
+    else:
+        members = _members(strict_json.loads(text, max_bytes=limits.body_bytes))
+        validated = read_inputs(members.get("inputs"), tail, signature, limits)
     parameters = _parameters(members, "/parameters")
-    validated = read_inputs(members.get("inputs"), tail, signature, limits)
     declared = {param.name for param in signature.params}
     given = {name: value for name, value in parameters.items() if name in declared}
     asked = _asked(members, parameters)

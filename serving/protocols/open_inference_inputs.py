@@ -19,7 +19,13 @@ from registry.signature.rows import Cells
 from registry.signature.types import Column, Signature
 from registry.signature.validate import Validated, validate_columns, validate_rows
 from serving.protocols.base import Limits
-from serving.protocols.open_inference_tensors import NUMPY, Tail, Tensor, read_tensor
+from serving.protocols.open_inference_tensors import (
+    NUMPY,
+    Tail,
+    Tensor,
+    read_tensor,
+    taken_datatypes,
+)
 
 
 def read_inputs(inputs: Any, tail: memoryview, signature: Signature, limits: Limits) -> Validated:
@@ -86,21 +92,6 @@ def _columns(tensors: Sequence[Tensor], signature: Signature) -> dict[str, Cells
         _check_shape(tensor, column, at)
         columns[tensor.name] = _cells(tensor, column)
     return columns
-
-
-def taken_datatypes(column: Column) -> tuple[str, ...]:
-    """The datatypes that a column takes, its own first: wider types take narrower tensors.
-
-    A nullable integer column takes FP64 too, where NaN is null. Whole numbers for a column of
-    floats are taken where numpy calls the cast safe; values that it would change are refused.
-    """
-    own = column.dtype
-    if not own.is_number:
-        return (own.open_inference,)
-    fit = [name for name, kind in NUMPY.items() if name != "BOOL" and np.can_cast(kind, own.numpy)]
-    if own.kind == "integer" and column.nullable and column.shape is None:
-        fit.append("FP64")
-    return tuple(dict.fromkeys([own.open_inference, *fit]))
 
 
 def _check_datatype(tensor: Tensor, column: Column, at: int) -> None:

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,8 @@ from registry.signature.facts import ModelFacts
 from registry.signature.names import nearest, shown
 from serving.protocols.answers import json_values
 from serving.protocols.base import Reply
-from serving.runtimes.base import Block, default_outputs
+from serving.runtimes.base import Answer, Block, Label, default_outputs
+from serving.runtimes.lean_answer import LeanAnswer, Part
 
 # Name of an output -> the kind that is scored for it.
 KINDS = {
@@ -31,7 +31,11 @@ KINDS = {
     "transform": "transform",
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}
+BYTES = "BYTES"
 _LENGTH = struct.Struct("<I")
+_TO_NUMPY = {"FP64": "<f8", "INT64": "<i8", "UINT64": "<u8", "BOOL": "?"}
+# Kinds of numpy's types -> datatypes of answers.
+_OF_NUMPY = {"f": "FP64", "i": "INT64", "u": "UINT64", "b": "BOOL"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,86 +100,95 @@ def answer_tensors(reply: Reply, asked: Asked) -> list[OutputTensor]:
 
     Raises InvalidField for an output that the answer does not have.
     """
-    if not reply.answer.blocks:
+    if not reply.answer.n_rows:
         return _tensors_of_nothing(reply, asked)
+    found = _found(reply.answer)
     if not asked.outputs:
-        return [_tensor(block, asked.is_binary) for block in reply.answer.blocks]
+        return [one.tensor(asked.is_binary) for one in found]
     tensors = []
     for at, wanted in enumerate(asked.outputs):
         is_binary = asked.is_binary if wanted.is_binary is None else wanted.is_binary
-        blocks = list(_blocks_named(reply, wanted))
-        if not blocks:
-            names = [_tensor_name(b.kind, b.output) for b in reply.answer.blocks]
-            guess = nearest(wanted.name, names)
+        named = [one for one in found if wanted.name in (one.name, _NAMES[one.kind])]
+        if not named:
+            guess = nearest(wanted.name, [one.name for one in found])
             text = f"The model has no output `{shown(wanted.name)}`; the nearest is `{guess}`."
             raise InvalidField(text, pointer=f"/outputs/{at}/name")
-        tensors += [_tensor(block, is_binary) for block in blocks]
+        tensors += [one.tensor(is_binary) for one in named]
     return tensors
 
 
-def _blocks_named(reply: Reply, wanted: Wanted) -> Iterator[Block]:
-    for block in reply.answer.blocks:
-        if block.kind == wanted.kind and wanted.name in (
-            _NAMES[block.kind],
-            _tensor_name(block.kind, block.output),
-        ):
-            yield block
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One block of an answer. ``values`` are flat: numbers in an array, or texts and None."""
+
+    kind: str
+    name: str
+    shape: list[int]
+    datatype: str
+    values: np.ndarray[Any, Any] | list[Any]
+    labels: tuple[Label, ...] | None = None
+
+    def tensor(self, is_binary: bool) -> OutputTensor:
+        """The entry of ``outputs`` and, where it is to be binary, the bytes."""
+        entry: dict[str, Any] = {
+            "name": self.name,
+            "datatype": self.datatype,
+            "shape": self.shape,
+        }
+        if self.labels is not None:
+            place = "columns" if self.kind == "transform" else "classes"
+            entry["parameters"] = {place: list(self.labels)}
+        if not is_binary:
+            entry["data"] = _written(self.values)
+            return OutputTensor(entry)
+        content = _bytes(self.values, self.datatype)
+        entry["parameters"] = {"binary_data_size": len(content), **entry.get("parameters", {})}
+        return OutputTensor(entry, content, is_binary=True)
+
+
+def _found(answer: Answer) -> list[_Found]:
+    if isinstance(answer, LeanAnswer):
+        return [_of_part(part) for part in answer.parts]
+    return [_of_block(block) for block in answer.blocks]
+
+
+def _of_part(part: Part) -> _Found:
+    """The arrays of a compiled graph; classes stand there as indexes."""
+    layout, values = part.layout, part.values
+    name, shape = _tensor_name(layout.kind, layout.output), list(values.shape)
+    if layout.classes is None:
+        flat = values.ravel()
+        if values.dtype.kind == "O":
+            return _Found(layout.kind, name, shape, BYTES, flat.tolist(), layout.labels)
+        datatype = "FP64" if layout.labels is not None else _OF_NUMPY[values.dtype.kind]
+        return _Found(layout.kind, name, shape, datatype, flat, layout.labels)
+    labels = [layout.classes[index] for index in values.tolist()]
+    if isinstance(layout.classes[0], str):
+        return _Found(layout.kind, name, shape, BYTES, labels)
+    numbers = np.array(labels)
+    return _Found(layout.kind, name, shape, _OF_NUMPY[numbers.dtype.kind], numbers)
+
+
+def _of_block(block: Block) -> _Found:
+    name, rows = _tensor_name(block.kind, block.output), len(block.arrays[0])
+    datatypes = {_datatype_of(array) for array in block.arrays}
+    if block.labels is None:
+        (array,) = block.arrays
+        (datatype,) = datatypes
+        values = json_values(array) if datatype == BYTES else _numbers(array, datatype)
+        return _Found(block.kind, name, [rows], datatype, values)
+    shape = [rows, len(block.arrays)]
+    if BYTES not in datatypes:
+        table = np.column_stack([_numbers(array, "FP64") for array in block.arrays])
+        return _Found(block.kind, name, shape, "FP64", table.ravel(), block.labels)
+    # Columns of texts and numbers side by side, as only a transformer has them.
+    columns = [json_values(array) for array in block.arrays]
+    texts = [_as_text(value) for row in zip(*columns, strict=True) for value in row]
+    return _Found(block.kind, name, shape, BYTES, texts, block.labels)
 
 
 def _tensor_name(kind: str, output: str | None) -> str:
     return _NAMES[kind] if output is None else f"{_NAMES[kind]}.{output}"
-
-
-def _tensor(block: Block, is_binary: bool) -> OutputTensor:
-    name = _tensor_name(block.kind, block.output)
-    if block.labels is None:
-        return _vector(name, block.arrays[0], is_binary)
-    return _matrix(name, block, is_binary)
-
-
-def _entry(name: str, datatype: str, shape: list[int]) -> dict[str, Any]:
-    return {"name": name, "datatype": datatype, "shape": shape}
-
-
-def _vector(name: str, array: pa.Array, is_binary: bool) -> OutputTensor:
-    datatype = _datatype_of(array)
-    entry = _entry(name, datatype, [len(array)])
-    if not is_binary:
-        return OutputTensor(entry | {"data": json_values(array)})
-    if datatype == "BYTES":
-        return _with_content(entry, _text_bytes(json_values(array)))
-    return _with_content(entry, _number_bytes(array, datatype))
-
-
-def _matrix(name: str, block: Block, is_binary: bool) -> OutputTensor:
-    """Values of all labels, row by row; texts among them make the whole BYTES."""
-    rows, width = len(block.arrays[0]) if block.arrays else 0, len(block.arrays)
-    is_number = all(_datatype_of(array) != "BYTES" for array in block.arrays)
-    datatype = "FP64" if is_number else "BYTES"
-    entry = _entry(name, datatype, [rows, width])
-    place = "columns" if block.kind == "transform" else "classes"
-    parameters: dict[str, Any] = {place: list(block.labels or ())}
-    if not is_binary:
-        columns = [json_values(array) for array in block.arrays]
-        values = [value for row in zip(*columns, strict=True) for value in row]
-        if not is_number:
-            values = [None if v is None else _as_text(v) for v in values]
-        return OutputTensor(entry | {"parameters": parameters, "data": values})
-    if is_number:
-        table = np.empty((rows, width), dtype="<f8")
-        for at, array in enumerate(block.arrays):
-            table[:, at] = _floats(array)
-        return _with_content(entry, table.tobytes(), parameters)
-    columns = [json_values(array) for array in block.arrays]
-    texts = [_as_text(value) for row in zip(*columns, strict=True) for value in row]
-    return _with_content(entry, _text_bytes(texts), parameters)
-
-
-def _with_content(
-    entry: dict[str, Any], content: bytes, parameters: dict[str, Any] | None = None
-) -> OutputTensor:
-    told = {"binary_data_size": len(content), **(parameters or {})}
-    return OutputTensor(entry | {"parameters": told}, content, is_binary=True)
 
 
 def _datatype_of(array: pa.Array) -> str:
@@ -187,47 +200,46 @@ def _datatype_of(array: pa.Array) -> str:
         if pa.types.is_boolean(kind):
             return "BOOL"
         return "UINT64" if pa.types.is_uint64(kind) else "INT64"
-    return "FP64" if pa.types.is_floating(kind) or pa.types.is_null(kind) else "BYTES"
+    return "FP64" if pa.types.is_floating(kind) or pa.types.is_null(kind) else BYTES
 
 
 def _datatype_of_key(key: str) -> str:
     dtype = DTYPES[key]
     if dtype.kind == "integer":
         return "UINT64" if key == "uint64" else "INT64"
-    return {"boolean": "BOOL", "float": "FP64"}.get(dtype.kind, "BYTES")
+    return {"boolean": "BOOL", "float": "FP64"}.get(dtype.kind, BYTES)
 
 
-def _number_bytes(array: pa.Array, datatype: str) -> bytes:
-    if datatype == "FP64":
-        return _floats(array).tobytes()
-    values = array.to_numpy(zero_copy_only=False)
-    if datatype == "BOOL":
-        return bytes(values.astype(np.uint8).tobytes())
-    return bytes(values.astype("<u8" if datatype == "UINT64" else "<i8").tobytes())
-
-
-def _floats(array: pa.Array) -> np.ndarray[Any, Any]:
-    """The numbers as doubles; null and Infinity are NaN, the only way that bytes have."""
-    if not pa.types.is_floating(array.type):
+def _numbers(array: pa.Array, datatype: str) -> np.ndarray[Any, Any]:
+    """The values in numpy's type of the datatype; null is NaN."""
+    if datatype == "FP64" and not pa.types.is_floating(array.type):
         array = array.cast(pa.float64())
-    values = array.to_numpy(zero_copy_only=False).astype("<f8")
-    values[~np.isfinite(values)] = np.nan
-    return np.ascontiguousarray(values)
+    values = array.to_numpy(zero_copy_only=False)
+    return np.asarray(values, dtype=_TO_NUMPY[datatype])
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "" if value is None else str(value)
+    return None if value is None else str(value)
 
 
-def _text_bytes(texts: list[Any]) -> bytes:
-    """Each text in UTF-8 with its length before it; a null is the empty text."""
-    pieces: list[bytes] = []
-    for text in texts:
-        content = (text or "").encode()
-        pieces += (_LENGTH.pack(len(content)), content)
-    return b"".join(pieces)
+def _written(values: np.ndarray[Any, Any] | list[Any]) -> Any:
+    """The values as JSON, where NaN and Infinity are null."""
+    return values if isinstance(values, list) else np.ascontiguousarray(values)
+
+
+def _bytes(values: np.ndarray[Any, Any] | list[Any], datatype: str) -> bytes:
+    """Little-endian numbers, NaN for what is not finite; or texts in UTF-8, each with its length
+    before it, where a null is the empty text.
+    """
+    if isinstance(values, list):
+        contents = [b"" if text is None else text.encode() for text in values]
+        return b"".join([_LENGTH.pack(len(content)) + content for content in contents])
+    numbers = values.astype(_TO_NUMPY[datatype])
+    if datatype == "FP64":
+        numbers[~np.isfinite(numbers)] = np.nan
+    return numbers.tobytes()
 
 
 def _tensors_of_nothing(reply: Reply, asked: Asked) -> list[OutputTensor]:
@@ -238,11 +250,7 @@ def _tensors_of_nothing(reply: Reply, asked: Asked) -> list[OutputTensor]:
     tensors = []
     for name, is_binary in zip(names, flags or [asked.is_binary] * len(names), strict=True):
         is_vector = kind_of(name, "") == "prediction"
-        entry = _entry(name, _datatype_of_key(first) if is_vector else "FP64", [0])
-        if not is_vector:
-            entry["shape"] = [0, 0]
-        if is_binary:
-            tensors.append(_with_content(entry, b""))
-        else:
-            tensors.append(OutputTensor(entry | {"data": []}))
+        datatype = _datatype_of_key(first) if is_vector else "FP64"
+        shape = [0] if is_vector else [0, 0]
+        tensors.append(_Found(kind_of(name, ""), name, shape, datatype, []).tensor(is_binary))
     return tensors

@@ -20,7 +20,9 @@ import pyarrow as pa
 from registry.errors import InvalidField, MalformedBody
 from registry.signature.cells import Unreadable
 from registry.signature.dtypes import DTYPES
+from registry.signature.lean import FEW_CELLS
 from registry.signature.names import shown
+from registry.signature.types import Column
 
 BYTES = "BYTES"
 # Datatype -> numpy, for all but BYTES. FP16 is no type of a column; a wider one takes it.
@@ -68,6 +70,21 @@ class Tail:
         left = len(self.content) - self.at
         if left:
             raise MalformedBody(f"{left} bytes behind the JSON belong to no input.")
+
+
+def taken_datatypes(column: Column) -> tuple[str, ...]:
+    """The datatypes that a column takes, its own first: wider types take narrower tensors.
+
+    A nullable integer column takes FP64 too, where NaN is null. Whole numbers for a column of
+    floats are taken where numpy calls the cast safe; values that it would change are refused.
+    """
+    own = column.dtype
+    if not own.is_number:
+        return (own.open_inference,)
+    fit = [name for name, kind in NUMPY.items() if name != "BOOL" and np.can_cast(kind, own.numpy)]
+    if own.kind == "integer" and column.nullable and column.shape is None:
+        fit.append("FP64")
+    return tuple(dict.fromkeys([own.open_inference, *fit]))
 
 
 def read_tensor(entry: Any, pointer: str, tail: Tail) -> Tensor:
@@ -141,7 +158,8 @@ def _from_bytes(
 ) -> Sequence[Any] | pa.Array:
     count = math.prod(shape)
     if datatype == BYTES:
-        return _texts(content, count, name)
+        quick = text_array(content, count) if count > FEW_CELLS else None
+        return texts_of(content, count, name) if quick is None else quick
     kind = NUMPY[datatype].newbyteorder("<")
     if len(content) != count * kind.itemsize:
         raise _wrong_size(name, f"{len(content)} bytes", f"{count} {datatype} values")
@@ -156,8 +174,40 @@ def _truths(content: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
     return content.astype(np.bool_)
 
 
-def _texts(content: memoryview, count: int, name: str) -> list[Any]:
-    """Each element as text; one that is no UTF-8 stands there as Unreadable."""
+def text_array(content: memoryview, count: int) -> pa.Array | None:
+    """BYTES elements as an Arrow array when that is quickly done; else None.
+
+    A length up to 255 is one byte and three zeros. Where texts hold no such zeros, all lengths are
+    found at once, twenty times as fast as going from one to the next; where the elements then lie
+    end to end, there is no other way to read them. Texts of no characters are left to others.
+    """
+    data = np.frombuffer(content, np.uint8)
+    if not count or len(data) < 5 * count:
+        return None
+    places = np.flatnonzero((data[1:-2] | data[2:-1] | data[3:]) == 0)
+    if len(places) != count or places[0]:
+        return None
+    lengths = data[places].astype(np.int64)
+    ends = places + 4 + lengths
+    if ends[-1] != len(data) or (ends[:-1] != places[1:]).any():
+        return None
+    is_text = np.ones(len(data), np.bool_)
+    is_text[places[:, None] + np.arange(4)] = False
+    offsets = np.zeros(count + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    texts = pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(data[is_text]))
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:  # not UTF-8
+        return None
+    return texts
+
+
+def texts_of(content: memoryview, count: int, name: str) -> list[Any]:
+    """Each element as text; one that is no UTF-8 stands there as Unreadable.
+
+    Raises MalformedBody when the bytes are not so many elements.
+    """
     texts: list[Any] = []
     at, end = 0, len(content)
     while at < end:
