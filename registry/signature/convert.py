@@ -27,6 +27,7 @@ DATE_DAYS = (-719_162, 2_932_896)
 DATETIME_US = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 # Narrower than RFC 3339 where Arrow's own parser is: the rest takes the slow way.
 _DATETIME_REGEX = rf"^{DATE_PATTERN}[T ]{TIME_PATTERN}(\.\d{{1,6}})?(Z|[+-]\d{{2}}:\d{{2}})$"
+_NOWHERE = np.arange(0)
 _DATE_REGEX = rf"^{DATE_PATTERN}$"
 _PYTHON_KINDS: dict[str, frozenset[type]] = {
     "boolean": frozenset({bool}),
@@ -59,6 +60,9 @@ def typed(cells: Sequence[Any] | pa.Array, column: Column) -> pa.Array | None:
 
 def suspects(array: pa.Array, column: Column) -> np.ndarray[Any, Any]:
     """Positions whose value may break nullability, enum or range, ascending."""
+    has_bounds = column.enum is not None or column.min is not None or column.max is not None
+    if not has_bounds and (column.nullable or not array.null_count):
+        return _NOWHERE
     n = len(array)
     doubtful = np.zeros(n, dtype=bool)
     if array.null_count and not column.nullable:
@@ -77,6 +81,8 @@ def scalars(array: pa.Array, dtype: DType) -> pa.Array | None:
     """
     array = plain(array)
     if pa.types.is_floating(array.type):
+        if array.type == dtype.arrow and _is_finite(array):
+            return array
         array = _without_nan(array)
     if array.null_count == len(array):
         return pa.nulls(len(array), dtype.arrow)
@@ -121,19 +127,20 @@ def _outside(array: pa.Array, column: Column) -> np.ndarray[Any, Any]:
     return outside
 
 
-def _without_nan(array: pa.Array) -> pa.Array:
-    # One pass in the usual case: a finite sum rules out NaN.
+def _is_finite(array: pa.Array) -> bool:
+    """Neither NaN nor Infinity, found in one pass. False is not sure: a sum may be too large."""
     total = pc.sum(array).as_py()
-    if total is None or math.isfinite(total):
+    return total is None or math.isfinite(total)
+
+
+def _without_nan(array: pa.Array) -> pa.Array:
+    if _is_finite(array):
         return array
     return pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
 
 
 def _finite(array: pa.Array) -> pa.Array | None:
-    total = pc.sum(array).as_py()
-    if total is None or math.isfinite(total) or not pc.any(pc.is_inf(array)).as_py():
-        return array
-    return None
+    return array if _is_finite(array) or not pc.any(pc.is_inf(array)).as_py() else None
 
 
 def _boolean(array: pa.Array, dtype: DType) -> pa.Array | None:

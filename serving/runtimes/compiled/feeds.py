@@ -89,7 +89,9 @@ def _doubles(cells: LeanCells) -> Array:
 def _texts(cells: LeanCells) -> Any:
     """ "" where null."""
     if isinstance(cells, pa.Array):
-        return (cells.fill_null("") if cells.null_count else cells).to_numpy(zero_copy_only=False)
+        # Texts repeat: each is made a Python text once.
+        known = (cells.fill_null("") if cells.null_count else cells).dictionary_encode()
+        return known.dictionary.to_numpy(zero_copy_only=False)[known.indices.to_numpy()]
     return ["" if cell is None else cell for cell in cells] if None in cells else cells
 
 
