@@ -126,7 +126,11 @@ def objects(people: People, name: str) -> dict[str, dict[str, Any]]:
     waiting = ok(olga.put(f"/models/{name}-guarded/aliases/later", json={"version": 1}), 202)
     return {
         "models": {
-            **{"name": name, "ref": name, "number": 1, "alias": "challenger", "user": "vera"},
+            "name": name,
+            "ref": name,
+            "number": 1,
+            "alias": "challenger",
+            "user": "vera",
             # Of a record, which a second later could be there, and is not.
             "id": "0198a000-0000-7000-8000-000000000000",
         },
