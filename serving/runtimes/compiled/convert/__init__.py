@@ -6,14 +6,15 @@ Runs in a child of the model host only: it imports scikit-learn.
 from __future__ import annotations
 
 from registry.signature.types import Signature
-from serving.runtimes.compiled.convert import dispatch, layout
+from serving.runtimes.boosted import BoostedModel
+from serving.runtimes.compiled.convert import boosters, dispatch, layout
 from serving.runtimes.compiled.convert.graph import GraphBuilder
 from serving.runtimes.compiled.convert.inputs import request_of
 from serving.runtimes.compiled.errors import NotCompiled
 from serving.runtimes.sklearn import SklearnModel
 
 
-def compile_graph(model: SklearnModel, signature: Signature) -> bytes:
+def compile_graph(model: SklearnModel | BoostedModel, signature: Signature) -> bytes:
     """A serialized ModelProto with the layout of its answer in the metadata.
 
     Arithmetic is in double with the casts that scikit-learn makes. Raises NotCompiled for what
@@ -21,8 +22,12 @@ def compile_graph(model: SklearnModel, signature: Signature) -> bytes:
     """
     builder = GraphBuilder()
     request = request_of(builder, model, signature)
-    made = dispatch.answer(builder, model.estimator, request.value)
-    blocks, outputs = layout.layout_of(builder, made, layout.trial_blocks(model, signature))
+    if isinstance(model, BoostedModel):
+        made = boosters.answer(builder, model, request.value)
+    else:
+        made = dispatch.answer(builder, model.estimator, request.value)
+    answered = layout.trial_blocks(model, signature, builder.known)
+    blocks, outputs = layout.layout_of(builder, made, answered)
     told = {"inputs": request.layout, "blocks": blocks}
     return builder.to_bytes(request.inputs, outputs, told)
 

@@ -69,6 +69,10 @@ def _require_comparable(column: Column, categories: np.ndarray) -> None:
 
 def looked_up(builder: GraphBuilder, columns: Sequence[Column], lookups: Sequence[Lookup]) -> str:
     """DOUBLE [N, columns]: the number of each cell."""
+    for column, lookup in zip(columns, lookups, strict=True):
+        if lookup.numbers:
+            place = (column.cells.tensor, column.cells.at)
+            builder.known.setdefault(place, next(iter(lookup.numbers)))
     if len(columns) > 1 and all(column.is_text for column in columns):
         return _texts_at_once(builder, columns, lookups)
     cells = [_one(builder, c, lookup) for c, lookup in zip(columns, lookups, strict=True)]

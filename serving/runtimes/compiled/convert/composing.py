@@ -100,6 +100,14 @@ def best_transform(builder: GraphBuilder, search: Any, value: Value) -> Value:
     return dispatch.transform(builder, search.best_estimator_, value)
 
 
+def eliminated(builder: GraphBuilder, selector: Any, value: Value) -> list[Made]:
+    """RFE and RFECV: the estimator that was fitted on the columns that are left."""
+    chosen = selection(builder, selector, value)
+    made = dispatch.answer(builder, selector.estimator_, chosen)
+    own = [one for one in made if one.kind != "transform"]
+    return [*own, dispatch.transformed(builder, chosen)[-1]]
+
+
 def frozen(builder: GraphBuilder, wrapper: Any, value: Value) -> list[Made]:
     """A frozen estimator answers as the one in it."""
     return dispatch.answer(builder, wrapper.estimator, value)
@@ -120,5 +128,6 @@ def selection(builder: GraphBuilder, selector: Any, value: Value) -> Value:
     if isinstance(value, Frame) and any(c.is_text or c.dtype == "object" for c in value.columns):
         raise NotCompiled("selection-of-objects", "A selection is made among columns of objects.")
     x = as_matrix(builder, value)
-    builder.refuse_not_finite(x, allow_nan=bool(get_tags(selector).input_tags.allow_nan))
+    if not get_tags(selector).input_tags.allow_nan:  # else infinity is taken as well
+        builder.refuse_not_finite(x)
     return pick(builder, x, [int(at) for at in support])

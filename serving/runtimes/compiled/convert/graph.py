@@ -54,6 +54,8 @@ class GraphBuilder:
         self._refused: list[str] = []
         self._finite: dict[str, tuple[Matrix, bool]] = {}
         self._carried: dict[str, set[str]] = {}
+        # A known category by tensor and place among its columns.
+        self.known: dict[tuple[str, int], Any] = {}
 
     # --- nodes and constants ---------------------------------------------------------------------
 

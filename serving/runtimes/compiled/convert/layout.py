@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -18,26 +19,36 @@ _TEXT = "a"
 _ELEMENTS = {"double": "float64", "int64": "int64", "bool": "bool", "string": "string"}
 
 
-def trial_blocks(model: SklearnModel, signature: Signature) -> tuple[Block, ...]:
-    """What the original answers to one row, all kinds. Raises NotCompiled where it answers none."""
-    facts = model.facts()
-    cells = [_cell(column, model) for column in signature.inputs]
-    arrays = [
-        pa.array([cell], column.arrow) for cell, column in zip(cells, signature.inputs, strict=True)
-    ]
+def trial_blocks(
+    model: SklearnModel, signature: Signature, known: Mapping[tuple[str, int], Any]
+) -> tuple[Block, ...]:
+    """What the original answers to one row, all kinds. Raises NotCompiled where it answers none.
+
+    ``known`` are categories that converters came upon, by input and place in it.
+    """
+    counts = {"s": 0, "x": 0}
+    arrays = []
+    for column in signature.inputs:
+        tensor = "s" if column.type == "string" else "x"
+        cell = _cell(column, model, known.get((tensor, counts[tensor])))
+        counts[tensor] += 1
+        arrays.append(pa.array([cell], column.arrow))
     batch = pa.RecordBatch.from_arrays(arrays, schema=signature.input_schema())
     try:
-        return model.score(batch, available_outputs(facts), {}).blocks
+        return model.score(batch, available_outputs(model.facts()), {}).blocks
     except Exception as error:  # whatever a model raises on a guessed row
         raise NotCompiled("no-trial-answer", "The model answers no trial row.") from error
 
 
-def _cell(column: Column, model: SklearnModel) -> Any:
+def _cell(column: Column, model: SklearnModel, known: Any) -> Any:
     """A value that the model probably takes: a known category, a value in bounds, or one."""
     plan = model.plans.get(column.name)
     one: Any = {"string": _TEXT, "boolean": True}.get(column.type, 1)
     if plan is not None and plan.sample is not None:
         one = plan.sample
+    elif known is not None:
+        whole = {"integer": int, "boolean": bool}.get(column.dtype.kind)
+        one = known if whole is None else whole(known)
     elif column.enum:
         one = column.enum[0]
     elif column.min is not None:

@@ -22,6 +22,8 @@ WRAPPERS: dict[str, str] = {
     **WHOLES,
     "sklearn.pipeline.Pipeline": "composing:pipeline",
     "sklearn.frozen.FrozenEstimator": "composing:frozen",
+    "sklearn.feature_selection.RFE": "composing:eliminated",
+    "sklearn.feature_selection.RFECV": "composing:eliminated",
     "sklearn.model_selection.GridSearchCV": "composing:best_estimator",
     "sklearn.model_selection.RandomizedSearchCV": "composing:best_estimator",
     "sklearn.model_selection.HalvingGridSearchCV": "composing:best_estimator",

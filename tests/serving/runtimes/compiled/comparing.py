@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +22,8 @@ from serving.runtimes.compiled.graph_check import check_graph
 from serving.runtimes.sklearn import SklearnModel
 
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
+# So many of the refused rows are shown to the original.
+REFUSALS = 5
 _KEYS = {"double": "float64", "float": "float32", "bool": "boolean", "large_string": "string"}
 
 
@@ -116,63 +117,14 @@ def batch_of(signature: Signature, frame: pd.DataFrame | pa.Table) -> pa.RecordB
     return pa.RecordBatch.from_arrays(arrays, schema=signature.input_schema())
 
 
-def compare(
-    estimator: Any, frame: pd.DataFrame | pa.Table, kinds: Sequence[str] | None = None
-) -> Compared:
-    """Compile, answer the frame's rows both ways. AssertionError where labels or shapes differ."""
+def compare(estimator: Any, frame: pd.DataFrame) -> Compared:
+    """Compile, and answer the frame's rows both ways. AssertionError where they differ."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = SklearnModel(estimator)
         signature = signature_of(model, frame)
         graph = Graph(compile_graph(model, signature), signature)
-        return compared(model, graph, batch_of(signature, frame), kinds)
-
-
-def compared(
-    model: SklearnModel, graph: Graph, batch: pa.RecordBatch, kinds: Sequence[str] | None = None
-) -> Compared:
-    """The same for a batch. A batch that the original refuses must have refused rows."""
-    wanted = tuple(kinds or available_outputs(model.facts()))
-    answered, refused = graph.answer(batch)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            expected = model.score(batch, wanted, {})
-    except Exception as error:
-        assert refused.any(), f"the original raises {error!r}, the graph answers"
-        return Compared(batch.num_rows, 0.0, int(refused.sum()))
-    ours = [
-        (block, columns)
-        for block, columns in zip(graph.layout["blocks"], answered, strict=True)
-        if block["kind"] in wanted
-    ]
-    assert len(ours) == len(expected.blocks)
-    worst = 0.0
-    for (told, columns), block in zip(ours, expected.blocks, strict=True):
-        assert (told["kind"], told["output"]) == (block.kind, block.output)
-        assert told["labels"] == (None if block.labels is None else list(block.labels))
-        assert len(columns) == len(block.arrays)
-        for mine, theirs in zip(columns, block.arrays, strict=True):
-            worst = max(worst, difference(mine, theirs, told["kind"]))
-    return Compared(batch.num_rows, worst, int(refused.sum()))
-
-
-def difference(mine: np.ndarray, theirs: pa.Array, what: str) -> float:
-    """The largest difference relative to max(1, the value); labels must be equal."""
-    if not pa.types.is_floating(theirs.type):
-        assert mine.tolist() == theirs.to_pylist(), f"{what}: the labels differ"
-        return 0.0
-    expected = np.array(theirs.to_numpy(zero_copy_only=False), np.float64)
-    mine = mine.astype(np.float64)
-    same = (mine == expected) | (np.isnan(mine) & np.isnan(expected))
-    if same.all():
-        return 0.0
-    with np.errstate(invalid="ignore"):
-        apart = np.abs(mine - expected)
-        assert (apart[~same] <= RELATIVE * np.abs(expected[~same]) + ABSOLUTE).all(), (
-            f"{what}: {np.nanmax(apart[~same])} apart"
-        )
-        return float(np.nanmax(apart[~same] / np.maximum(np.abs(expected[~same]), 1.0)))
+        return compared(model, graph, batch_of(signature, frame))
 
 
 def compare_batch(estimator: Any, batch: pa.RecordBatch) -> Compared:
@@ -194,3 +146,51 @@ def column_of(field: pa.Field, batch: pa.RecordBatch) -> Column:
         value, kind = value[0], kind.value_type
     key = "datetime" if pa.types.is_timestamp(kind) else _KEYS.get(str(kind), str(kind))
     return Column(field.name, key, nullable=field.nullable, shape=tuple(shape) or None)
+
+
+def compared(model: SklearnModel, graph: Graph, batch: pa.RecordBatch) -> Compared:
+    """The same for a batch. Rows that the graph refuses must make the original raise."""
+    answered, refused = graph.answer(batch)
+    for at in np.flatnonzero(refused)[:REFUSALS]:
+        assert not answers(model, batch.slice(at, 1)), f"row {at} is refused and has an answer"
+    good = batch.filter(pa.array(~refused))
+    if not good.num_rows:
+        return Compared(batch.num_rows, 0.0, int(refused.sum()))
+    expected = model.score(good, available_outputs(model.facts()), {})
+    worst = 0.0
+    assert len(answered) == len(expected.blocks)
+    pairs = zip(graph.layout["blocks"], answered, expected.blocks, strict=True)
+    for told, columns, block in pairs:
+        assert (told["kind"], told["output"]) == (block.kind, block.output)
+        assert told["labels"] == (None if block.labels is None else list(block.labels))
+        assert len(columns) == len(block.arrays)
+        for mine, theirs in zip(columns, block.arrays, strict=True):
+            worst = max(worst, difference(mine[~refused], theirs, told["kind"]))
+    return Compared(batch.num_rows, worst, int(refused.sum()))
+
+
+def answers(model: SklearnModel, batch: pa.RecordBatch) -> bool:
+    """Whether the original answers at all."""
+    try:
+        model.score(batch, available_outputs(model.facts()), {})
+    except Exception:
+        return False
+    return True
+
+
+def difference(mine: np.ndarray, theirs: pa.Array, what: str) -> float:
+    """The largest difference relative to max(1, the value); labels must be equal."""
+    if not pa.types.is_floating(theirs.type):
+        assert mine.tolist() == theirs.to_pylist(), f"{what}: the labels differ"
+        return 0.0
+    expected = np.array(theirs.to_numpy(zero_copy_only=False), np.float64)
+    mine = mine.astype(np.float64)
+    same = (mine == expected) | (np.isnan(mine) & np.isnan(expected))
+    if same.all():
+        return 0.0
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(mine - expected)
+        assert (apart[~same] <= RELATIVE * np.abs(expected[~same]) + ABSOLUTE).all(), (
+            f"{what}: {np.nanmax(apart[~same])} apart"
+        )
+        return float(np.nanmax(apart[~same] / np.maximum(np.abs(expected[~same]), 1.0)))
