@@ -80,7 +80,8 @@ def serve_pooled(given: Assignment) -> None:
         if given.golden_fd is not None:
             golden = _golden_of(given.golden_fd)
             check_golden(model, golden)
-            is_groupable = are_rows_independent(model, golden)
+            # A graph may do anything with the rows of a batch, and one row takes it no time.
+            is_groupable = given.spec.runtime != "onnx" and are_rows_independent(model, golden)
     except BaseException as error:
         end_after(0)
         given.control.send(json.dumps({"failed": to_wire(error)}).encode())
