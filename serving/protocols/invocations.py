@@ -102,10 +102,9 @@ def _body_type(content_type: str | None) -> str:
     bare = (content_type or "").partition(";")[0].strip().lower()
     if bare in _SAYS_NOTHING:
         return media.JSON
-    found = media.body_type(content_type)
-    if found not in TAKEN:
-        raise UnsupportedMediaType(f"`{found}` is not read here.", accepted=TAKEN)
-    return found
+    if bare not in TAKEN:
+        raise UnsupportedMediaType(f"`{bare[:80]}` is not read here.", accepted=TAKEN)
+    return media.body_type(content_type)
 
 
 # --- JSON ---------------------------------------------------------------------------------------
@@ -162,12 +161,7 @@ def _split(sent: Any, signature: Signature, limits: Limits) -> Validated:
 
 
 def _records(sent: Any, signature: Signature, limits: Limits) -> Validated:
-    rows = _list(sent, "/dataframe_records", limits)
-    for at, row in enumerate(rows):
-        if not isinstance(row, dict):
-            text = "A record is an object; lists of values go into `dataframe_split`."
-            raise InvalidField(text, pointer=f"/dataframe_records/{at}")
-    return validate_rows(signature, rows)
+    return validate_rows(signature, _list(sent, "/dataframe_records", limits))
 
 
 def _instances(sent: Any, signature: Signature, limits: Limits) -> Validated:
@@ -178,8 +172,14 @@ def _inputs(sent: Any, signature: Signature, limits: Limits) -> Validated:
     """Lists by column, or the rows of a matrix."""
     if not isinstance(sent, dict):
         return validate_rows(signature, _rows(_list(sent, "/inputs", limits), signature))
+    length: int | None = None
     for name, cells in sent.items():
-        _list(cells, f"/inputs/{pointer_token(name)}", limits)
+        here = f"/inputs/{pointer_token(name)}"
+        found = len(_list(cells, here, limits))
+        if length is not None and found != length:
+            text = f"The column `{shown(name)}` has {found} values, those before it {length}."
+            raise InvalidField(text, pointer=here)
+        length = found
     return validate_columns(signature, sent)
 
 
