@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -147,6 +147,8 @@ class BoostedModel:
     """A model whose answers come as arrays: shape (n_rows,) or (n_rows, n_outputs or classes)."""
 
     _facts: ModelFacts
+    # No column is handed over in a way of its own, as some are to scikit-learn.
+    plans: Mapping[str, Any] = MappingProxyType({})
 
     def facts(self) -> ModelFacts:
         """What the file says of the model."""

@@ -5,6 +5,8 @@ Runs in a child of the model host only: it imports scikit-learn.
 
 from __future__ import annotations
 
+from typing import Any
+
 from registry.signature.types import Signature
 from serving.runtimes.boosted import BoostedModel
 from serving.runtimes.compiled.convert import boosters, dispatch, layout
@@ -17,16 +19,17 @@ from serving.runtimes.sklearn import SklearnModel
 def compile_graph(model: SklearnModel | BoostedModel, signature: Signature) -> bytes:
     """A serialized ModelProto with the layout of its answer in the metadata.
 
-    Arithmetic is in double with the casts that scikit-learn makes. Raises NotCompiled for what
-    has no exact graph; the original serves then.
+    Arithmetic is in double with the casts that the library makes (XGBoost: in float32). Raises
+    NotCompiled for what has no exact graph; the original serves then.
     """
     builder = GraphBuilder()
-    request = request_of(builder, model, signature)
+    asked: Any = model  # of both kinds the same is asked: facts, plans and answers
+    request = request_of(builder, asked, signature)
     if isinstance(model, BoostedModel):
         made = boosters.answer(builder, model, request.value)
     else:
         made = dispatch.answer(builder, model.estimator, request.value)
-    answered = layout.trial_blocks(model, signature, builder.known)
+    answered = layout.trial_blocks(asked, signature, builder.known)
     blocks, outputs = layout.layout_of(builder, made, answered)
     told = {"inputs": request.layout, "blocks": blocks}
     return builder.to_bytes(request.inputs, outputs, told)

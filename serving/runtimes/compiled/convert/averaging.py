@@ -174,7 +174,7 @@ def boosted_regressor(builder: GraphBuilder, estimator: Any, x: Matrix) -> list[
         "TopK", [predictions, size], outputs=2, axis=1, largest=0, sorted=1
     )
     weights = double(builder, estimator.estimator_weights_[: len(columns)])
-    one = builder.constant(np.int64(1))
+    one = builder.constant(1)
     grown = builder.add("CumSum", [builder.add("Gather", [weights, places]), one])
     last = outcomes.upright(builder, outcomes.column(builder, grown, len(columns) - 1))
     enough = builder.add("Mul", [last, double(builder, 0.5)])

@@ -43,7 +43,10 @@ def halves(builder: GraphBuilder, estimator: Any, x: Matrix) -> list[Made]:
     """BisectingKMeans: at each node of its tree the nearer of two centres."""
     name = _doubles(builder, x)
     shift = getattr(estimator, "_X_mean", 0.0)
-    lefts, rights, paths, found = [], [], [], []
+    lefts: list[Any] = []
+    rights: list[Any] = []
+    paths: list[dict[int, int]] = []
+    found: list[int] = []
     waiting: list[tuple[Any, dict[int, int]]] = [(estimator._bisecting_tree, {})]
     while waiting:
         node, path = waiting.pop()

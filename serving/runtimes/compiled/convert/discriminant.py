@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from serving.runtimes.compiled.convert import dispatch, outcomes
+from serving.runtimes.compiled.convert import outcomes
 from serving.runtimes.compiled.convert.graph import GraphBuilder
+from serving.runtimes.compiled.convert.linear import transformed
 from serving.runtimes.compiled.convert.outcomes import argmax, checked, dot, double, label_of
 from serving.runtimes.compiled.convert.values import Made, Matrix
 from serving.runtimes.compiled.errors import NotCompiled
@@ -28,7 +29,7 @@ def linear(builder: GraphBuilder, estimator: Any, x: Matrix) -> list[Made]:
     made.append(Made("decision", decision))
     if estimator.solver == "lsqr":
         raise NotCompiled("no-transform", "Its method transform fails with the solver lsqr.")
-    made.append(Made("transform", dispatch.transform(builder, estimator, x).name))
+    made.append(Made("transform", transformed(builder, estimator, x)))
     return made
 
 

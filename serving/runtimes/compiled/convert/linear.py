@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from serving.runtimes.compiled.convert import dispatch, outcomes
+from serving.runtimes.compiled.convert.columns import as_matrix
 from serving.runtimes.compiled.convert.graph import GraphBuilder
 from serving.runtimes.compiled.convert.outcomes import argmax, checked, dot, double, label_of
 from serving.runtimes.compiled.convert.values import Made, Matrix, Value
@@ -38,7 +39,12 @@ def least_squares(builder: GraphBuilder, estimator: Any, x: Matrix) -> list[Made
     centred = builder.add("Sub", [name, double(builder, estimator._x_mean)])
     raw = dot(builder, centred, estimator.coef_, estimator.intercept_)
     made = outcomes.numbers_of(builder, raw, len(estimator.coef_))
-    return [*made, Made("transform", dispatch.transform(builder, estimator, x).name)]
+    return [*made, Made("transform", transformed(builder, estimator, x))]
+
+
+def transformed(builder: GraphBuilder, estimator: Any, x: Matrix) -> str:
+    """What the estimator's ``transform`` makes, [N, columns]."""
+    return as_matrix(builder, dispatch.transform(builder, estimator, x)).name
 
 
 def fitted(builder: GraphBuilder, estimator: Any, value: Value) -> list[Made]:

@@ -58,7 +58,7 @@ def upright(builder: GraphBuilder, tensor: str) -> str:
 
 def column(builder: GraphBuilder, tensor: str, at: int) -> str:
     """[N]: one column of [N, columns]."""
-    made: str = builder.add("Gather", [tensor, builder.constant(np.int64(at))], axis=1)
+    made: str = builder.add("Gather", [tensor, builder.constant(at)], axis=1)
     return made
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from serving.runtimes.compiled.convert.graph import GraphBuilder, Integers
 from serving.runtimes.compiled.convert.outcomes import places
 
-LEQ, MEMBER = 0, 6
+LEQ, LT, MEMBER = 0, 1, 6
 SUM, NO_TRANSFORM = 1, 0
 # From this many values a leaf on, gathering them is faster than to walk the tree for each.
 COPIES = 2
@@ -26,8 +26,8 @@ COPIES = 2
 class Tree:
     """Arrays (n_nodes,), the root first; a leaf has -1 on both sides.
 
-    A row goes left when its value is ``<= threshold``, or in ``members[node]`` where the node has
-    members; a missing one when ``missing_left``.
+    A row goes left when its value is ``<= threshold`` (``<`` where the test is LT), or in
+    ``members[node]`` where the node has members; a missing one when ``missing_left``.
     """
 
     left: np.ndarray
@@ -36,12 +36,17 @@ class Tree:
     threshold: np.ndarray
     missing_left: np.ndarray
     members: dict[int, np.ndarray] = field(default_factory=dict)
+    test: int = LEQ
 
 
 class TreeTable:
-    """The attributes of one TreeEnsemble, filled tree by tree."""
+    """The attributes of one TreeEnsemble, filled tree by tree.
 
-    def __init__(self, n_targets: int) -> None:
+    ``dtype`` is that of thresholds, leaves and sums, and of the matrix that it is given.
+    """
+
+    def __init__(self, n_targets: int, dtype: Any = np.float64) -> None:
+        self._dtype = dtype
         self._n_targets = n_targets
         self._nodes = self._leaves = 0
         self._roots: list[int] = []
@@ -59,8 +64,8 @@ class TreeTable:
         place[inner] = np.arange(len(inner)) + self._nodes
         place[leaves] = np.arange(len(leaves)) + self._leaves
         sides = tree.left[inner], tree.right[inner]
-        modes = np.full(len(inner), LEQ, np.uint8)
-        splits = tree.threshold[inner].astype(np.float64)
+        modes = np.full(len(inner), tree.test, np.uint8)
+        splits = tree.threshold[inner].astype(self._dtype)
         for at in sorted(tree.members):
             node = np.searchsorted(inner, at)
             modes[node], splits[node] = self._member_test(tree.members[at])
@@ -78,10 +83,10 @@ class TreeTable:
         )
 
     def _member_test(self, members: np.ndarray) -> tuple[int, float]:
-        """Mode and split of a test for a set; nothing is in an empty one (a split by gaps alone)."""
+        """Mode and split of a test for a set; an empty one splits by gaps alone."""
         if not len(members):
             return LEQ, -np.inf
-        self._members.append(np.append(members.astype(np.float64), np.nan))
+        self._members.append(np.append(members, np.nan).astype(self._dtype))
         return MEMBER, 0.0
 
     def constant(self, weight: float, target: int) -> None:
@@ -131,8 +136,8 @@ class TreeTable:
             post_transform=NO_TRANSFORM,
             tree_roots=Integers(np.array(self._roots)),
             nodes_modes=joined["modes"].astype(np.uint8),
-            nodes_splits=joined["splits"].astype(np.float64),
-            leaf_weights=joined["weights"].astype(np.float64),
+            nodes_splits=joined["splits"].astype(self._dtype),
+            leaf_weights=joined["weights"].astype(self._dtype),
             membership_values=members,
             **whole,
         )
@@ -157,16 +162,18 @@ def _gathered(
     builder: GraphBuilder, x: str, trees: Sequence[Tree], values: Sequence[np.ndarray]
 ) -> str:
     table, offset = TreeTable(len(trees)), 0
-    for target, tree in enumerate(trees):
-        table.add(tree, np.arange(len(tree.left)) + float(offset), target)
-        offset += len(tree.left)
-    rows = builder.cast(table.emit(builder, x), "int64")
-    found = builder.add(
-        "Gather", [builder.constant(np.concatenate(values).astype(np.float64)), rows], axis=0
-    )
+    kept = []
+    for target, (tree, rows) in enumerate(zip(trees, values, strict=True)):
+        is_leaf = tree.left < 0
+        table.add(tree, np.cumsum(is_leaf) - 1.0 + offset, target)
+        offset += int(is_leaf.sum())
+        kept.append(rows[is_leaf])
+    places_of = builder.cast(table.emit(builder, x), "int64")
+    leaves = builder.constant(np.concatenate(kept).astype(np.float64))
+    found = builder.add("Gather", [leaves, places_of], axis=0)
     # One after the other: a sum over the axis would add them in another order.
-    ordered = builder.add("CumSum", [found, builder.constant(np.int64(1))])
-    last: str = builder.add("Gather", [ordered, builder.constant(np.int64(len(trees) - 1))], axis=1)
+    ordered = builder.add("CumSum", [found, builder.constant(1)])
+    last: str = builder.add("Gather", [ordered, builder.constant(len(trees) - 1)], axis=1)
     return last if len(trees) > 1 else builder.add("Squeeze", [found, places(builder, 1)])
 
 

@@ -14,7 +14,9 @@ import pyarrow as pa
 
 from registry.signature.types import Column, Signature
 from serving.runtimes.base import Block, available_outputs
+from serving.runtimes.boosted import BoostedModel
 from serving.runtimes.compiled.convert import compile_graph
+from serving.runtimes.compiled.feeds import Feeder
 from serving.runtimes.sklearn.model import SklearnModel
 
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
@@ -23,10 +25,13 @@ RELATIVE, ABSOLUTE = 1e-9, 1e-12
 class Compiled:
     """A model, its graph, and both their answers to rows (n_rows, n_features) of numbers."""
 
-    def __init__(self, estimator: Any, width: int) -> None:
-        self.model = SklearnModel(estimator)
+    def __init__(self, model: Any, width: int, signature: Signature | None = None) -> None:
+        is_loaded = isinstance(model, SklearnModel | BoostedModel)
+        self.model: Any = model if is_loaded else SklearnModel(model)
         names = self.model.facts().feature_names or tuple(f"x{i}" for i in range(width))
-        self.signature = Signature(tuple(Column(name, "float64", nullable=True) for name in names))
+        self.signature = signature or Signature(
+            tuple(Column(name, "float64", nullable=True) for name in names)
+        )
         self.content = compile_graph(self.model, self.signature)
         self.open(self.content)
 
@@ -40,22 +45,29 @@ class Compiled:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(content, options)
 
-    def original(self, rows: np.ndarray) -> tuple[Block, ...]:
-        arrays = [pa.array(column) for column in rows.T]
-        batch = pa.RecordBatch.from_arrays(arrays, schema=self.signature.input_schema())
+    def batch_of(self, rows: np.ndarray | pa.RecordBatch) -> pa.RecordBatch:
+        """Rows as the validator hands them over: null where a number is NaN."""
+        if isinstance(rows, pa.RecordBatch):
+            return rows
+        arrays = [pa.array(column, from_pandas=True) for column in rows.T]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.signature.input_schema())
+
+    def original(self, rows: np.ndarray | pa.RecordBatch) -> tuple[Block, ...]:
+        batch = self.batch_of(rows)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return self.model.score(batch, available_outputs(self.model.facts()), {}).blocks
 
-    def run(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    def run(self, rows: np.ndarray | pa.RecordBatch) -> dict[str, np.ndarray]:
         names = [output.name for output in self.session.get_outputs()]
-        return dict(zip(names, self.session.run(names, {"x": rows}), strict=True))
+        feeds = Feeder(self.signature).feeds(self.batch_of(rows))
+        return dict(zip(names, self.session.run(names, feeds), strict=True))
 
-    def refused(self, rows: np.ndarray) -> np.ndarray:
+    def refused(self, rows: np.ndarray | pa.RecordBatch) -> np.ndarray:
         name = self.layout["refused"]
         return np.zeros(len(rows), bool) if name is None else self.run(rows)[name]
 
-    def columns(self, rows: np.ndarray) -> Iterator[tuple[str, pa.Array, Any]]:
+    def columns(self, rows: np.ndarray | pa.RecordBatch) -> Iterator[tuple[str, pa.Array, Any]]:
         """Kind, the original's values, the graph's values: column by column."""
         given, answered = self.original(rows), self.run(rows)
         assert len(given) == len(self.layout["blocks"])
@@ -79,6 +91,12 @@ def differences(compiled: Compiled, rows: np.ndarray) -> list[str]:
     found = [f"answered though refused: {row}" for row in rows[refused] if _answers(compiled, row)]
     good = rows[~refused]
     assert len(good) * 2 > len(rows), "too few rows are answered to compare anything"
+    return found + answers_differ(compiled, good)
+
+
+def answers_differ(compiled: Compiled, good: np.ndarray | pa.RecordBatch) -> list[str]:
+    """The same for rows that the graph answers."""
+    found = []
     for kind, wanted, made in compiled.columns(good):
         given = np.asarray(wanted.to_pylist(), dtype=None)
         if given.dtype.kind != made.dtype.kind and {given.dtype.kind, made.dtype.kind} != {"U"}:
@@ -91,7 +109,7 @@ def differences(compiled: Compiled, rows: np.ndarray) -> list[str]:
             at = int(np.flatnonzero(bad)[0])
             found.append(
                 f"{kind}: {bad.sum()} of {len(good)}, first {made[at]!r} where {given[at]!r},"
-                f" row {good[at]}"
+                f" row {good[at : at + 1]}"
             )
     return found
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
+    HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
@@ -20,7 +24,9 @@ from sklearn.tree import (
     ExtraTreeRegressor,
 )
 
-from tests.serving.runtimes.compiled.agreement import Compiled, differences, rows_for
+from serving.runtimes.compiled.convert import trees
+from serving.runtimes.compiled.convert.tree_nodes import halfway
+from tests.serving.runtimes.compiled.agreement import Compiled, around, differences, rows_for
 from tests.serving.runtimes.compiled.tables import gaps, labels, numbers, target, targets
 
 X, GAPS = numbers(), gaps()
@@ -55,3 +61,41 @@ def test_a_compiled_tree_answers_as_the_original(name: str) -> None:
     estimator, x, y = ESTIMATORS[name]
     fitted: Any = clone(estimator).set_params(random_state=3).fit(x, y)
     assert not differences(Compiled(fitted, x.shape[1]), rows_for(fitted, x))
+
+
+@given(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(width=32, allow_nan=False, allow_infinity=False),
+    st.integers(0, 12),
+)
+def test_a_limit_splits_as_the_cast_value_does(drawn: float, narrow: float, at: int) -> None:
+    for threshold in (drawn, narrow):
+        value = around(threshold)[at % len(around(threshold))]
+        with np.errstate(over="ignore"):
+            cast = np.float32(value)
+        assume(np.isfinite(cast))
+        limit = halfway(np.array([threshold]))[0]
+        assert (cast <= threshold) == (value <= limit)
+
+
+def test_a_graph_that_compares_doubles_without_the_cast_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    forest = RandomForestRegressor(10, random_state=3).fit(X, Y)
+    monkeypatch.setattr(trees, "halfway", lambda thresholds: thresholds)
+    assert differences(Compiled(forest, X.shape[1]), rows_for(forest, X))
+
+
+def test_a_graph_in_float32_is_found_out() -> None:
+    boosted = HistGradientBoostingRegressor(max_iter=9, random_state=3).fit(X, Y)
+    compiled = Compiled(boosted, X.shape[1])
+    model = onnx.load_from_string(compiled.content)
+    tree = next(node for node in model.graph.node if node.op_type == "TreeEnsemble")
+    narrow = onnx.helper.make_node("Cast", ["x"], ["x32"], to=onnx.TensorProto.FLOAT)
+    wide = onnx.helper.make_node("Cast", ["x32"], ["x64"], to=onnx.TensorProto.DOUBLE)
+    tree.input[0] = "x64"
+    nodes = [narrow, wide, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    compiled.open(model.SerializeToString())
+    assert differences(compiled, rows_for(boosted, X))
