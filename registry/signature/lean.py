@@ -7,6 +7,7 @@ what is not sure goes to ``validate.py``, whose verdict is the only one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -88,7 +89,8 @@ class LeanTypes:
     def converted(self, columns: Sequence[Sequence[Any]]) -> LeanColumns | None:
         """Python lists of equal length, in signature order, that surely fit; else None.
 
-        For protocols that parse their JSON in another way: cells are what a strict parser gives.
+        For protocols that parse their JSON in another way. Texts must be valid Unicode, as those
+        of a strict parser are: lone surrogates are not looked for.
         """
         n_rows = len(columns[0]) if columns else 0
         try:
@@ -175,14 +177,16 @@ def _integer(column: Column, dtype: DType) -> Any:
 
 def _float(column: Column, dtype: DType) -> Any:
     """Numbers so small that each whole one is exact, whichever way it was written."""
-    limit = _EXACT_BELOW[dtype.key]
+    limit = _EXACT_BELOW[dtype.key]  # not itself: 2**53 + 1 becomes it
     has_bounds = column.min is not None or column.max is not None
     if dtype.key == "float32" and has_bounds:  # the bounds hold for the rounded value
         return None
-    low, high = (-limit + 1, limit - 1)
-    low = low if column.min is None else max(low, column.min)
-    high = high if column.max is None else min(high, column.max)
-    return Annotated[float, msgspec.Meta(ge=low, le=high)]
+    low, high = float(-limit), float(limit)
+    if column.min is not None:
+        low = max(low, math.nextafter(column.min, -math.inf))
+    if column.max is not None:
+        high = min(high, math.nextafter(column.max, math.inf))
+    return Annotated[float, msgspec.Meta(gt=low, lt=high)]  # NaN passes ge and le
 
 
 def _of_kind(column: Column) -> Any:

@@ -124,5 +124,9 @@ def _options() -> onnxruntime.SessionOptions:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    # Measured: no slower without, for one row and for 1,000; with an arena each session keeps the
+    # memory of its largest call for good, 0.7 MiB after 1,000 rows.
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
     options.log_severity_level = _QUIET
     return options

@@ -210,8 +210,25 @@ FITTING: dict[str, Any] = {
 }
 
 
-def cells_for(column: Column) -> st.SearchStrategy[Any]:
-    """Mostly what fits: a wrong cell in each row would leave nothing to take."""
+SURE: dict[str, Any] = FITTING | {
+    "float64": st.one_of(st.integers(-1, 99), st.floats(-1, 1e6), st.sampled_from([-0.0, 1e300])),
+    "float32": st.one_of(st.integers(1, 99), st.floats(0.25, 1e6, width=32)),
+    "int32": st.one_of(st.integers(0, 120), st.integers(0, 120).map(float)),
+    "int64": st.one_of(st.integers(-(2**63), 2**63 - 1), st.integers(0, 9).map(float)),
+    "datetime": st.sampled_from(["2026-01-31T12:00:00Z", "2026-01-31 12:00:00.5+01:00"]),
+    "date": st.just("2026-01-31"),
+}
+
+
+def cells_for(column: Column, is_sure: bool) -> st.SearchStrategy[Any]:
+    """Sure ones fit: a wrong cell in each body would leave nothing to take."""
+    if is_sure:
+        sure = SURE[column.type] if column.enum is None else st.sampled_from(column.enum)
+        if column.shape:
+            sure = st.lists(
+                st.lists(st.integers(0, 9), min_size=2, max_size=2), min_size=2, max_size=2
+            )
+        return st.one_of(st.none(), sure) if column.nullable else sure
     fits = FITTING[column.type]
     if column.shape:
         fits = st.lists(st.lists(NUMBERS, min_size=2, max_size=2), min_size=2, max_size=2)
@@ -225,7 +242,8 @@ def cells_for(column: Column) -> st.SearchStrategy[Any]:
 @st.composite
 def bodies(draw: st.DrawFn) -> tuple[Signature, bytes]:
     signature = draw(st.sampled_from([SIGNATURE, EVERY_TYPE, ONE]))
-    row = {column.name: cells_for(column) for column in signature.inputs}
+    is_sure = draw(st.booleans())
+    row = {column.name: cells_for(column, is_sure) for column in signature.inputs}
     # Up to twelve rows are read cell by cell, more of them by column.
     n_rows = draw(st.sampled_from([0, 1, 1, 1, 2, 14]))
     rows = [{name: draw(cells) for name, cells in row.items()} for _ in range(n_rows)]
