@@ -72,7 +72,7 @@ def test_a_limit_splits_as_the_cast_value_does(drawn: float, narrow: float, at: 
     for threshold in (drawn, narrow):
         value = around(threshold)[at % len(around(threshold))]
         with np.errstate(over="ignore"):
-            cast = np.float32(value)
+            cast = float(np.float32(value))
         assume(np.isfinite(cast))
         limit = halfway(np.array([threshold]))[0]
         assert (cast <= threshold) == (value <= limit)
