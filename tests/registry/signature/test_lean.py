@@ -55,7 +55,6 @@ def test_good_cells_become_the_batch_of_the_validator(times: int) -> None:
         (0, -1.5),
         (0, "1"),
         (0, True),
-        (0, math.nan),
         (0, math.inf),
         (0, 2**53 + 1),
         (1, None),
@@ -88,6 +87,18 @@ def test_roomy_types_take_whole_floats_for_integers_and_large_floats() -> None:
     assert converted(rows) is None
     assert lean is not None
     assert lean.to_batch() == validate_rows(SIGNATURE, rows).batch
+
+
+@pytest.mark.parametrize("times", [1, MANY])
+def test_nan_is_never_held_as_a_number(times: int) -> None:
+    rows = [ROW, [math.nan, *ROW[1:]]] * times
+
+    lean = converted(rows, roomy=True)
+
+    assert converted(rows) is None
+    assert lean is not None
+    assert lean.to_batch() == validate_rows(SIGNATURE, rows).batch
+    assert lean.to_batch().column("f").null_count == times
 
 
 def test_columns_of_two_lengths_are_left() -> None:
