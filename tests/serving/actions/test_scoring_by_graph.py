@@ -1,0 +1,115 @@
+"""Who answers: the compiled graph, or the original where the graph cannot or must not."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from registry.signature.facts import ModelFacts, OutputFacts
+from registry.signature.types import Column, Signature
+from registry.signature.validate import Validated, validate_rows
+from serving.actions import scoring
+from serving.actions.scoring import score
+from serving.actions.targets import Target
+from serving.runtimes.base import Answer, Block
+from serving.runtimes.compiled.model import LeftToOriginal
+
+SIGNATURE = Signature((Column("x", "float64"),))
+FACTS = ModelFacts(
+    "a.Model",
+    methods=("predict", "predict_proba"),
+    outputs=(OutputFacts(None, "string", ("n", "y")),),
+)
+
+
+def target(compiled: str = "c" * 64) -> Target:
+    return Target(
+        model="m",
+        number=1,
+        version_id=uuid.uuid4(),
+        sha256="a" * 64,
+        format="skops",
+        runtime="sklearn",
+        golden_sha256="",
+        hides_cells=False,
+        signature=SIGNATURE,
+        facts=FACTS,
+        compiled_sha256=compiled,
+    )
+
+
+def says(word: str, n_rows: int) -> Answer:
+    return Answer(n_rows, (Block("prediction", None, None, (pa.array([word] * n_rows),)),))
+
+
+class Graph:
+    """Stands for an opened graph."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, ...]] = []
+        self.leaves = False
+
+    def score(self, validated: Validated, outputs: Sequence[str]) -> Answer:
+        self.asked.append(tuple(outputs))
+        if self.leaves:
+            raise LeftToOriginal("a row is refused")
+        return says("graph", validated.n_good)
+
+
+class Host:
+    """Stands for the model host."""
+
+    def score(
+        self, spec: Any, open_artifact: Any, batch: pa.RecordBatch, *rest: Any, **_: Any
+    ) -> Any:
+        return says("original", batch.num_rows)
+
+
+@pytest.fixture
+def graph(monkeypatch: pytest.MonkeyPatch) -> Graph:
+    graph = Graph()
+    monkeypatch.setattr(scoring, "engine_of", lambda target: graph)
+    monkeypatch.setattr(scoring, "host", Host)
+    return graph
+
+
+def who(target: Target, rows: Sequence[Any] = ([1.0], [2.0]), **asked: Any) -> list[str]:
+    answer = score(target, validate_rows(SIGNATURE, list(rows)), **asked)
+    assert answer.n_rows == len(rows)
+    found: list[str] = answer.blocks[0].arrays[0].to_pylist()
+    return found
+
+
+def test_the_graph_answers_for_a_target_that_has_one(graph: Graph) -> None:
+    assert who(target()) == ["graph", "graph"]
+    assert who(target(), outputs=["probabilities"]) == ["graph", "graph"]
+    assert graph.asked == [("prediction", "probabilities"), ("probabilities",)]
+
+
+def test_a_target_without_a_graph_is_answered_by_the_original(graph: Graph) -> None:
+    assert who(target(compiled="")) == ["original", "original"]
+    assert graph.asked == []
+
+
+def test_the_original_answers_all_rows_that_the_graph_leaves(graph: Graph) -> None:
+    graph.leaves = True
+
+    assert who(target()) == ["original", "original"]
+    assert len(graph.asked) == 1
+
+
+def test_the_original_answers_while_the_graph_does_not_open(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "engine_of", lambda target: None)
+
+    assert who(target()) == ["original", "original"]
+
+
+def test_params_go_to_the_original_which_knows_them(graph: Graph) -> None:
+    assert who(target(), params={"k": 1}) == ["original", "original"]
+    assert who(target(), params={}) == ["graph", "graph"]
