@@ -53,7 +53,9 @@ def add_version(shop: Shop, number: int) -> ModelVersion:
 
 
 @pytest.fixture
-def shop(db: None) -> Shop:
+def shop(request: pytest.FixtureRequest) -> Shop:
+    if not request.node.get_closest_marker("postgres"):
+        request.getfixturevalue("db")
     olga = owner()
     shop = Shop(olga, {1: ledger.ready_version(olga.by)})
     add_version(shop, 2)
