@@ -147,13 +147,12 @@ def splits_of(estimator: Any) -> list[tuple[int, float]]:
     return found
 
 
+@np.errstate(over="ignore")
 def around(value: float) -> list[float]:
     """A threshold, one step of either precision beside it, and what rounds to it."""
-    with np.errstate(over="ignore"):
-        narrow = np.float32(value)
-        steps = [narrow, np.nextafter(narrow, np.float32(-np.inf))]
-        steps.append(np.nextafter(narrow, np.float32(np.inf)))
-    wide = [float(step) for step in steps]
+    narrow = np.float32(value)
+    ends = np.float32(-np.inf), np.float32(np.inf)
+    wide = [float(one) for one in (narrow, *(np.nextafter(narrow, end) for end in ends))]
     middle = [(wide[0] + wide[1]) / 2, (wide[0] + wide[2]) / 2]
     beside = [np.nextafter(v, s) for v in (value, *middle) for s in (-np.inf, np.inf)]
     return [value, *wide, *middle, *(float(v) for v in beside)]
