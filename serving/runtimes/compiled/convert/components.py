@@ -8,6 +8,8 @@ import numpy as np
 
 from serving.runtimes.compiled.convert.columns import as_doubles
 from serving.runtimes.compiled.convert.graph import GraphBuilder
+from serving.runtimes.compiled.convert.kernels import kernel
+from serving.runtimes.compiled.convert.scaling import normalized
 from serving.runtimes.compiled.convert.values import Matrix, Value
 from serving.runtimes.compiled.errors import NotCompiled
 
@@ -134,3 +136,67 @@ def likelihood(builder: GraphBuilder, step: Any, value: Value) -> str:
     # In the order of each: PCA takes n log 2 pi - log det, FactorAnalysis the same.
     scale = 0.5 * (x.width * np.log(2.0 * np.pi) - np.linalg.slogdet(precision)[1])
     return str(builder.add("Sub", [found, builder.constant(float(scale))]))
+
+
+def kernel_approximation(builder: GraphBuilder, step: Any, value: Value) -> Matrix:
+    """Nystroem: the kernel to some kept rows, times a matrix."""
+    x = _checked(builder, value)
+    given = {"gamma": None, "degree": 3, "coef0": 1, **(step.kernel_params or {})}
+    given |= {
+        name: getattr(step, name)
+        for name in ("gamma", "degree", "coef0")
+        if getattr(step, name) is not None
+    }
+    found = _kernel(builder, step.kernel, x, np.asarray(step.components_), given)
+    return product(builder, found, np.asarray(step.normalization_).T)
+
+
+def kernel_components(builder: GraphBuilder, step: Any, value: Value) -> Matrix:
+    """KernelPCA: the centered kernel to the rows of the fit, times scaled eigenvectors."""
+    x = _checked(builder, value)
+    given = {"gamma": step.gamma_, "degree": step.degree, "coef0": step.coef0}
+    found = _kernel(builder, step.kernel, x, np.asarray(step.X_fit_), given)
+    values = np.asarray(step.eigenvalues_)
+    used = np.flatnonzero(values)
+    scaled = np.zeros_like(step.eigenvectors_)
+    scaled[:, used] = step.eigenvectors_[:, used] / np.sqrt(values[used])
+    return product(builder, _centred(builder, step._centerer, found), scaled)
+
+
+def _kernel(
+    builder: GraphBuilder, name: Any, x: Matrix, kept: np.ndarray, given: dict[str, Any]
+) -> Matrix:
+    if not isinstance(name, str):
+        raise NotCompiled("kernel", "The kernel is a function.")
+    gamma = 1.0 / x.width if given["gamma"] is None else float(given["gamma"])
+    degree, coef0 = float(given["degree"]), float(given["coef0"])
+    kept = kept.astype(np.float64)
+    made = kernel(builder, name, x.name, kept, gamma=gamma, degree=degree, coef0=coef0)
+    return Matrix(made, len(kept))
+
+
+def kernel_centerer(builder: GraphBuilder, step: Any, value: Value) -> Matrix:
+    """KernelCenterer as a step."""
+    return _centred(builder, step, _checked(builder, value))
+
+
+def _centred(builder: GraphBuilder, step: Any, x: Matrix) -> Matrix:
+    axis = builder.constant(np.array([1], np.int64))
+    rows = np.asarray(step.K_fit_rows_, np.float64)
+    total = builder.add("ReduceSum", [x.name, axis], keepdims=1)
+    mean = builder.add("Div", [total, builder.constant(float(len(rows)))])
+    made = _with(builder, "Sub", x, rows)
+    made = Matrix(builder.add("Sub", [made.name, mean]), x.width)
+    return _with(builder, "Add", made, step.K_fit_all_)
+
+
+def term_weights(builder: GraphBuilder, step: Any, value: Value) -> Matrix:
+    """TfidfTransformer on counts: logarithm, weight of each term, length of one."""
+    x = _checked(builder, value)
+    if step.sublinear_tf:
+        log = _with(builder, "Add", Matrix(builder.add("Log", [x.name]), x.width), 1.0)
+        is_zero = builder.add("Equal", [x.name, builder.constant(0.0)])
+        x = Matrix(builder.add("Where", [is_zero, x.name, log.name]), x.width)
+    if step.use_idf:
+        x = _with(builder, "Mul", x, step.idf_)
+    return x if step.norm is None else normalized(builder, x, step.norm)

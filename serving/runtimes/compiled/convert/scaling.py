@@ -86,12 +86,17 @@ def normalizer(builder: GraphBuilder, step: Any, value: Value) -> Matrix:
     """x over its norm by row; a norm of nearly zero counts as one."""
     x = as_doubles(builder, value)
     builder.refuse_not_finite(x)
+    return normalized(builder, x, step.norm)
+
+
+def normalized(builder: GraphBuilder, x: Matrix, kind: str) -> Matrix:
+    """The rows over their norms: l1, l2 or max."""
     axis = builder.constant(np.array([1], np.int64))
-    if step.norm == "l2":
+    if kind == "l2":
         squares = builder.add("ReduceSumSquare", [x.name, axis], keepdims=1)
         norm = builder.add("Sqrt", [squares])
     else:
-        op = {"l1": "ReduceSum", "max": "ReduceMax"}[step.norm]
+        op = {"l1": "ReduceSum", "max": "ReduceMax"}[kind]
         norm = builder.add(op, [builder.add("Abs", [x.name]), axis], keepdims=1)
     is_tiny = builder.add("Less", [norm, builder.constant(10 * _EPS)])
     norm = builder.add("Where", [is_tiny, builder.constant(1.0), norm])

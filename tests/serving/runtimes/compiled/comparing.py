@@ -83,7 +83,7 @@ class Graph:
 
 
 def as_double(array: pa.Array) -> np.ndarray:
-    return np.array(array.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+    return np.array(array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
 
 
 def block_columns(block: dict[str, Any], tensor: np.ndarray) -> list[np.ndarray]:

@@ -12,11 +12,11 @@ from sklearn.base import clone
 from sklearn.cluster import FeatureAgglomeration
 from sklearn.compose import ColumnTransformer
 from sklearn.cross_decomposition import PLSSVD
-from sklearn.decomposition import PCA, FastICA, TruncatedSVD
+from sklearn.decomposition import PCA, FastICA, KernelPCA, TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_selection import SelectKBest, VarianceThreshold
 from sklearn.impute import MissingIndicator, SimpleImputer
-from sklearn.kernel_approximation import RBFSampler
+from sklearn.kernel_approximation import Nystroem, RBFSampler
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
@@ -30,7 +30,9 @@ from sklearn.preprocessing import (
     OrdinalEncoder,
     PolynomialFeatures,
     PowerTransformer,
+    QuantileTransformer,
     RobustScaler,
+    SplineTransformer,
     StandardScaler,
     TargetEncoder,
 )
@@ -53,6 +55,8 @@ TAKE_GAPS = [
     RobustScaler(quantile_range=(10, 90)),
     PowerTransformer(),
     PowerTransformer(standardize=False),
+    QuantileTransformer(n_quantiles=50),
+    QuantileTransformer(n_quantiles=240, output_distribution="normal"),
     VarianceThreshold(),
     SimpleImputer(),
     SimpleImputer(strategy="median", add_indicator=True),
@@ -81,6 +85,12 @@ NEED_ALL = [
     PLSSVD(1),
     RBFSampler(random_state=0),
     FeatureAgglomeration(2),
+    SplineTransformer(),
+    SplineTransformer(degree=2, n_knots=8, include_bias=False, knots="quantile"),
+    SplineTransformer(extrapolation="linear"),
+    SplineTransformer(extrapolation="error"),
+    Nystroem(n_components=20, random_state=0),
+    KernelPCA(3, kernel="rbf"),
     SelectKBest(k=2),
     SimpleImputer(missing_values=0.0),
 ]
