@@ -85,7 +85,7 @@ class Express:
 
     def _read(self, environ: Environ) -> _Request | None:
         """The request, as far as it can be told without its body; None for one of Django's."""
-        path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
+        path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
         for lane in lanes.LANES:
             match = lane.path.fullmatch(path)
             if match and query in lane.queries and (key := lane.key_of(environ)):

@@ -15,7 +15,7 @@ from django.utils import timezone
 from registry.actions.access import create_api_key, revoke_api_key
 from registry.models import ApiKey, ModelVersion, RegisteredModel
 from registry.principals import Principal
-from serving.actions import scoring
+from serving.actions import passes, scoring
 from serving.api import express
 from tests.serving.batch import ledger
 
@@ -32,6 +32,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> ledger.ObedientHost:
 def one_connection(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The test's transaction goes on from request to request; they would end its connection."""
     monkeypatch.setattr(express, "close_old_connections", lambda: None)
+    monkeypatch.setattr(passes, "note_use_later", lambda key: None)
     for signal in (signals.request_started, signals.request_finished):
         signal.disconnect(close_old_connections)
     yield

@@ -1,4 +1,4 @@
-"""Requests of every kind to the native lane: listed ones, and more put together at random."""
+"""Requests of every kind to all lanes: listed ones, and more put together at random."""
 
 from __future__ import annotations
 
@@ -146,6 +146,60 @@ LISTED: tuple[Asked, ...] = (
             "Bearer {stranger}",
         )
     ),
+)
+V2 = "/v2/models/churn/infer"
+INVOKE = "/endpoints/churn/invocations"
+TENSORS = (
+    b'{"id": "7", "inputs": [{"name": "age", "shape": [2, 1], "datatype": "INT64", "data":'
+    b' [42, 7]}, {"name": "city", "shape": [2], "datatype": "BYTES", "data": ["Rome", null]}]}'
+)
+BINARY_HEAD = (
+    b'{"inputs": [{"name": "age", "shape": [1], "datatype": "INT64", "parameters":'
+    b' {"binary_data_size": 8}}, {"name": "city", "shape": [1], "datatype": "BYTES", "data":'
+    b' ["Rome"]}], "parameters": {"binary_data_output": true}}'
+)
+BINARY = BINARY_HEAD + (42).to_bytes(8, "little")
+SIGNED = "AWS4-HMAC-SHA256 Credential={score}/20260101/x/sagemaker/aws4_request, Signature=0"
+DIALECTS: tuple[Asked, ...] = (
+    Asked(V2, TENSORS),
+    Asked(V2, TENSORS, {"Content-Type": "application/json"}),
+    Asked(V2, TENSORS, {"Accept-Encoding": "gzip"}),
+    Asked(V2, TENSORS * 9, {"Accept-Encoding": "gzip"}),
+    Asked(V2, gzip.compress(TENSORS), {"Content-Encoding": "gzip", "Accept-Encoding": "deflate"}),
+    Asked(V2, BINARY, {"Inference-Header-Content-Length": str(len(BINARY_HEAD))}),
+    Asked(V2, BINARY, {"Inference-Header-Content-Length": "9999"}, chunked=True),
+    Asked(V2, BINARY, {"Inference-Header-Content-Length": "x"}),
+    Asked(V2, BINARY),
+    Asked(V2, b""),
+    Asked(V2, TENSORS.replace(b"42", b"42.5")),
+    Asked(V2, TENSORS.replace(b"42", b"13")),
+    Asked(V2, TENSORS.replace(b"42", b"99")),
+    Asked(V2, TENSORS, query="a=b"),
+    Asked(V2, TENSORS, {"Authorization": "Bearer {wrong}"}),
+    Asked(V2, TENSORS, {"Authorization": "Bearer {read}"}),
+    Asked("/v2/models/churn%40champion/infer", TENSORS),
+    Asked("/v2/models/churn/versions/1/infer", TENSORS),
+    Asked("/v2/models/churn/versions/2/infer", TENSORS),
+    Asked("/v2/models/churn@champion/versions/1/infer", TENSORS),
+    Asked("/v2/models/secret/infer", TENSORS.replace(b"42", b"42.5")),
+    Asked("/v2/models/hidden/infer", TENSORS),
+    Asked(INVOKE, b'{"dataframe_records": [{"age": 42, "city": "Rome"}]}'),
+    Asked(INVOKE, b'{"dataframe_split": {"columns": ["age"], "data": [[42]]}}'),
+    Asked(INVOKE, b'{"inputs": {"age": [42], "city": ["Rome"]}}'),
+    Asked(INVOKE, ROWS),
+    Asked(INVOKE, b'{"instances": [[42.5, "a"]]}'),
+    Asked(INVOKE, b'{"instances": [[13, "a"]]}'),
+    Asked(INVOKE, b'{"instances": [[13, "a"]]}', {"Authorization": SIGNED}),
+    Asked(INVOKE, ROWS, {"Authorization": SIGNED}),
+    Asked(INVOKE, b"{", {"Authorization": SIGNED}),
+    Asked(INVOKE, ROWS, {"Authorization": SIGNED.replace("{score}", "{wrong}")}),
+    Asked(INVOKE, ROWS, {"Authorization": SIGNED.replace("{score}", "AKIA")}),
+    Asked(INVOKE, ROWS, {"X-Amzn-SageMaker-Target-Variant": "v1"}),
+    Asked(INVOKE, ROWS, {"X-Amzn-SageMaker-Target-Variant": "v2"}),
+    Asked(INVOKE, b"42,Rome\r\n7,\r\n", {"Content-Type": "text/csv"}),
+    Asked(INVOKE, CSV, {"Content-Type": "text/csv", "Accept": "text/csv"}, chunked=True),
+    Asked(INVOKE, ROWS, {"Content-Type": "image/png"}),
+    Asked("/endpoints/nobody/invocations", ROWS),
 )
 # Otherwise every answer would hold an id of its own.
 GIVEN_ID = "both-doors"

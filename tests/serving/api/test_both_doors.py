@@ -8,18 +8,18 @@ import pytest
 
 from tests import drawing
 from tests.serving.api.doors import django_door, express_door
-from tests.serving.api.requests import LISTED, drawn, with_key
+from tests.serving.api.requests import DIALECTS, LISTED, drawn, with_key
 from tests.serving.batch import ledger
 
 
-@pytest.mark.usefixtures("one_connection")
+@pytest.mark.django_db(transaction=True)
 def test_both_doors_answer_alike_to_the_byte(
     keys: dict[str, str], failing_host: ledger.ObedientHost, record_property: Any
 ) -> None:
     express, behind = express_door()
     django = django_door()
     seed = drawing.seed()
-    requests = [*LISTED, *drawn(drawing.amount(1000, short=60), seed)]
+    requests = [*LISTED, *DIALECTS, *drawn(drawing.amount(1000, short=60), seed)]
     seen: dict[int, int] = {}
     for asked in (with_key(asked, keys) for asked in requests):
         one, other = express.ask(asked), django.ask(asked)
