@@ -6,8 +6,9 @@ Nothing here knows a request object: Django's views and the express lane hand in
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from registry.conf import conf
 from registry.errors import InvalidRows
@@ -18,8 +19,7 @@ from serving.protocols import load_protocol
 from serving.protocols.base import Decoded, Encoded, Head, Limits, Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """What a caller sent.
 
     ``protocol`` is a key of ``PROTOCOLS``; ``ref`` what the caller named the model by; ``by`` who

@@ -1,10 +1,16 @@
-"""Plain: what every protocol takes and gives: a decoded request, a reply, encoded bytes."""
+"""Plain: what every protocol takes and gives: a decoded request, a reply, encoded bytes.
+
+What is made for each request is a frozen msgspec struct: a frozen dataclass of ten fields takes
+3 microseconds to make, a tenth of what a compiled model takes to answer.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from registry.signature.types import Signature
 from registry.signature.validate import Validated
@@ -20,8 +26,7 @@ class Limits:
     rows: int = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """What a request's headers say of its body and of the answer; None where they say nothing.
 
     ``json_bytes`` is the length of the JSON part of a body that goes on with tensors as bytes.
@@ -32,8 +37,7 @@ class Head:
     json_bytes: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True):
     """A request: its rows checked, the outputs that it asks for (None: the default), its params.
 
     ``params`` are typed, the defaults of those that were not sent filled in. ``notes`` is what the
@@ -46,8 +50,7 @@ class Decoded:
     notes: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What is to be told: the answer to the good rows of ``validated``, in their order.
 
     ``ref`` is what the caller named the model by, ``notes`` what decoding has kept. ``asked`` are

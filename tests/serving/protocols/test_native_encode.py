@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 import math
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from registry.signature.types import Column, Signature
 from registry.signature.validate import validate_rows
