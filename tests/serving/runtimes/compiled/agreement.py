@@ -17,6 +17,7 @@ from serving.runtimes.base import Block, available_outputs
 from serving.runtimes.boosted import BoostedModel
 from serving.runtimes.compiled.convert import compile_graph
 from serving.runtimes.compiled.feeds import Feeder
+from serving.runtimes.compiled.graph_check import check_graph
 from serving.runtimes.sklearn.model import SklearnModel
 
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
@@ -33,6 +34,7 @@ class Compiled:
             tuple(Column(name, "float64", nullable=True) for name in names)
         )
         self.content = compile_graph(self.model, self.signature)
+        check_graph(self.content, self.signature)
         self.open(self.content)
 
     def open(self, content: bytes) -> None:

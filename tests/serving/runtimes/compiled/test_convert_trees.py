@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.ensemble import (
@@ -63,6 +63,7 @@ def test_a_compiled_tree_answers_as_the_original(name: str) -> None:
     assert not differences(Compiled(fitted, x.shape[1]), rows_for(fitted, x))
 
 
+@settings(deadline=None)
 @given(
     st.floats(allow_nan=False, allow_infinity=False),
     st.floats(width=32, allow_nan=False, allow_infinity=False),
