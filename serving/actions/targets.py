@@ -20,7 +20,7 @@ from registry.models.alias import CHAMPION
 from registry.models.model_version import Engine
 from registry.principals import Principal, find_model, require
 from registry.signature.facts import ModelFacts
-from registry.signature.types import Signature
+from registry.signature.types import Signature, shared
 from serving.models import RouteTarget
 from serving.refs import Ref, parse_ref
 from serving.runtimes.isolation.client import ModelSpec
@@ -215,4 +215,4 @@ def _servable(principal: Principal, version: ModelVersion) -> Resolution:
 def _parsed(version_id: uuid.UUID) -> tuple[Signature, ModelFacts]:
     """A ready version never changes, so its signature is parsed once in a process."""
     version = ModelVersion.objects.only("signature", "facts").get(pk=version_id)
-    return version.parsed_signature, version.parsed_facts
+    return shared(version.parsed_signature), version.parsed_facts

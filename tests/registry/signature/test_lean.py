@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from registry.signature.lean import FEW_CELLS, MAX_WIDTH, LeanColumns, lean_types
-from registry.signature.types import Column, Signature
+from registry.signature.types import Column, Signature, shared
 from registry.signature.validate import Validated, validate_columns, validate_rows
 
 SIGNATURE = Signature(
@@ -144,3 +144,5 @@ def test_equal_signatures_have_one_hash_and_share_their_types() -> None:
     assert again == SIGNATURE
     assert hash(again) == hash(SIGNATURE)
     assert lean_types(again) is lean_types(SIGNATURE)
+    assert again is not SIGNATURE
+    assert shared(again) is shared(SIGNATURE)
