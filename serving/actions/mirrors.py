@@ -9,21 +9,17 @@ busy. A model host therefore never has more than one such request of each proces
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
-from django.db import transaction
 from django.utils import timezone
 from prometheus_client import Counter
 
 from registry.errors import DomainError, InvalidField, ModelLoading, Overloaded
-from registry.models import ModelVersion
 from registry.signature.validate import Validated, validate_table
+from serving.actions import tallies
 from serving.actions.background import Background, Seldom
 from serving.actions.records import good_rows, sliced
 from serving.actions.scoring import score
@@ -60,58 +56,6 @@ compared_total = _counted.labels("compared")
 failed_total = _counted.labels("failed")
 dropped_total = _counted.labels("dropped")
 
-Pair = tuple[UUID, UUID, date]
-
-
-@dataclass(slots=True)
-class Tally:
-    """What has been counted of one pair on one day and is not yet written."""
-
-    requests: int = 0
-    rows: int = 0
-    rows_differ: int = 0
-    numbers: int = 0
-    difference_sum: float = 0.0
-    difference_max: float = 0.0
-    failed: int = 0
-    dropped: int = 0
-    served_seconds: float = 0.0
-    mirror_seconds: float = 0.0
-    examples: list[dict[str, Any]] = field(default_factory=list)
-
-    def add(self, found: Differences, served_s: float, mirror_s: float) -> None:
-        """One request that both have answered."""
-        self.requests += 1
-        self.rows += found.rows
-        self.rows_differ += len(found.differing)
-        self.numbers += found.numbers
-        self.difference_sum += found.total
-        self.difference_max = max(self.difference_max, found.largest)
-        self.served_seconds += served_s
-        self.mirror_seconds += mirror_s
-
-
-class Tallies:
-    """The tallies of this process; several threads add to them, one writes them down."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: dict[Pair, Tally] = {}
-
-    def change(self, served: Target, mirror: Target, change: Callable[[Tally], Any]) -> None:
-        """Change the tally of a pair."""
-        pair = (served.version_id, mirror.version_id, datetime.now(UTC).date())
-        with self._lock:
-            change(self._kept.setdefault(pair, Tally()))
-
-    def taken(self) -> dict[Pair, Tally]:
-        """All of them; they begin anew."""
-        with self._lock:
-            taken, self._kept = self._kept, {}
-        return taken
-
-
-tallies = Tallies()
 _telling = Seldom()
 
 
@@ -133,17 +77,7 @@ def work_on(waiting: Sequence[Scored]) -> None:
             else:
                 _ask(scored, one)
         queue.rest(min(REST_TIMES * (time.perf_counter() - began_s), REST_MAX_S))
-    flush()
-
-
-def flush() -> None:
-    """Write down what this process has counted. Raises DatabaseError, and then it is lost."""
-    taken = tallies.taken()
-    ids = {served for served, _, _ in taken}
-    models = dict(ModelVersion.objects.filter(pk__in=ids).values_list("pk", "model_id"))
-    for (served, mirrored, day), tally in taken.items():
-        if served in models:
-            _write(models[served], served, mirrored, day, tally)
+    tallies.flush()
 
 
 def sweep_comparisons() -> int:
@@ -171,17 +105,17 @@ def _ask(scored: Scored, mirror: Target) -> None:
         if not isinstance(error, DomainError) and _telling.is_due():
             log.exception("Mirroring to %s version %s failed", mirror.model, mirror.number)
         failed_total.inc()
-        tallies.change(served, mirror, _one_failed)
+        tallies.counted.change(served, mirror, tallies.one_failed)
         return
     mirror_s = time.perf_counter() - began_s
     compared_total.inc()
     examples = _examples(scored, mirror, answer, found)
 
-    def add(tally: Tally) -> None:
+    def add(tally: tallies.Tally) -> None:
         tally.add(found, scored.scoring_seconds, mirror_s)
         tally.examples = (tally.examples + examples)[: MirroredAnswer.EXAMPLES_MAX]
 
-    tallies.change(served, mirror, add)
+    tallies.counted.change(served, mirror, add)
 
 
 def _answer(scored: Scored, mirror: Target) -> Answer:
@@ -238,38 +172,7 @@ def _row_of(answer: Answer, row: int) -> dict[str, Any]:
 
 def _note_dropped(scored: Scored, mirror: Target) -> None:
     dropped_total.inc()
-    tallies.change(scored.target, mirror, _one_dropped)
-
-
-def _one_dropped(tally: Tally) -> None:
-    tally.dropped += 1
-
-
-def _one_failed(tally: Tally) -> None:
-    tally.failed += 1
-
-
-@transaction.atomic
-def _write(model_id: UUID, served: UUID, mirrored: UUID, day: date, tally: Tally) -> None:
-    """Add a tally to its row, which several processes may do at once."""
-    key = {"model_id": model_id, "served_id": served, "mirror_id": mirrored, "day": day}
-    MirroredAnswer.objects.bulk_create([MirroredAnswer(**key)], ignore_conflicts=True)
-    row = MirroredAnswer.objects.select_for_update().get(**key)
-    for name in (
-        "requests",
-        "rows",
-        "rows_differ",
-        "numbers",
-        "difference_sum",
-        "failed",
-        "dropped",
-        "served_seconds",
-        "mirror_seconds",
-    ):
-        setattr(row, name, getattr(row, name) + getattr(tally, name))
-    row.difference_max = max(row.difference_max, tally.difference_max)
-    row.examples = (row.examples + tally.examples)[: MirroredAnswer.EXAMPLES_MAX]
-    row.save()
+    tallies.counted.change(scored.target, mirror, tallies.one_dropped)
 
 
 queue: Background[Scored] = Background(

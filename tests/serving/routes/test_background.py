@@ -135,7 +135,10 @@ def test_a_forked_child_has_a_thread_of_its_own_and_nothing_of_its_parent() -> N
 LEAVING = """
 import sys, multiprocessing
 sys.path.insert(0, sys.argv[1])
+from django.db import close_old_connections
 from serving.actions.background import Background
+
+close_old_connections()  # reads the settings, which takes a while
 
 def go():
     background = Background("t", lambda taken: print(taken, flush=True), most=9, most_bytes=0,

@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from registry.models import ModelVersion, RegisteredModel
-from serving.actions import mirrors
+from serving.actions import mirrors, tallies
 from serving.actions.background import Background
 from serving.actions.routes import set_route
 from serving.models import MirroredAnswer
@@ -39,9 +39,9 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         def rest(self, seconds: float) -> None: ...
 
     monkeypatch.setattr(mirrors, "queue", Waiting())
-    mirrors.tallies.taken()
+    tallies.counted.taken()
     yield waiting
-    mirrors.tallies.taken()
+    tallies.counted.taken()
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_large_requests_and_a_full_queue_drop_copies_and_callers_see_nothing(
     monkeypatch.setattr(mirrors.queue, "offer", lambda *_: False)
     assert predict(client, 44).status_code == 200
     assert not by_hand
-    mirrors.flush()
+    tallies.flush()
     assert compared(mirrored).dropped == 2
     assert mirrors.dropped_total._value.get() == before + 2
 
@@ -260,8 +260,8 @@ def test_counts_of_several_processes_are_added_to_one_row(
 
     def add() -> None:
         try:
-            tally = mirrors.Tally(requests=1, rows=2, difference_max=0.5)
-            mirrors._write(mirrored_model.pk, served.pk, mirror.pk, day, tally)
+            tally = tallies.Tally(requests=1, rows=2, difference_max=0.5)
+            tallies.add_to_row(mirrored_model.pk, served.pk, mirror.pk, day, tally)
         finally:
             connection.close()
 

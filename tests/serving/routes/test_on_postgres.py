@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from registry.models import RegisteredModel
-from serving.actions import mirrors, records
+from serving.actions import records, tallies
 from serving.actions.routes import set_route
 from serving.actions.targets import resolve
 from serving.models import MirroredAnswer, PredictionRecord
@@ -29,7 +29,7 @@ def test_routes_tallies_and_records(shop: Shop, settings: Any) -> None:
 
     day = timezone.now().date()
     pair = (shop.model.pk, shop.versions[1].pk, shop.versions[2].pk, day)
-    _at_once(8, lambda: mirrors._write(*pair, mirrors.Tally(requests=1, rows=3)))
+    _at_once(8, lambda: tallies.add_to_row(*pair, tallies.Tally(requests=1, rows=3)))
     row = MirroredAnswer.objects.get()
     assert (row.requests, row.rows) == (8, 24)
     shown = client.get("/api/v1/models/churn/route/comparisons?served=1").json()["results"]
