@@ -18,9 +18,11 @@ WEB = "web"
 # For processes that never open a model: the libraries of models are not there for them.
 LEAN = {"MODELYARD_LEAN": "1"}
 MANAGE = str(Path(settings.BASE_DIR) / "manage.py")
-# Answers wait for the model host without computing, so there are more threads than cores; work
-# that computes is kept one at a time per process where it happens.
-WEB_THREADS = 16
+# Most of them wait, for the model host or for their turn to compute, and a thread that waits costs
+# some tens of KiB. There have to be more than calls that may wait for models (`MAX_CALLS`), so that
+# one slow model under load leaves threads to compiled models and to the pages. Work that computes
+# is kept one at a time per process where it happens. granian starts them as they are needed.
+WEB_THREADS = 64
 # What a request may wait for a thread before the next one is turned away.
 WEB_BACKLOG = 1024
 

@@ -244,6 +244,8 @@ class Host:
             "budget_bytes": self._settings.budget_bytes,
             "confinement": self._settings.confinement.to_json(),
             "inspections": self._nursery.inspections,
+            "loads": self._nursery.loads,
+            "evictions": self._nursery.evictions,
             "children": self._nursery.status(),
         }
         self._reception.reply(guest, status)

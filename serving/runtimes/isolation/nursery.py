@@ -69,6 +69,8 @@ class Nursery:
         # Numbers go on from a random start, so that one of an earlier host names no child.
         self._number = int.from_bytes(os.urandom(6), "big")
         self._looked = time.monotonic()
+        # Since the start: models loaded, and those of them that were ended to make room.
+        self.loads, self.evictions = 0, 0
 
     def next_number(self) -> int:
         """A number for a child or a connection, never given twice."""
@@ -105,6 +107,7 @@ class Nursery:
         self._children[child.number] = self._by_pid[child.pid] = child
         if name is not None:
             self._by_name[name] = child
+            self.loads += 1
         self._selector.register(child.control, selectors.EVENT_READ, ("control", child))
         log(f"{spec.key}: process {child.pid} {'inspects' if name is None else 'started'}")
         return child
@@ -121,6 +124,7 @@ class Nursery:
     def _evict(self, child: Child) -> None:
         self._forget(child)
         child.evict()
+        self.evictions += 1
 
     def look_round(self, now: float) -> None:
         """End who is overdue; now and then look at memory and processor time as well."""
