@@ -13,7 +13,7 @@ from serving.runtimes.compiled.convert import boosters, dispatch, layout
 from serving.runtimes.compiled.convert.graph import GraphBuilder
 from serving.runtimes.compiled.convert.inputs import request_of
 from serving.runtimes.compiled.errors import NotCompiled
-from serving.runtimes.sklearn import SklearnModel
+from serving.runtimes.sklearn.model import SklearnModel
 
 
 def compile_graph(model: SklearnModel | BoostedModel, signature: Signature) -> bytes:

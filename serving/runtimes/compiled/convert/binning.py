@@ -52,8 +52,8 @@ def products(builder: GraphBuilder, step: Any, value: Value) -> Matrix:
     if len(chosen) > MAX_PRODUCTS:
         raise NotCompiled("too-wide", f"{len(chosen)} products of columns are made.")
     parts = [x]
-    places = {(at,): at for at in range(x.width)}
-    level = {(at,): at for at in range(x.width)}
+    places: dict[tuple[int, ...], int] = {(at,): at for at in range(x.width)}
+    level = dict(places)
     for degree in range(2, step._max_degree + 1):
         wanted = sorted(_tails(chosen, degree))
         if not wanted:

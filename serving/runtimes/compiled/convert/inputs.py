@@ -16,8 +16,8 @@ from serving.runtimes.compiled.convert.columns import as_matrix
 from serving.runtimes.compiled.convert.graph import GraphBuilder
 from serving.runtimes.compiled.convert.values import Column, Frame, Matrix, Place, Tensor, Value
 from serving.runtimes.compiled.errors import NotCompiled
-from serving.runtimes.sklearn import SklearnModel
 from serving.runtimes.sklearn.inputs import ColumnPlan
+from serving.runtimes.sklearn.model import SklearnModel
 
 Inputs = list[tuple[str, str, tuple[int, ...]]]
 Layout = Literal["matrix", "grouped"]

@@ -13,7 +13,7 @@ from serving.runtimes.base import Block, available_outputs, python_label
 from serving.runtimes.compiled.convert.graph import GraphBuilder
 from serving.runtimes.compiled.convert.values import Made
 from serving.runtimes.compiled.errors import NotCompiled
-from serving.runtimes.sklearn import SklearnModel
+from serving.runtimes.sklearn.model import SklearnModel
 
 _TEXT = "a"
 _ELEMENTS = {"double": "float64", "int64": "int64", "bool": "bool", "string": "string"}
@@ -66,7 +66,8 @@ def layout_of(
     if [one.kind for one in made] != [block.kind for block in blocks]:
         wanted = ", ".join(block.kind for block in blocks)
         raise NotCompiled("other-blocks", f"The original answers {wanted}, the graph {found}.")
-    told, outputs = [], []
+    told: list[dict[str, Any]] = []
+    outputs: list[tuple[str, str, tuple[int, ...]]] = []
     for one, block in zip(made, blocks, strict=True):
         tensor, element = _typed(builder, one, block)
         entry = {
@@ -77,7 +78,7 @@ def layout_of(
             "classes": None if one.classes is None else list(one.classes),
         }
         told.append(json.loads(json.dumps(entry)))
-        shape = () if block.labels is None else (len(block.labels),)
+        shape: tuple[int, ...] = () if block.labels is None else (len(block.labels),)
         if (tensor, element, shape) not in outputs:
             outputs.append((tensor, element, shape))
     return told, outputs
