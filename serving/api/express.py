@@ -14,7 +14,7 @@ from http.client import responses
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import close_old_connections
 
 from registry import limits, problems
 from registry.api.metrics import count_request
@@ -159,7 +159,7 @@ def _pass(key: str, ref: str, number: int | None) -> Pass | None:
             return passes.find(key, ref, number)
         finally:
             close_old_connections()
-    except (DomainError, DatabaseError):
+    except Exception:  # whatever it is, Django meets it again, and logs it if it is a bug
         return None
 
 
