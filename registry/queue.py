@@ -18,6 +18,7 @@ INGEST_DATASET = "registry.ingest_dataset"
 CHECK_VERSION = "serving.check_version"
 DRIVE_JOB = "serving.drive"
 REGATE = "serving.regate"
+COMPILE_VERSION = "serving.compile"
 
 
 def enqueue(task_name: str, *ids: object) -> None:

@@ -14,9 +14,10 @@ from celery import current_app, shared_task
 from celery.signals import worker_ready
 from kombu.exceptions import OperationalError
 
-from registry.queue import CHECK_VERSION, DRIVE_JOB, REGATE
+from registry.queue import CHECK_VERSION, COMPILE_VERSION, DRIVE_JOB, REGATE
 from serving.actions import drive as driving
 from serving.actions import probes, reconcile, ticking
+from serving.actions.compiling import compile_by_id
 from serving.actions.regate import regate_in_background
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,13 @@ def tick() -> None:
 def run_reconcile() -> None:
     """Find what nobody works on, and ring for it."""
     reconcile.reconcile()
+
+
+# Above the deadline of one load and compile.
+@shared_task(name=COMPILE_VERSION, soft_time_limit=320, time_limit=330)
+def compile_one(version_id: str) -> None:
+    """Compile a ready version that no converter of now has tried."""
+    compile_by_id(version_id)
 
 
 # Above the budget and one look that is made twice.

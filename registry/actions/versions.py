@@ -11,6 +11,7 @@ from django.db.models import F
 
 from registry import audit, roles
 from registry.actions import fields
+from registry.actions.compiled import pin_version
 from registry.actions.verdicts import locked
 from registry.errors import InvalidField, StateConflict
 from registry.formats import FORMATS
@@ -122,8 +123,13 @@ def correct_version(*, by: Principal, version: ModelVersion, signature: object) 
 
 @transaction.atomic
 def update_version(*, by: Principal, version: ModelVersion, **values: Any) -> ModelVersion:
-    """Change what may change on a version: description, tags, metrics."""
+    """Change what may change on a version: description, tags, metrics, and ``pinned_to``.
+
+    Raises what ``pin_version`` does.
+    """
     require(by, roles.PUBLISHER, version.model)
+    if "pinned_to" in values:
+        version = pin_version(by=by, version=version, engine=values.pop("pinned_to"))
     checks: dict[str, Callable[[Any], Any]] = {
         "description": lambda v: fields.check_text(v, pointer="/description"),
         "tags": fields.check_tags,

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from registry import roles
 from registry.actions import versions
+from registry.actions.compiled import pin_version
 from registry.admin import version_intake
 from registry.admin.access import principal_of, to_page, told
 from registry.admin.base import GovernedAdmin
@@ -48,6 +49,7 @@ class ModelVersionAdmin(GovernedAdmin[ModelVersion]):
         "edit/": "edit_page",
         "correct/": "correct_page",
         "archive/": "archive",
+        "engine/": "pin",
     }
 
     # --- list -----------------------------------------------------------------------------------
@@ -203,6 +205,14 @@ class ModelVersionAdmin(GovernedAdmin[ModelVersion]):
         if request.method == "POST":
             with told(request, f"{row} is archived."):
                 versions.archive_version(by=principal_of(request), version=row)
+        return to_page(self.url_of("change", row.pk))
+
+    def pin(self, request: HttpRequest, row: ModelVersion) -> HttpResponse:
+        """POST: who answers from now on."""
+        if request.method == "POST":
+            with told(request, f"{row} is set."):
+                engine = request.POST.get("engine", "")
+                pin_version(by=principal_of(request), version=row, engine=engine)
         return to_page(self.url_of("change", row.pk))
 
     def _trail(self, row: ModelVersion, *, inside: bool = False) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 
 from registry.admin.calling import base_url
+from registry.admin.compile_reasons import COMPILE_REASONS
 from registry.admin.remedies import CHECK_REASONS, REMEDIES
 from registry.errors import ROW_CODES, DomainError
 from registry.scan.finding import REASONS as GATE_REASONS
@@ -51,7 +52,7 @@ def check_reasons() -> dict[str, str]:
         code: f"{meaning[:1].upper()}{meaning[1:]}: {remedy}."
         for code, (meaning, remedy) in {**TABLE_REASONS, **GATE_REASONS}.items()
     }
-    return {**plain, **CHECK_REASONS}
+    return {**plain, **COMPILE_REASONS, **CHECK_REASONS}
 
 
 def error_entries() -> list[ErrorEntry]:

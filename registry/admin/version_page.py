@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from registry import roles
 from registry.admin.calling import base_url, examples_for
 from registry.admin.decisions import decision_context
+from registry.admin.engine import engine_context
 from registry.models import ApprovalRequest, Check, ModelVersion
 from registry.models.approval_request import ApprovalSubject
 from registry.models.check import CheckName, Verdict
@@ -96,6 +97,7 @@ class VersionPage:
             "artifact_url": f"{self._address}/artifact",
             "libraries": libraries_of(version),
             "call": self._call(),
+            "engine": engine_context(version, self.checks),
             "panels": contents_of("version", self.request, version),
         }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from celery import current_app
@@ -22,11 +23,11 @@ from registry.actions.verdicts import record_check
 from registry.errors import StateConflict
 from registry.models import DatasetVersion, ModelVersion
 from registry.models.check import CheckName, Verdict
-from registry.queue import CHECK_VERSION, DRIVE_JOB, INGEST_DATASET, REGATE
+from registry.queue import CHECK_VERSION, COMPILE_VERSION, DRIVE_JOB, INGEST_DATASET, REGATE
 from registry.scan.edition import gate_version
 from serving.actions.batch_jobs import fail_without_rows
 from serving.actions.claims import claimable_jobs, reap_expired
-from serving.actions.compiling import give_up_compile
+from serving.actions.compiling import give_up_compile, versions_to_compile
 from serving.actions.mirrors import sweep_comparisons
 from serving.actions.records import sweep_records
 from serving.actions.sweep import sweep_orphans
@@ -46,6 +47,11 @@ GIVE_UP_LEASE_S = 60
 SWEEP_EVERY_S = 3_600
 RECORDS_EVERY_S = 120
 REGATE_EVERY_S = 60
+COMPILE_EVERY_S = 60
+COMPILES_AT_ONCE = 20
+COMPILES_LOOKED_AT = 500
+# What came to nothing for a passing reason is tried again after so long.
+COMPILE_AGAIN_S = 3_600
 
 
 def reconcile() -> None:
@@ -57,6 +63,7 @@ def reconcile() -> None:
     _ring_for_checks()
     _ring_for_ingests()
     _ring_for_regate()
+    _ring_for_compiles()
     if _first_in(SWEEP_EVERY_S, "swept"):
         sweep_orphans()
         sweep_comparisons()
@@ -87,6 +94,16 @@ def _ring_for_regate() -> None:
     is_behind = ModelVersion.objects.behind_gate(gate_version()).order_by().exists()
     if is_behind and _first_in(REGATE_EVERY_S, "regated"):
         _ring(REGATE)
+
+
+def _ring_for_compiles() -> None:
+    """Versions of before there were converters, or of earlier ones: some at once, in turn."""
+    if not _first_in(COMPILE_EVERY_S, "compiled"):
+        return
+    waiting = versions_to_compile().values_list("pk", flat=True)[:COMPILES_LOOKED_AT]
+    due = (pk for pk in waiting if _first_in(COMPILE_AGAIN_S, f"compile:{pk}"))
+    for version_id in islice(due, COMPILES_AT_ONCE):
+        _ring(COMPILE_VERSION, version_id)
 
 
 def _give_up_check(version: ModelVersion) -> None:

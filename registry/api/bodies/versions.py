@@ -22,6 +22,7 @@ from registry.api.shapes import (
 from registry.conf import conf
 from registry.formats import FORMATS
 from registry.models import Check, ModelVersion
+from registry.models.model_version import Engine
 from registry.principals import Principal
 
 
@@ -55,6 +56,13 @@ class VersionPatch(In):
     description = Text(required=False)
     tags = Tags(required=False)
     metrics = Metrics(required=False)
+    pinned_to = serializers.ChoiceField(
+        Engine.values,
+        required=False,
+        allow_null=True,
+        error_messages={"invalid_choice": "“onnx”, “original” or null was expected."},
+        help_text="Who answers: `onnx`, `original`; null leaves it to the check `compile`.",
+    )
 
 
 class CheckOut(serializers.Serializer[Check]):
@@ -71,6 +79,8 @@ class VersionOut(Out):
     """A version. ``signature`` is null until the checks have found or confirmed it.
 
     ``gate_version`` says which version of the gate has looked at the bytes last; empty until then.
+    ``runtime`` is what answers now: ``onnx`` where a compiled graph does, else the format's own.
+    ``pinned_to`` is null unless somebody has chosen.
     """
 
     kind_key = "version"
@@ -86,7 +96,8 @@ class VersionOut(Out):
     signature = serializers.DictField(allow_null=True)
     checks = CheckOut(many=True)
     gate_version = serializers.CharField()
-    runtime = serializers.CharField()
+    runtime = serializers.SerializerMethodField()
+    pinned_to = serializers.SerializerMethodField()
     metrics = serializers.DictField()
     tags = serializers.DictField(child=serializers.CharField())
     description = serializers.CharField()
@@ -122,6 +133,15 @@ class VersionOut(Out):
     def get_model(self, row: ModelVersion) -> str:
         """The name of the model."""
         return row.model.name
+
+    def get_runtime(self, row: ModelVersion) -> str:
+        """What answers for the version."""
+        return Engine.COMPILED.value if row.engine == Engine.COMPILED else row.runtime
+
+    @extend_schema_field({"type": ["string", "null"], "enum": [*Engine.values, None]})
+    def get_pinned_to(self, row: ModelVersion) -> str | None:
+        """Which engine somebody has chosen."""
+        return row.pinned_to or None
 
     @extend_schema_field({"type": "array", "items": {"oneOf": NAME_OR_ROW["oneOf"]}})
     def get_aliases(self, row: ModelVersion) -> list[str]:

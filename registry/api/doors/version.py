@@ -33,9 +33,11 @@ class Version(Resource):
 
     @describe("versions_update", "Describe a version", body=VersionPatch, answers={200: VersionOut})
     def patch(self, request: Request, name: str, number: str) -> Response:
-        """Change the description, tags or metrics; what is not sent stays."""
+        """Change the description, tags or metrics, or pin who answers; what is not sent stays."""
         version = version_of(model_named(self.by, name), number)
         values = VersionPatch.read(request.data)
+        if "pinned_to" in values:
+            values["pinned_to"] = values["pinned_to"] or ""
         return self.one(update_version(by=self.by, version=version, **values), "version")
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from registry.signature.types import Column, Signature
 from serving.runtimes.compiled.errors import GraphRefused
 from serving.runtimes.compiled.graph_layout import Layout, read_layout
-from serving.runtimes.compiled.graph_operators import check_node
+from serving.runtimes.compiled.graph_operators import Known, check_node
 from serving.runtimes.compiled.graph_reader import Declared, Graph, read_graph
 
 OPSETS = {"": range(13, 24), "ai.onnx.ml": range(3, 6)}
@@ -34,8 +34,9 @@ def check_graph(content: bytes, signature: Signature) -> Layout:
     _check_opsets(graph)
     _check_inputs(graph, signature, layout)
     _check_wiring(graph)
+    made = {name: node for node in graph.nodes for name in node.outputs}
     for node in graph.nodes:
-        check_node(node, graph.constants)
+        check_node(node, Known(graph.constants, made))
     _check_answers(graph, layout)
     return layout
 

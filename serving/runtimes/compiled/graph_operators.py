@@ -6,23 +6,33 @@ constants have, has a graph of its own, reads a file, or draws a random number.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from serving.runtimes.compiled.errors import GraphRefused
-from serving.runtimes.compiled.graph_reader import Node, Tensor
+from serving.runtimes.compiled.graph_reader import MAX_DIMENSIONS, Node, Tensor
 from serving.runtimes.compiled.graph_trees import check_trees
 
-Constants = Mapping[str, Tensor]
-Check = Callable[[Node, Constants], None]
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a node's inputs may be: constants, or outputs of nodes, both by name."""
+
+    constants: Mapping[str, Tensor]
+    made: Mapping[str, Node]
+
+
+Check = Callable[[Node, Known], None]
 
 ML = "ai.onnx.ml"
 # Elements that a constant shape may ask for beside the rows.
 MAX_ROW_ELEMENTS = 1 << 24
 
 
-def check_node(node: Node, constants: Constants) -> None:
+def check_node(node: Node, known: Known) -> None:
     """Raises GraphRefused for an operator that is not on the list, or numbers that lead astray."""
     try:
         check = OPERATORS[node.domain, node.operator]
@@ -31,13 +41,13 @@ def check_node(node: Node, constants: Constants) -> None:
             "graph-operator", f"The operator {node.operator[:60]!r} is not on the list."
         ) from None
     if check is not None:
-        check(node, constants)
+        check(node, known)
 
 
-def constant_of(node: Node, at: int, constants: Constants, what: str) -> Tensor:
+def constant_of(node: Node, at: int, known: Known, what: str) -> Tensor:
     """The input ``at``, which has to be a constant."""
     name = node.inputs[at] if at < len(node.inputs) else ""
-    found = constants.get(name)
+    found = known.constants.get(name)
     if found is None:
         raise GraphRefused("graph-numbers", f"{what} of {node.operator} is no constant.")
     return found
@@ -49,10 +59,10 @@ def _numbers(tensor: Tensor, what: str) -> np.ndarray:
     return tensor.values.astype(np.int64)
 
 
-def _gather(node: Node, constants: Constants) -> None:
+def _gather(node: Node, known: Known) -> None:
     """Constant indices are held against a constant's shape; others onnxruntime checks by row."""
-    source = constants.get(node.inputs[0]) if node.inputs else None
-    indices = constants.get(node.inputs[1]) if len(node.inputs) > 1 else None
+    source = known.constants.get(node.inputs[0]) if node.inputs else None
+    indices = known.constants.get(node.inputs[1]) if len(node.inputs) > 1 else None
     if indices is None:
         return
     wanted = _numbers(indices, "Gather")
@@ -65,7 +75,7 @@ def _gather(node: Node, constants: Constants) -> None:
         raise GraphRefused("graph-numbers", "Gather takes what is not there.")
 
 
-def _label_encoder(node: Node, _: Constants) -> None:
+def _label_encoder(node: Node, _: Known) -> None:
     keys, values = _of_prefix(node, "keys_"), _of_prefix(node, "values_")
     if keys is None or values is None or keys != values:
         raise GraphRefused("graph-numbers", "LabelEncoder has other keys than values.")
@@ -82,74 +92,67 @@ def _of_prefix(node: Node, prefix: str) -> int | None:
     return len(one) if isinstance(one, np.ndarray | tuple) else None
 
 
-def _shape_first(at: int) -> Check:
-    """The shape at that input is a constant of bounded size; the rows stay what is free."""
+def _reshape(node: Node, known: Known) -> None:
+    """The shape is a constant of bounded size; the rows stay what is free."""
+    _check_shape(_numbers(constant_of(node, 1, known, "The shape"), "The shape"), node)
 
-    def check(node: Node, constants: Constants) -> None:
-        shape = _numbers(constant_of(node, at, constants, "The shape"), "The shape")
-        sizes = np.abs(shape[shape > 0]).tolist()
-        total = 1
-        for size in sizes:
-            total *= size
-        if len(shape) > 8 or total > MAX_ROW_ELEMENTS or shape.min(initial=0) < -1:
-            raise GraphRefused("graph-numbers", f"{node.operator} asks for an impossible shape.")
 
-    return check
+def _expand(node: Node, known: Known) -> None:
+    """To a constant shape, or to one for each row of another tensor."""
+    made = known.made.get(node.inputs[1]) if len(node.inputs) > 1 else None
+    if made is None:
+        _reshape(node, known)
+        return
+    rows = known.made.get(made.inputs[0]) if made.operator == "Concat" and made.inputs else None
+    counts_rows = rows is not None and rows.operator == "Shape" and rows.attributes == {"end": 1}
+    if not counts_rows:
+        raise GraphRefused("graph-numbers", "The shape of Expand is no constant.")
+    parts = [constant_of(made, at, known, "The shape") for at in range(1, len(made.inputs))]
+    _check_shape(np.concatenate([_numbers(part, "The shape") for part in parts]), node)
+
+
+def _check_shape(shape: np.ndarray, node: Node) -> None:
+    total = math.prod(shape[shape > 0].tolist())
+    if len(shape) > MAX_DIMENSIONS or total > MAX_ROW_ELEMENTS or shape.min(initial=0) < -1:
+        raise GraphRefused("graph-numbers", f"{node.operator} asks for an impossible shape.")
 
 
 def _constant_inputs(*places: int) -> Check:
     """Small constants of whole numbers: axes, starts, ends, steps, sizes of parts."""
 
-    def check(node: Node, constants: Constants) -> None:
+    def check(node: Node, known: Known) -> None:
         for at in places:
             if at < len(node.inputs) and node.inputs[at]:
-                _numbers(constant_of(node, at, constants, "A parameter"), "A parameter")
+                _numbers(constant_of(node, at, known, "A parameter"), "A parameter")
 
     return check
 
 
-def _one_hot(node: Node, constants: Constants) -> None:
-    depth = _numbers(constant_of(node, 1, constants, "The depth"), "The depth")
-    if depth.size != 1 or not 0 < int(depth[0]) <= MAX_ROW_ELEMENTS:
-        raise GraphRefused("graph-numbers", "OneHot has an impossible depth.")
-
-
-def _cast(node: Node, _: Constants) -> None:
+def _cast(node: Node, _: Known) -> None:
     if node.attributes.get("to") not in (1, 6, 7, 8, 9, 11):
         raise GraphRefused("graph-numbers", "Cast makes a type that no converter needs.")
 
 
-def _constant(node: Node, _: Constants) -> None:
-    raise GraphRefused("graph-operator", "Constants stand beside the nodes, not among them.")
-
-
 _PLAIN = (
-    "Abs", "Acos", "Acosh", "Add", "And", "ArgMax", "ArgMin", "Asin", "Asinh", "Atan", "Atanh",
-    "Ceil", "Clip", "Concat", "Cos", "Cosh", "CumSum", "Div", "Equal", "Erf", "Exp", "Flatten",
-    "Floor", "Gemm", "Greater", "GreaterOrEqual", "Identity", "IsInf", "IsNaN", "Less",
-    "LessOrEqual", "Log", "LogSoftmax", "MatMul", "Max", "Mean", "Min", "Mod", "Mul", "Neg", "Not",
-    "Or", "Pow", "Reciprocal", "Relu", "Round", "Shape", "Sigmoid", "Sign", "Sin", "Sinh",
-    "Softmax", "Softplus", "Sqrt", "Sub", "Sum", "Tan", "Tanh", "Transpose", "Where", "Xor",
-    "GatherElements", "GatherND",
+    "Abs", "Add", "And", "ArgMax", "ArgMin", "Ceil", "Clip", "Concat", "Cos", "CumSum", "Div",
+    "Equal", "Exp", "Floor", "GatherElements", "Greater", "GreaterOrEqual", "Identity", "IsInf",
+    "IsNaN", "Less", "LessOrEqual", "Log", "MatMul", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or",
+    "Pow", "Reciprocal", "Relu", "Round", "Shape", "Sigmoid", "Sign", "Sin", "Sqrt", "Sub", "Tanh",
+    "Where",
 )  # fmt: skip
-_REDUCE = (
-    "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean",
-    "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "Squeeze", "Unsqueeze", "Split",
-    "TopK",
-)  # fmt: skip
+# Their second input says along which axes, how many, or where parts end.
+_ALONG = ("ReduceMax", "ReduceSum", "ReduceSumSquare", "Split", "Squeeze", "TopK", "Unsqueeze")
 
 OPERATORS: dict[tuple[str, str], Check | None] = {
     **{("", name): None for name in _PLAIN},
-    **{("", name): _constant_inputs(1) for name in _REDUCE},
+    **{("", name): _constant_inputs(1) for name in _ALONG},
     ("", "Cast"): _cast,
-    ("", "Constant"): _constant,
-    ("", "Expand"): _shape_first(1),
+    ("", "Expand"): _expand,
     ("", "Gather"): _gather,
-    ("", "OneHot"): _one_hot,
-    ("", "Reshape"): _shape_first(1),
+    ("", "Reshape"): _reshape,
     ("", "Slice"): _constant_inputs(1, 2, 3, 4),
     (ML, "LabelEncoder"): _label_encoder,
-    (ML, "TreeEnsemble"): check_trees,
+    (ML, "TreeEnsemble"): lambda node, _: check_trees(node),
 }
 
 

@@ -44,7 +44,7 @@ _ALL = frozenset(_INTS) | {
 }
 
 
-def check_trees(node: Node, _: Mapping[str, Tensor]) -> None:
+def check_trees(node: Node) -> None:
     """Raises GraphRefused where the arrays are no trees."""
     given = node.attributes
     if set(given) - _ALL:

@@ -202,7 +202,7 @@ def test_a_reviewer_sees_what_every_check_has_seen(world: World, signed_in: Sign
         assert part in page
     assert "Names in the file (27)" in page
     assert "<summary>7 more</summary>" in page
-    assert page.count('class="step-head"') == 4
+    assert page.count('class="step-head"') == 5
     assert 'value="approve"' in page
 
 

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from django.core.management import call_command
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from registry import storage
+from registry.actions.second_looks import record_second_look
+from registry.actions.verdicts import restart_checks
 from registry.actions.versions import Upload, register_version
-from registry.models import ModelVersion
+from registry.models import ApprovalRequest, ModelVersion, RegisteredModel
+from serving.actions import compile_check
+from serving.actions.compiling import versions_to_compile
+from serving.runtimes.base import Answer
+from serving.runtimes.compiled.closeness import Sifted
 from serving.runtimes.compiled.edition import COMPILE_EDITION
 from serving.runtimes.compiled.model import CompiledModel
+from serving.runtimes.isolation.compile_talk import CompileTalk
+from serving.runtimes.isolation.errors import HostUnavailable, ModelDied, ModelOutOfMemory
 from tests import people, things
-from tests.serving.actions.conftest import Bench, saved
+from tests.serving.actions.conftest import FRAME, Bench, fitted, saved
 
 pytestmark = pytest.mark.django_db
 
@@ -89,3 +101,156 @@ def test_a_pipeline_is_compiled_with_the_evidence_of_the_comparison(push):
     graph = storage.read_blob(version.compiled_sha256)
     assert len(graph) == evidence["graph_bytes"]
     CompiledModel.open(graph, version.parsed_signature)
+
+
+def test_what_has_no_converter_is_ready_with_the_original(push):
+    fitted = GaussianProcessClassifier().fit(TABLE[["x0", "x2"]].head(40), LABELS[:40])
+
+    version = push(fitted, rows=TABLE[["x0", "x2"]])
+
+    check = compile_of(version)
+    assert (version.status, check.verdict) == ("ready", "skipped"), check.evidence
+    assert check.evidence["reason"] == "no-converter"
+    assert check.summary.startswith("The original serves.")
+    assert (version.compiled_sha256, version.engine) == ("", "original")
+
+
+class Liar(CompileTalk):
+    """A child whose model answers one row otherwise than it said."""
+
+    def sift(self, batch: Any, outputs: Any, budget_s: float) -> Sifted:
+        honest = super().sift(batch, outputs, budget_s)
+        first, *others = honest.answer.blocks
+        cells = first.arrays[0].to_pylist()
+        cells[0] = "no" if cells[0] == "yes" else "yes"
+        altered = replace(first, arrays=(pa.array(cells),))
+        return Sifted(honest.rows, Answer(honest.answer.n_rows, (altered, *others)))
+
+
+def few(bench: Bench) -> None:
+    bench.settings.MODELYARD = {**bench.settings.MODELYARD, "COMPILE_ROWS": 300}
+
+
+def test_a_graph_that_answers_otherwise_is_told_of_and_does_not_serve(push, bench, monkeypatch):
+    few(bench)
+    monkeypatch.setattr(compile_check, "CompileTalk", Liar)
+
+    version = push(reference_like())
+
+    check = compile_of(version)
+    assert (version.status, check.verdict, version.compiled_sha256) == ("ready", "warned", "")
+    assert check.evidence["reason"] == "compiled-differs"
+    assert check.evidence["rows_that_differ"] >= 1
+    assert check.evidence["first_difference"]["column"] == "prediction"
+
+
+def test_differing_answers_are_not_quoted_where_the_model_hides_cells(push, bench, monkeypatch):
+    few(bench)
+    monkeypatch.setattr(compile_check, "CompileTalk", Liar)
+    monkeypatch.setattr(RegisteredModel, "hides_cells", True)
+
+    check = compile_of(push(reference_like()))
+
+    assert check.verdict == "warned"
+    assert check.evidence["first_difference"] is None
+    assert "First" not in check.summary
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ModelDied("It ended.", {"cause": "SIGSEGV"}), "compile-died"),
+        (ModelDied("It took too long.", {"cause": "deadline"}), "compile-too-slow"),
+        (ModelOutOfMemory("Too much."), "compile-out-of-memory"),
+        (HostUnavailable("No model host answers.", retry_after_s=1), "host-away"),
+        (ValueError("What came is no batch."), "compile-failed"),
+        (RuntimeError("A fault of ours."), "compile-failed"),
+    ],
+)
+def test_whatever_ends_a_compile_the_version_is_ready(push, bench, monkeypatch, error, reason):
+    few(bench)
+
+    def ended(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(CompileTalk, "threshold_rows", ended)
+
+    version = push(fitted(), rows=FRAME)
+
+    check = compile_of(version)
+    assert (version.status, check.verdict) == ("ready", "skipped")
+    assert check.evidence["reason"] == reason
+    assert [c.verdict for c in version.checks.order_by("id")][:4] == ["passed"] * 4
+    is_tried_again = check.evidence["edition"] == ""
+    assert is_tried_again == (reason == "host-away")
+
+
+def test_a_graph_that_ended_a_worker_is_not_opened_again(push, bench, monkeypatch):
+    few(bench)
+
+    def dies(*_: Any) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(compile_check.CompiledModel, "open", dies)
+        with pytest.raises(SystemExit):
+            push(fitted(), rows=FRAME)
+
+    begun = ModelVersion.objects.get()
+    assert (begun.status, compile_of(begun).verdict) == ("checking", "pending")
+    ModelVersion.objects.update(status="pending")
+    version = bench.check(begun)
+    assert (version.status, compile_of(version).verdict) == ("ready", "skipped")
+    assert compile_of(version).evidence["reason"] == "graph-ended-worker"
+
+
+def test_under_approve_the_compile_comes_before_the_reviewer(push, bench):
+    few(bench)
+    bench.policy("approve")
+
+    version = push(fitted(), "joblib", rows=FRAME)
+
+    assert (version.status, compile_of(version).verdict) == ("quarantined", "passed")
+    request = ApprovalRequest.objects.get(version=version)
+    assert request.evidence["compile"]["verdict"] == "passed"
+    assert version.compiled_sha256 == request.evidence["compile"]["graph_sha256"]
+
+
+def test_checks_that_start_again_forget_the_graph_and_later_looks_keep_it(push, bench):
+    few(bench)
+    version = push(fitted(), rows=FRAME)
+    graph = version.compiled_sha256
+    evidence = {"gate_version": "9-later"}
+    record_second_look(version, verdict="failed", summary="Refused now.", evidence=evidence)
+    version.refresh_from_db()
+    assert (version.status, version.compiled_sha256) == ("quarantined", graph)
+
+    restart_checks(version)
+
+    version.refresh_from_db()
+    assert graph
+    assert (version.status, version.compiled_sha256) == ("pending", "")
+
+
+def test_the_command_compiles_what_has_no_verdict_of_these_converters(push, bench, capsys):
+    few(bench)
+    version = push(fitted(), rows=FRAME)
+    version.checks.filter(name="compile").delete()
+    ModelVersion.objects.update(compiled_sha256="")
+
+    call_command("compile", "--model", version.model.name)
+    call_command("compile")
+
+    version.refresh_from_db()
+    assert (version.status, compile_of(version).verdict) == ("ready", "passed")
+    assert version.compiled_sha256
+    assert capsys.readouterr().out.count("passed. Compiled") == 1
+
+
+def test_a_server_may_compile_nothing(push, bench):
+    bench.settings.MODELYARD = {**bench.settings.MODELYARD, "COMPILE_ROWS": 0}
+
+    version = push(fitted(), rows=FRAME)
+
+    assert (version.status, compile_of(version).evidence["reason"]) == ("ready", "compile-off")
+    assert not versions_to_compile().exists()

@@ -17,6 +17,7 @@ from serving.actions.claims import claim_next
 from serving.actions.reconcile import MAX_ATTEMPTS, reconcile
 from serving.batch.pace import PACE
 from serving.models import BatchChunk
+from serving.runtimes.compiled.edition import COMPILE_EDITION
 from tests.serving.batch import ledger
 from tests.serving.batch.ledger import ObedientHost, ask, dataset_of, people_rows
 
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.django_db
 def rung(monkeypatch: pytest.MonkeyPatch, settings: Any) -> list[tuple[str, str]]:
     """What was rung for, by task and id."""
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    settings.MODELYARD = {**settings.MODELYARD, "COMPILE_ROWS": 0}
     cache.clear()
     heard: list[tuple[str, str]] = []
     monkeypatch.setattr(reconciling, "_ring", lambda name, pk: heard.append((name, str(pk))))
@@ -107,6 +109,36 @@ def test_checks_that_never_end_reject_the_version(
     version.refresh_from_db()
     assert (version.status, rung) == ("rejected", [])
     assert version.checks.get().summary == "Given up after 5 attempts: none came to an end."
+
+
+def test_a_compile_that_never_ends_leaves_the_version_to_the_original(
+    ana: Principal, rung: list[tuple[str, str]]
+) -> None:
+    version = version_that_waits(ana, check_attempts=MAX_ATTEMPTS)
+    version.checks.update(verdict="passed")
+    Check.objects.create(version=version, name="compile")
+    reconcile()
+    version.refresh_from_db()
+    assert (version.status, version.engine) == ("ready", "original")
+    check = version.checks.get(name="compile")
+    assert (check.verdict, check.evidence["reason"]) == ("skipped", "graph-ended-worker")
+
+
+def test_versions_that_no_converter_of_now_has_tried_are_rung_for_once(
+    ana: Principal, rung: list[tuple[str, str]], settings: Any
+) -> None:
+    settings.MODELYARD = {**settings.MODELYARD, "COMPILE_ROWS": 200}
+    version = ledger.ready_version(ana, "early")
+    ModelVersion.objects.filter(pk=version.pk).update(runtime="sklearn", format="skops")
+    tried = ledger.ready_version(ana, "tried")
+    ModelVersion.objects.filter(pk=tried.pk).update(runtime="sklearn", format="skops")
+    evidence = {"edition": COMPILE_EDITION}
+    Check.objects.create(version=tried, name="compile", verdict="skipped", evidence=evidence)
+    for _ in range(2):
+        reconcile()
+    compiles = [pk for name, pk in rung if name == "serving.compile"]
+    assert compiles.count(str(version.pk)) == 1
+    assert str(tried.pk) not in compiles
 
 
 def test_a_dataset_that_is_never_read_is_rejected_and_fails_its_jobs(
