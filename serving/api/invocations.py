@@ -26,7 +26,8 @@ from registry.errors import MalformedParameter
 from registry.models import RegisteredModel
 from registry.models.alias import CHAMPION
 from registry.models.model_version import VersionStatus
-from serving.actions.targets import Resolution, resolve, resolve_version
+from serving.actions.passes import passes
+from serving.actions.targets import Resolution
 from serving.api import lanes
 from serving.api.scoring_door import ScoringDoor
 
@@ -53,12 +54,12 @@ class Invocations(ScoringDoor):
         """What the ref calls, or the variant that the caller names: ``v<number>``."""
         variant = self.request.META.get(lanes.VARIANT_META)
         if variant is None:
-            return resolve(self.by, ref)
+            return passes.resolve(self.by, ref)
         named = _VARIANT.fullmatch(variant)
         if named is None:
             text = "X-Amzn-SageMaker-Target-Variant names a version, such as v3."
             raise MalformedParameter(text)
-        return resolve_version(self.by, ref, int(named[1]))
+        return passes.resolve(self.by, ref, int(named[1]))
 
 
 class Endpoints(Resource):
@@ -85,7 +86,7 @@ class Endpoint(Resource):
 
     def get(self, request: Request, ref: str) -> Response:
         """One that can be called."""
-        return Response(_endpoint(ref, resolve(self.by, ref).targets[0].model))
+        return Response(_endpoint(ref, passes.resolve(self.by, ref).targets[0].model))
 
 
 def _endpoint(ref: str, model: str) -> dict[str, Any]:

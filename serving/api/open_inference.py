@@ -15,7 +15,8 @@ from registry.api.resource import Resource
 from registry.errors import Conflict
 from registry.models import ModelVersion
 from registry.principals import find_model
-from serving.actions.targets import Resolution, resolve, resolve_version
+from serving.actions.passes import passes
+from serving.actions.targets import Resolution
 from serving.api import lanes
 from serving.api.scoring_door import ScoringDoor
 from serving.protocols.open_inference_inputs import described_inputs
@@ -32,9 +33,7 @@ class _Door(Resource):
 
     def resolved(self, ref: str, number: int | None) -> Resolution:
         """What a path names."""
-        if number is None:
-            return resolve(self.by, ref)
-        return resolve_version(self.by, ref, number)
+        return passes.resolve(self.by, ref, number)
 
 
 class Server(Resource):
@@ -69,7 +68,7 @@ class Model(_Door):
     def _numbers(self, ref: str) -> list[int]:
         """The versions that can be called by number, in order; an alias has the one it leads to."""
         if parse_ref(ref).alias is not None:
-            return [target.number for target in resolve(self.by, ref).targets]
+            return [target.number for target in passes.resolve(self.by, ref).targets]
         versions = find_model(self.by, ref).versions.ready()
         return list(versions.order_by("number").values_list("number", flat=True))
 

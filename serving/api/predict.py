@@ -7,16 +7,14 @@ from typing import Any, ClassVar
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 
-from registry.api.auth import request_id_of
 from registry.api.describe import describe
 from registry.api.parameters import Parameter
-from registry.api.resource import Resource
 from serving.actions.passes import passes
 from serving.actions.targets import Resolution
 from serving.api import lanes
+from serving.api.scoring_door import ScoringDoor
 from serving.protocols import media
 
 ON_ROW_ERROR = Parameter(
@@ -28,18 +26,6 @@ OUTPUTS = Parameter(
     "outputs",
     "Comma-separated kinds of outputs, for bodies that are tables; a JSON body names its own.",
 )
-
-
-class _AnyAccept(BaseContentNegotiation):
-    """The lane reads the Accept header itself: its answers are no renderer's."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        """The first one; the body is not parsed by DRF."""
-        return parsers[0]
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
-        """The first one, for problem documents."""
-        return renderers[0], renderers[0].media_type
 
 
 class PredictAnswer(serializers.Serializer[Any]):
@@ -58,31 +44,20 @@ class PredictAnswer(serializers.Serializer[Any]):
     request_id = serializers.CharField()
 
 
-class _Predict(Resource):
-    """Bytes to the lane, bytes back."""
-
-    content_negotiation_class = _AnyAccept
+class _Predict(ScoringDoor):
+    """Bytes to the lane, bytes back, with what the query says of bad rows and outputs."""
 
     lane: ClassVar[lanes.Lane]
 
     def answer(self, resolution: Resolution, ref: str) -> HttpResponse:
         """The lane's answer for the present request."""
-        request = self.request._request
-        encoded = lanes.answer(
+        return self.scored(
             self.lane,
-            request.META,
-            request.body,
-            resolution=resolution,
-            ref=ref,
-            by=self.by.id,
-            request_id=request_id_of(request),
+            resolution,
+            ref,
             on_row_error=self.query.get("on_row_error", "fail"),
             outputs=_names(self.query.get("outputs")),
         )
-        response = HttpResponse(encoded.body, content_type=encoded.content_type)
-        for name, value in encoded.headers.items():
-            response[name] = value
-        return response
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
