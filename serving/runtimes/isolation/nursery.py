@@ -20,7 +20,8 @@ from serving.runtimes.isolation.offspring import Child, Graves, Name, Order, fat
 from serving.runtimes.isolation.protocol import MAX_DEADLINE_S, ModelSpec, ProtocolError
 from serving.runtimes.isolation.watch import default_budget_bytes
 
-MAX_CHILDREN = 16
+# Memory is what bounds them; this is for the descriptors of the parent.
+MAX_CHILDREN = 256
 MAX_INSPECTIONS = 4
 LOAD_TIMEOUT_S = 60.0
 # All checks of one version together take less.
@@ -113,7 +114,15 @@ class Nursery:
         return child
 
     def make_room(self) -> bool:
-        """Evict who was idle longest while there are too many; False when all are at work."""
+        """Evict who was idle longest while there are too many; False when all are at work.
+
+        Those that were made since the last look are looked at here: many may be made at once.
+        """
+        now = time.monotonic()
+        for child in self._by_name.values():
+            if not child.sight.memory_bytes and not child.board.is_loading:
+                child.sight.look(child.pid, self._said_by(child), now)
+        self._keep_budget()
         while len(self._by_name) >= self._settings.max_children:
             idle = [child for child in self._by_name.values() if child.is_idle]
             if not idle:
@@ -133,7 +142,7 @@ class Nursery:
             return
         self._looked = now
         for child in list(self._by_name.values()):
-            child.sight.look(child.pid, (child.board.serving, child.board.last_used_ns), now)
+            child.sight.look(child.pid, self._said_by(child), now)
             has_claimed = child.board.claims_forever(MAX_DEADLINE_S + LOOK_S)
             child.claims = child.claims + 1 if has_claimed else 0
             if child.claims > 1:
@@ -145,6 +154,10 @@ class Nursery:
             elif child.sight.cpu_s > REPLACED_AFTER_CPU_S:
                 self._evict(child)
         self._keep_budget()
+
+    @staticmethod
+    def _said_by(child: Child) -> tuple[tuple[int, ...], int]:
+        return child.board.serving, child.board.last_used_ns
 
     def _keep_budget(self) -> None:
         """Evict who was idle longest until the rest fits; the one used last always stays."""
