@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.utils import get_tags
 
 from serving.runtimes.compiled.convert import dispatch
 from serving.runtimes.compiled.convert.columns import (
@@ -120,8 +121,6 @@ def frozen_transform(builder: GraphBuilder, wrapper: Any, value: Value) -> Value
 
 def selection(builder: GraphBuilder, selector: Any, value: Value) -> Value:
     """The columns that a feature selection keeps; its checks are those of ``check_array``."""
-    from sklearn.utils import get_tags
-
     support = np.flatnonzero(selector.get_support())
     if not len(support):
         raise NotCompiled("no-columns", "A selection keeps no column at all.")

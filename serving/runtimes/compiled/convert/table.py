@@ -53,7 +53,7 @@ TRANSFORMERS: dict[str, str] = {
     "sklearn.preprocessing.PowerTransformer": "scaling:power",
     "sklearn.preprocessing.KBinsDiscretizer": "binning:bins",
     "sklearn.preprocessing.PolynomialFeatures": "binning:products",
-    "sklearn.preprocessing.QuantileTransformer": "pieces:quantiles",
+    "sklearn.preprocessing.QuantileTransformer": "quantiles:convert",
     "sklearn.preprocessing.SplineTransformer": "pieces:splines",
     "sklearn.preprocessing.KernelCenterer": "components:kernel_centerer",
     "sklearn.kernel_approximation.Nystroem": "components:kernel_approximation",
