@@ -187,8 +187,9 @@ def halfway(thresholds: np.ndarray) -> np.ndarray:
         below = thresholds.astype(np.float32)
         above = below > thresholds
         below[above] = np.nextafter(below[above], np.float32(-np.inf))
-        following = np.nextafter(below, np.float32(np.inf))
-    middle = (below.astype(np.float64) + following.astype(np.float64)) / 2
+        following = np.nextafter(below, np.float32(np.inf)).astype(np.float64)
+    # What would follow the largest float32, did it have another exponent: up to there it rounds.
+    following = np.where(np.isposinf(following), 2.0**128, following)
+    middle = (below.astype(np.float64) + following) / 2
     is_odd = (below.view(np.int32) & 1).astype(bool)
-    limit = np.where(is_odd, np.nextafter(middle, -np.inf), middle)
-    return np.where(np.isfinite(following), limit, below)
+    return np.where(is_odd, np.nextafter(middle, -np.inf), middle)

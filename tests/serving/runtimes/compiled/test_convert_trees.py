@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.ensemble import (
@@ -64,6 +64,9 @@ def test_a_compiled_tree_answers_as_the_original(name: str) -> None:
 
 
 @settings(deadline=None)
+@example(1e300, float(np.finfo(np.float32).max), 3)
+@example(1e300, float(np.finfo(np.float32).max), 7)
+@example(0.0, -1e-45, 4)
 @given(
     st.floats(allow_nan=False, allow_infinity=False),
     st.floats(width=32, allow_nan=False, allow_infinity=False),
