@@ -10,12 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import warnings
 from typing import Any
 
 import numpy as np
-
-warnings.simplefilter("ignore")
 from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
 
 COLUMNS: dict[str, list[Any]] = {
