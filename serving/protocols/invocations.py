@@ -7,10 +7,7 @@ Serving's row and column forms of the last two, and SageMaker's convention of CS
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -18,8 +15,6 @@ import pyarrow as pa
 from registry import strict_json
 from registry.errors import (
     InvalidField,
-    InvalidRows,
-    MalformedBody,
     TooLarge,
     UnsupportedMediaType,
 )
@@ -27,21 +22,20 @@ from registry.signature.names import nearest, pointer_token, shown
 from registry.signature.params import read_params
 from registry.signature.types import Column, Signature
 from registry.signature.validate import Validated, validate_columns, validate_rows
-from registry.tabular import TabularError, csv_chunks, read_csv_cells
+from registry.tabular import csv_chunks
 from serving.protocols import media
 from serving.protocols.answers import written_members
 from serving.protocols.base import Decoded, Encoded, Head, Limits, Reply
 from serving.protocols.fast_json import Form, read_request
+from serving.protocols.invocations_csv import LINE_END, read_csv
 from serving.protocols.tables import table_answer
 
 OUTPUTS = ("prediction",)
 VERSION_HEADER = "X-Modelyard-Model-Version"
 VARIANT_HEADER = "x-Amzn-Invoked-Production-Variant"
-LINE_END = "\n"
 TAKEN = (media.JSON, media.CSV)
 # What clients send that say nothing of the body: boto3 without a ContentType does.
 _SAYS_NOTHING = ("", "application/octet-stream", "binary/octet-stream")
-_BOM = b"\xef\xbb\xbf"
 _FAST = Form(
     (
         ("dataframe_split", "split"),
@@ -70,7 +64,7 @@ def decode(
         text = f"The body is larger than {limits.body_bytes} bytes."
         raise TooLarge(text, limit_bytes=limits.body_bytes)
     if media_type == media.CSV:
-        validated = _from_csv(body, signature, limits)
+        validated = read_csv(body, signature, limits)
         return Decoded(validated, OUTPUTS, read_params(signature, {}), answer_type)
     fast = read_request(body, signature, _FAST)
     if fast is not None and fast.columns.n_rows <= limits.rows:
@@ -217,62 +211,3 @@ _READERS: dict[str, Callable[[Any, Signature, Limits], Validated]] = {
     "instances": _instances,
     "inputs": _inputs,
 }
-
-
-# --- CSV ----------------------------------------------------------------------------------------
-
-
-def _from_csv(body: bytes, signature: Signature, limits: Limits) -> Validated:
-    """Rows in signature order, or below a first line that holds the names of the columns."""
-    body = body.removeprefix(_BOM)
-    if not body.strip():
-        raise MalformedBody("The body is empty; CSV was expected.")
-    names = signature.input_names
-    has_header = _has_header(body, names)
-    header = b"" if has_header else _header(names)
-    cap = limits.body_bytes + len(header)
-    try:
-        cells = read_csv_cells(io.BytesIO(header + body), signature.inputs, max_bytes=cap)
-    except TabularError as error:
-        raise _refusal(error, has_header) from None
-    if cells.n_rows > limits.rows:
-        text = f"A request may have {limits.rows} rows at most; a batch job takes any number."
-        raise InvalidField(text)
-    lines = cells.lines if has_header else _OneLess(cells.lines)
-    return validate_columns(signature, cells.columns, lines=lines)
-
-
-def _has_header(body: bytes, names: tuple[str, ...]) -> bool:
-    first = body.lstrip(b"\r\n").splitlines()[0].decode("utf-8", "replace")
-    return sorted(next(csv.reader([first]), [])) == sorted(names)
-
-
-def _header(names: tuple[str, ...]) -> bytes:
-    """Names hold neither quotes nor line breaks, but maybe commas."""
-    return (",".join(f'"{name}"' for name in names) + LINE_END).encode()
-
-
-class _OneLess(Sequence[int]):
-    """Physical lines of a text that had a header put before it."""
-
-    def __init__(self, lines: Sequence[int]) -> None:
-        self._lines = lines
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    def __getitem__(self, row: Any) -> Any:
-        return self._lines[row] - 1
-
-
-def _refusal(error: TabularError, has_header: bool) -> InvalidRows | InvalidField | MalformedBody:
-    """The answer to text that cannot be read as a table."""
-    if not error.problems:
-        note = "" if has_header else " Lines are counted from a header, which was not sent."
-        return MalformedBody(f"{error}{note}")
-    problems = [
-        problem if has_header or problem.line is None else replace(problem, line=problem.line - 1)
-        for problem in error.problems
-    ]
-    bad = len({problem.row for problem in problems})
-    return InvalidRows(problems, count=error.count, bad_rows=max(bad, error.count), rows=None)
