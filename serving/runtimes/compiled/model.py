@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 
 from registry.signature.types import Signature
 from registry.signature.validate import Validated
@@ -16,6 +15,9 @@ from serving.runtimes.compiled.feeds import Feeder
 from serving.runtimes.compiled.graph_check import check_graph
 from serving.runtimes.compiled.graph_layout import Layout, LayoutBlock
 from serving.runtimes.lean_answer import LeanAnswer, Part, PartLayout
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 _QUIET = 4  # fatal messages only: everything else comes as an exception
 
@@ -45,6 +47,9 @@ class CompiledModel:
         Raises GraphRefused for a graph that is not as our converters write it, or that
         onnxruntime does not take.
         """
+        # Here, not above: a process that answers no request yet does without it.
+        import onnxruntime
+
         layout = check_graph(content, signature)
         if layout.inputs == "columns":
             raise GraphRefused("graph-inputs", "It takes an input per column; none is made so.")
@@ -120,6 +125,8 @@ def _part_layout(block: LayoutBlock) -> PartLayout:
 
 
 def _options() -> onnxruntime.SessionOptions:
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
