@@ -89,15 +89,15 @@ def compiled_by(
     trial.before_opening = before_opening
     try:
         return trial.run()
-    except NotCompiled as reason:
-        return trial.left(reason.reason, f"The original serves. {reason.text}")
+    except NotCompiled as told:
+        return trial.left(told.reason, f"The original serves. {told.text}")
     except CheckRefused as refusal:
         return trial.left(refusal.reason, f"The original serves. {refusal}")
     except (DomainError, LeftToOriginal, ValueError, MemoryError) as error:
         reason, text = _fault(error)
         log.warning("A compile ended early: %s: %s", reason, error)
-        told = {} if hides_cells else _told(error)
-        return trial.left(reason, f"The original serves. {text}", **told)
+        cause = {} if hides_cells else _cause(error)
+        return trial.left(reason, f"The original serves. {text}", **cause)
 
 
 def skipped(reason: str, text: str) -> Compiled:
@@ -128,7 +128,7 @@ def _fault(error: Exception) -> tuple[str, str]:
     return "compile-failed", "The answers could not be compared."
 
 
-def _told(error: Exception) -> dict[str, Any]:
+def _cause(error: Exception) -> dict[str, Any]:
     return {"cause": dict(error.evidence)} if isinstance(error, HostError) else {}
 
 

@@ -61,6 +61,7 @@ def test_a_skops_file_is_taken_at_once_and_becomes_ready(olga: httpx.Client) -> 
         "load": "passed",
         "signature": "passed",
         "golden": "passed",
+        "compile": "passed",
     }
     assert [(c["name"], c["type"], c["nullable"]) for c in version["signature"]["inputs"]] == [
         ("age", "int64", False),
@@ -68,7 +69,7 @@ def test_a_skops_file_is_taken_at_once_and_becomes_ready(olga: httpx.Client) -> 
         ("city", "string", True),
     ]
     assert version["signature"]["outputs"][0]["enum"] == ["no", "yes"]
-    assert version["runtime"] == "sklearn"
+    assert (version["runtime"], version["pinned_to"]) == ("onnx", None)
     assert version["metrics"] == {"auc": 0.9}
     assert (version["source"], version["created_by"]) == ("a notebook", "olga")
     # The first version that becomes ready is the champion: the endpoint answers at once.

@@ -164,7 +164,7 @@ def _flags(given: Mapping[str, Any], name: str) -> np.ndarray:
     found = _ints(given, name)
     if ((found != 0) & (found != 1)).any():
         raise _refused(f"{name} is neither 0 nor 1")
-    return np.equal(found, 1)
+    return found.astype(np.bool_)
 
 
 def _tensor(given: Mapping[str, Any], name: str) -> Tensor:
