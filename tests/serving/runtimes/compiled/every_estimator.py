@@ -11,6 +11,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from sklearn.base import is_classifier, is_regressor
+from sklearn.experimental import (
+    enable_halving_search_cv,  # noqa: F401  # makes estimators that all_estimators tells then
+    enable_iterative_imputer,  # noqa: F401
+)
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import all_estimators
@@ -35,6 +39,13 @@ _GIVEN: dict[str, dict[str, Any]] = {
     "FrozenEstimator": {"estimator": None},
     "FunctionTransformer": {"func": np.log1p},
     "GridSearchCV": {"estimator": Ridge(), "param_grid": {"alpha": [0.1, 1.0]}, "cv": 2},
+    "HalvingGridSearchCV": {
+        "estimator": Ridge(), "param_grid": {"alpha": [0.1, 1.0]}, "cv": 2, "random_state": 0,
+    },
+    "HalvingRandomSearchCV": {
+        "estimator": Ridge(), "param_distributions": {"alpha": [0.1, 1.0]}, "cv": 2,
+        "n_candidates": 2, "random_state": 0,
+    },
     "RandomizedSearchCV": {
         "estimator": Ridge(), "param_distributions": {"alpha": [0.1, 1.0]}, "n_iter": 2, "cv": 2,
     },
@@ -136,7 +147,7 @@ def _target(name: str, estimator: Any) -> Any:
         return np.where(np.arange(ROWS) % 4, BINARY[:ROWS], -1)
     if name in _ABOVE_ZERO:
         return np.exp(SIGNAL[:ROWS] / 4)
-    if is_regressor(estimator) or name in ("GridSearchCV", "RandomizedSearchCV", "Pipeline"):
+    if is_regressor(estimator) or name == "Pipeline" or name.endswith("SearchCV"):
         return SIGNAL[:ROWS]
     return CLASSES[:ROWS] if is_classifier(estimator) else BINARY[:ROWS]
 
@@ -162,7 +173,7 @@ def _special(name: str) -> tuple[Any, pa.RecordBatch] | None:
     if name == "KernelCenterer":
         square = NUMBERS[:ROWS] @ NUMBERS[:ROWS].T
         return kind().fit(square), matrix(square)
-    if name in ("SimpleImputer", "MissingIndicator", "KNNImputer"):
+    if name in ("SimpleImputer", "MissingIndicator", "KNNImputer", "IterativeImputer"):
         holes = np.where(_RNG_HOLES < 0.1, np.nan, NUMBERS)
         return kind().fit(holes[:ROWS]), matrix(holes[ROWS:])
     return None
