@@ -171,7 +171,11 @@ def _is_within(value: float, ends: tuple[Any, Any]) -> bool:
 def _narrow(value: float) -> float:
     with np.errstate(over="ignore", under="ignore"):
         narrow = float(np.float32(value))
-    return narrow if np.isfinite(narrow) else float(np.copysign(np.finfo(np.float32).max, value))
+    return (
+        narrow
+        if np.isfinite(narrow)
+        else float(np.copysign(float(np.finfo(np.float32).max), value))
+    )
 
 
 def _pool(column: Column, seen: Sequence[pa.RecordBatch]) -> np.ndarray:

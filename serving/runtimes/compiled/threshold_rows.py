@@ -164,7 +164,8 @@ class _Search:
         low, high = moved.first, moved.last
         at_low, at_high = (self._is_below(moved, places, part) for places in (low, high))
         for _ in range(_HALVINGS):
-            if (high - low <= 1).all():
+            # Between the ends there are more places than a signed number counts.
+            if (high.view(np.uint64) - low.view(np.uint64) <= 1).all():
                 break
             middle = (low & high) + ((low ^ high) >> 1)  # their mean, which a sum would overflow
             same = self._is_below(moved, middle, part) == at_low
