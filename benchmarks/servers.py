@@ -20,7 +20,7 @@ import requests
 
 from benchmarks.environments import environment
 from benchmarks.load import Aim, Body
-from benchmarks.workload import Trained
+from benchmarks.workload import TEXTS, Trained
 
 PEERS = Path(__file__).resolve().parent / "peers"
 JSON = {"Content-Type": "application/json"}
@@ -212,6 +212,7 @@ def running(peer: Peer, served: Served) -> Iterator[str]:
             "MODEL": str(served.trained.file),
             "GRAPH": str(served.graph),
             "COLUMNS": json.dumps(list(served.columns)),
+            "TEXTS": json.dumps(TEXTS),
             "PORT": str(port),
             "BENTOML_DO_NOT_TRACK": "True",
             "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -17,7 +17,9 @@ RESULTS = Path(__file__).parent / "results"
 SHOWN = RESULTS / "shown.json"
 README = Path(__file__).resolve().parent.parent / "README.md"
 BEGIN, END = "<!-- figures: written by python -m benchmarks.table -->", "<!-- end of figures -->"
-HEAD = "| | what | ours | beside | theirs | ratio | to reach | |\n|---|---|--:|---|--:|--:|--:|---|\n"
+HEAD = (
+    "| | what | ours | beside | theirs | ratio | to reach | |\n|---|---|--:|---|--:|--:|--:|---|\n"
+)
 
 
 def rows_of(document: dict[str, Any]) -> str:

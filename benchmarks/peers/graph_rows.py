@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-DTYPES = {"tensor(double)": np.float64, "tensor(int64)": np.int64, "tensor(bool)": np.bool_}
-
 
 class Graph:
     """One session of one thread, and the names of what goes in and comes out."""
@@ -26,27 +24,22 @@ class Graph:
         self.blocks = {block["kind"]: block for block in layout["blocks"]}
         wanted = [k for k in ("prediction", "probabilities") if k in self.blocks]
         self.outputs = [self.blocks[kind]["tensor"] for kind in wanted]
-        self.columns = json.loads(os.environ["COLUMNS"])
-        self.inputs = {one.name: one.type for one in self.session.get_inputs()}
+        self.inputs = {one.name for one in self.session.get_inputs()}
+        columns = json.loads(os.environ["COLUMNS"])
+        texts = json.loads(os.environ["TEXTS"])
+        self.texts = [name for name in columns if name in texts]
+        self.numbers = [name for name in columns if name not in texts]
         self.classes = self.blocks["prediction"]["classes"]
 
     def feeds(self, rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-        """The graph's inputs out of the rows."""
-        if "x" in self.inputs:
-            cells = [[row[name] for name in self.columns] for row in rows]
-            return {"x": np.array(cells, dtype=np.float64)}
-        feeds = {}
-        for at, name in enumerate(self.columns):
-            cells = [row[name] for row in rows]
-            kind = self.inputs[f"c{at}"]
-            if kind == "tensor(string)":
-                filled = ["" if cell is None else cell for cell in cells]
-                feeds[f"c{at}"] = np.array(filled, dtype=object).reshape(-1, 1)
-                if f"n{at}" in self.inputs:
-                    gone = [cell is None for cell in cells]
-                    feeds[f"n{at}"] = np.array(gone).reshape(-1, 1)
-            else:
-                feeds[f"c{at}"] = np.array(cells, dtype=DTYPES[kind]).reshape(-1, 1)
+        """The graph's inputs out of the rows: the numbers as one matrix, the texts as another."""
+        cells = [[row[name] for name in self.numbers] for row in rows]
+        feeds = {"x": np.array(cells, dtype=np.float64)}
+        if "s" in self.inputs:
+            words = [[row[name] for name in self.texts] for row in rows]
+            feeds["s"] = np.array(words, dtype=object)
+        if "n" in self.inputs:
+            feeds["n"] = np.equal(feeds["s"], None)
         return feeds
 
     def answer(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
