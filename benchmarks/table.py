@@ -18,9 +18,6 @@ SHOWN = RESULTS / "shown.json"
 README = Path(__file__).resolve().parent.parent / "README.md"
 BEGIN, END = "<!-- figures: written by python -m benchmarks.table -->", "<!-- end of figures -->"
 HEAD = (
-    "| | what | ours | beside | theirs | ratio | to reach | |\n"
-    "|---|---|--:|---|--:|--:|--:|---|\n"
-)
     "| | what | ours | beside | theirs | ratio | to reach | |\n|---|---|--:|---|--:|--:|--:|---|\n"
 )
 
