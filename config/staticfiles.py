@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from whitenoise.compress import Compressor
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
@@ -12,6 +15,10 @@ class HashedWhenCollected(CompressedManifestStaticFilesStorage):  # type: ignore
     """
 
     manifest_strict = False
+
+    def create_compressor(self, **options: Any) -> Compressor:
+        """By gzip alone: Brotli, where some package has brought it, takes a minute longer."""
+        return super().create_compressor(**options, use_brotli=False)
 
     def stored_name(self, name: str) -> str:
         """The hashed name, or the name itself when nothing has been collected."""

@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 
 from registry.errors import MalformedBody, TooLarge, received_text
+from registry.signature.names import first_repeated
 
 MAX_DEPTH = 32
 _DUMP_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC | orjson.OPT_SERIALIZE_NUMPY
@@ -117,9 +118,7 @@ def _read_slowly(body: bytes) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+    twice = first_repeated(name for name, _ in pairs)
+    if twice is not None:
         raise MalformedBody(f"The name `{received_text(twice)}` stands twice in one object.")
-    return members
+    return dict(pairs)

@@ -42,6 +42,16 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return max(names, key=lambda candidate: _likeness(folded, _folded(candidate)), default=None)
 
 
+def first_repeated(names: Iterable[str]) -> str | None:
+    """The first name that stands there a second time; None when each stands once."""
+    met: set[str] = set()
+    for name in names:
+        if name in met:
+            return name
+        met.add(name)
+    return None
+
+
 def shown(name: str) -> str:
     """A name that came from outside, at most 200 characters of it."""
     if len(name) <= NAME_SHOWN_CHARS:

@@ -21,7 +21,7 @@ from registry.signature.convert import suspects, typed
 from registry.signature.findings import Findings
 from registry.signature.judge import MISSING, cell_text, expected_text, read_cell
 from registry.signature.lean import FEW_CELLS, LeanColumns
-from registry.signature.names import NearestName, pointer_token, shown
+from registry.signature.names import NearestName, first_repeated, pointer_token, shown
 from registry.signature.rows import Cells, columns_of
 from registry.signature.types import Column, Signature
 
@@ -104,8 +104,8 @@ def validate_table(
 ) -> Validated:
     """Check an Arrow table. Raises InvalidField for a name that stands in its schema twice."""
     names = table.schema.names
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    twice = first_repeated(names)
+    if twice is not None:
         raise InvalidField(f"The column `{shown(twice)}` stands there twice.", pointer="")
     return validate_columns(signature, dict(zip(names, table.columns, strict=True)), lines=lines)
 

@@ -29,7 +29,7 @@ from serving.runtimes.base import Answer, available_outputs
 from serving.runtimes.compiled.closeness import Closeness, Sifted, picked, sift
 from serving.runtimes.compiled.edition import COMPILE_EDITION
 from serving.runtimes.compiled.errors import NotCompiled
-from serving.runtimes.compiled.model import CompiledModel, LeftToOriginal
+from serving.runtimes.compiled.model import BLOCK_ROWS, CompiledModel, LeftToOriginal
 from serving.runtimes.compiled.pace import Pace, pace_of
 from serving.runtimes.compiled.rows import Covering
 from serving.runtimes.golden import Golden
@@ -44,7 +44,6 @@ BUDGET_S = 110.0
 # More are made than have to be compared: some the original refuses.
 _MARGIN = 1.1
 _ROUNDS = 3
-_BATCH_ROWS = 2_500
 _BASE_ROWS = 500
 # Rows on thresholds, for each generated one.
 _THRESHOLD_SHARE = 2
@@ -265,10 +264,10 @@ class _Trial:
     def _compare(self, graph: CompiledModel, rows: pa.RecordBatch, origin: str) -> None:
         """Whatever fits the signature of these rows is answered by both."""
         rows = validate_table(self.signature, rows).batch
-        for start in range(0, rows.num_rows, _BATCH_ROWS):
+        for start in range(0, rows.num_rows, BLOCK_ROWS):
             if self._is_over():
                 return
-            part = rows.slice(start, _BATCH_ROWS)
+            part = rows.slice(start, BLOCK_ROWS)
             part = pa.Table.from_batches([part]).combine_chunks().to_batches()[0]
             expected = self.talk.sift(part, self.kinds, min(_SIFT_S, self._left_s()))
             scored = partial(self._graph_answers, graph, self.kinds)

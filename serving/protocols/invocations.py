@@ -18,7 +18,7 @@ from registry.errors import (
     TooLarge,
     UnsupportedMediaType,
 )
-from registry.signature.names import nearest, pointer_token, shown
+from registry.signature.names import first_repeated, nearest, pointer_token, shown
 from registry.signature.params import read_params
 from registry.signature.types import Column, Signature
 from registry.signature.validate import Validated, validate_columns, validate_rows
@@ -139,8 +139,8 @@ def _split(sent: Any, signature: Signature, limits: Limits) -> Validated:
     names = sent.get("columns", list(signature.input_names))
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InvalidField("`columns` is a list of names.", pointer=f"{here}/columns")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    twice = first_repeated(names)
+    if twice is not None:
         text = f"The column `{shown(twice)}` stands there twice."
         raise InvalidField(text, pointer=f"{here}/columns")
     rows = _list(sent.get("data"), f"{here}/data", limits)

@@ -140,3 +140,9 @@ def test_times_are_written_as_rfc_3339() -> None:
 def test_what_is_no_json_value_is_a_type_error() -> None:
     with pytest.raises(TypeError):
         dumps({1, 2})
+
+
+def test_of_twenty_thousand_names_the_last_one_is_found_twice_in_one_go() -> None:
+    names = ",".join(f'"n{at}": 1' for at in range(20_000))
+    with pytest.raises(MalformedBody, match="`n19999` stands twice"):
+        loads(f'{{{names}, "n19999": 1}}'.encode(), max_bytes=1_000_000)

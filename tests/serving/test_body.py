@@ -90,3 +90,15 @@ def test_an_answer_is_packed_as_the_caller_names_it(accept, encoding):
 
 def test_a_short_answer_stays_as_it_is():
     assert encoded_answer("gzip", b"{}") == (b"{}", None)
+
+
+def test_a_body_of_too_many_members_is_refused() -> None:
+    assert decoded_body("gzip", gzip.compress(b"") * 1_000, 10) == b""
+    with pytest.raises(MalformedBody, match="more than 1000 members"):
+        decoded_body("gzip", gzip.compress(b"") * 1_001, 10)
+
+
+def test_members_may_end_anywhere_in_a_slice() -> None:
+    parts = [bytes(range(256)) * 700, b"x" * 200_000, b""]
+    packed = b"".join(gzip.compress(part, 0) for part in parts)
+    assert decoded_body("gzip", packed, 1_000_000) == b"".join(parts)

@@ -46,10 +46,20 @@ class Feeder:
         if self._numbers:
             feeds["x"] = self._matrix([columns[at] for at in self._numbers], n_rows)
         if self._texts:
-            texts = [columns[at] for at in self._texts]
-            feeds["s"] = _table(texts, n_rows, object, _texts)
+            feeds |= self._words([columns[at] for at in self._texts], n_rows)
+        return feeds
+
+    def _words(self, columns: Sequence[LeanCells], n_rows: int) -> Feeds:
+        if n_rows == 1:
+            row = [_cell(cells) for cells in columns]
+            filled = ["" if cell is None else cell for cell in row]
+            feeds = {"s": np.array([filled], dtype=object)}
             if self._has_nulls:
-                feeds["n"] = _table(texts, n_rows, np.bool_, _nulls)
+                feeds["n"] = np.array([[cell is None for cell in row]])
+            return feeds
+        feeds = {"s": _table(columns, n_rows, object, _texts)}
+        if self._has_nulls:
+            feeds["n"] = _table(columns, n_rows, np.bool_, _nulls)
         return feeds
 
     def _matrix(self, columns: Sequence[LeanCells], n_rows: int) -> Array:

@@ -12,12 +12,18 @@ from __future__ import annotations
 
 from registry.signature.types import Column, Signature
 from serving.runtimes.compiled.errors import GraphRefused
+from serving.runtimes.compiled.graph_elements import (
+    BOOL,
+    DOUBLE,
+    INT64,
+    STRING,
+    check_elements,
+)
 from serving.runtimes.compiled.graph_layout import Layout, read_layout
 from serving.runtimes.compiled.graph_operators import Known, check_node
 from serving.runtimes.compiled.graph_reader import Declared, Graph, read_graph
 
 OPSETS = {"": range(13, 24), "ai.onnx.ml": range(3, 6)}
-FLOAT, INT64, STRING, BOOL, DOUBLE = 1, 7, 8, 9, 11
 _ANSWERS = {INT64, STRING, BOOL, DOUBLE}
 # Types whose values a double holds exactly, and which one matrix may bring together.
 _IN_MATRIX = frozenset(
@@ -37,6 +43,7 @@ def check_graph(content: bytes, signature: Signature) -> Layout:
     made = {name: node for node in graph.nodes for name in node.outputs}
     for node in graph.nodes:
         check_node(node, Known(graph.constants, made))
+    check_elements(graph)
     _check_answers(graph, layout)
     return layout
 

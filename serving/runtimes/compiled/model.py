@@ -11,7 +11,7 @@ from registry.signature.types import Signature
 from registry.signature.validate import Validated
 from serving.runtimes.base import KINDS, Answer
 from serving.runtimes.compiled.errors import GraphRefused
-from serving.runtimes.compiled.feeds import Feeder
+from serving.runtimes.compiled.feeds import Feeder, Feeds
 from serving.runtimes.compiled.graph_check import check_graph
 from serving.runtimes.compiled.graph_layout import Layout, LayoutBlock
 from serving.runtimes.lean_answer import LeanAnswer, Part, PartLayout
@@ -19,6 +19,9 @@ from serving.runtimes.lean_answer import LeanAnswer, Part, PartLayout
 if TYPE_CHECKING:
     import onnxruntime
 
+# No run has more rows than the check that compared the graph with its original has tried: a graph
+# may need memory and time that grow faster than its rows.
+BLOCK_ROWS = 2_500
 _QUIET = 4  # fatal messages only: everything else comes as an exception
 
 
@@ -73,13 +76,26 @@ class CompiledModel:
         if not n_rows:
             return Answer(0, ())
         try:
-            returned = self._run(plan.tensors, self._feeder.feeds(validated.held), None)
+            feeds = self._feeder.feeds(validated.held)
+            if n_rows <= BLOCK_ROWS:
+                returned = self._run(plan.tensors, feeds, None)
+            else:
+                returned = self._run_in_blocks(plan.tensors, feeds, n_rows)
         except Exception as error:  # see ``open``
             raise LeftToOriginal(f"the graph fails: {str(error)[:300]}") from error
         if self._refused is not None and np.count_nonzero(returned[-1]):
             raise LeftToOriginal("the graph does not answer one of the rows")
         parts = tuple(part.of(returned, n_rows) for part in plan.parts)
         return LeanAnswer(n_rows, parts)
+
+    def _run_in_blocks(
+        self, tensors: list[str], feeds: Feeds, n_rows: int
+    ) -> list[np.ndarray[Any, Any]]:
+        parts = []
+        for at in range(0, n_rows, BLOCK_ROWS):
+            block = {name: array[at : at + BLOCK_ROWS] for name, array in feeds.items()}
+            parts.append(self._run(tensors, block, None))
+        return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
 
     def _plan(self, outputs: tuple[str, ...]) -> _Plan:
         """Which tensors to compute for these kinds; there are few combinations."""

@@ -359,3 +359,28 @@ def test_nulls_times_and_mixed_columns_are_written_from_lists() -> None:
     assert written(Answer(2, blocks)) == listed(Answer(2, blocks))
     several = tuple(Block("prediction", name, None, (pa.array([1.5]),)) for name in ("u", "v"))
     assert written(Answer(1, several)) == b'{"predictions":[{"u":1.5,"v":1.5}]}'
+
+
+def test_more_rows_than_were_ever_tried_are_run_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.runtimes.compiled.model.BLOCK_ROWS", 3)
+    rows = [ROWS[0] | {"a": float(at)} for at in range(10)]
+    model = CompiledModel.open(ECHO, NUMBERS)
+    (block,) = model.score(lean(NUMBERS, rows), ("transform",)).blocks
+    assert block.arrays[0].to_pylist() == [float(at) for at in range(10)]
+
+
+@pytest.mark.parametrize("operator", ["Div", "Mod"])
+def test_whole_numbers_are_never_divided(operator: str) -> None:
+    nodes = [
+        helper.make_node("Cast", ["x"], ["whole"], to=TensorProto.INT64),
+        helper.make_node(operator, ["whole", "minus"], ["divided"]),
+        helper.make_node("Cast", ["divided"], ["y"], to=TensorProto.DOUBLE),
+    ]
+    content = graph(
+        nodes,
+        [TRANSFORM],
+        outputs=[("y", TensorProto.DOUBLE, ["N", 4])],
+        constants=[constant("minus", [-1], TensorProto.INT64)],
+    )
+    with pytest.raises(GraphRefused, match=f"{operator} of whole numbers"):
+        CompiledModel.open(content, NUMBERS)
