@@ -7,6 +7,7 @@ as tensors stands in ``open_inference_inputs.py``, its answers in ``open_inferen
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from registry import strict_json
@@ -129,6 +130,7 @@ def _asked(members: dict[str, Any], parameters: dict[str, Any]) -> Asked:
     if not isinstance(outputs, list):
         raise InvalidField("`outputs` is a list.", pointer="/outputs")
     wanted = tuple(_wanted(entry, f"/outputs/{at}") for at, entry in enumerate(outputs))
+    _check_asked_once(wanted)
     return Asked(name or "", wanted, is_binary)
 
 
@@ -141,6 +143,22 @@ def _wanted(entry: Any, pointer: str) -> Wanted:
         raise InvalidField(text, pointer=f"{pointer}/parameters/classification")
     is_binary = _flag(parameters, "binary_data", f"{pointer}/parameters")
     return Wanted(entry["name"], kind_of(entry["name"], f"{pointer}/name"), is_binary)
+
+
+def _check_asked_once(outputs: Sequence[Wanted]) -> None:
+    """Raises InvalidField for an output that two names mean: each would be written out anew."""
+    names = {wanted.name for wanted in outputs}
+    seen: set[str] = set()
+    for at, wanted in enumerate(outputs):
+        group = wanted.name.partition(".")[0]
+        if wanted.name in seen:
+            text = f"The output `{shown(wanted.name)}` is asked for twice."
+        elif group != wanted.name and group in names:
+            text = f"The output `{shown(wanted.name)}` is asked for twice: it is one of `{group}`."
+        else:
+            seen.add(wanted.name)
+            continue
+        raise InvalidField(text, pointer=f"/outputs/{at}/name")
 
 
 def _flag(parameters: dict[str, Any], name: str, pointer: str) -> bool | None:

@@ -387,6 +387,21 @@ def test_names_that_stand_twice_are_refused():
         read(twice)
 
 
+@pytest.mark.parametrize(
+    ("names", "at", "match"),
+    [
+        (["predict", "predict_proba", "predict"], 2, "`predict` is asked for twice"),
+        (["predict.y", "predict.z", "predict.y"], 2, "`predict.y` is asked for twice"),
+        (["predict", "predict.y"], 1, "`predict.y` is asked for twice: it is one of `predict`"),
+        (["predict.y", "predict"], 0, "`predict.y` is asked for twice: it is one of `predict`"),
+    ],
+)
+def test_an_output_that_is_asked_for_twice_is_refused_by_its_name(names, at, match):
+    with pytest.raises(InvalidField, match=match) as caught:
+        read(tensors(), outputs=[{"name": name} for name in names])
+    assert caught.value.extra()["pointer"] == f"/outputs/{at}/name"
+
+
 # --- answers ------------------------------------------------------------------------------------
 
 PROBA = (np.array([[0.25, 0.75], [1.0, np.nan]]), [0.25, 0.75, 1.0, None])
