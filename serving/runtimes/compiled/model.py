@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # No run has more rows than the check that compared the graph with its original has tried: a graph
 # may need memory and time that grow faster than its rows.
 BLOCK_ROWS = 2_500
+# Up to so many values numpy takes longer to begin than Python to go through them.
+_FEW = 16
 _QUIET = 4  # fatal messages only: everything else comes as an exception
 
 
@@ -54,8 +56,6 @@ class CompiledModel:
         import onnxruntime
 
         layout = check_graph(content, signature)
-        if layout.inputs == "columns":
-            raise GraphRefused("graph-inputs", "It takes an input per column; none is made so.")
         try:
             session = onnxruntime.InferenceSession(
                 content, sess_options=_options(), providers=["CPUExecutionProvider"]
@@ -111,13 +111,25 @@ class _PlannedPart:
     def __init__(self, layout: PartLayout, at: int) -> None:
         self._layout, self._at = layout, at
         self._width = None if layout.labels is None else len(layout.labels)
+        self._n_classes = None if layout.classes is None else len(layout.classes)
 
     def of(self, returned: Sequence[np.ndarray[Any, Any]], n_rows: int) -> Part:
         values = returned[self._at]
         expected = (n_rows,) if self._width is None else (n_rows, self._width)
         if values.shape != expected:
             raise LeftToOriginal(f"the graph answers {values.shape}, not {expected}")
+        if self._n_classes is not None and not _are_indexes(values, self._n_classes):
+            raise LeftToOriginal(f"the graph answers with none of the {self._n_classes} classes")
         return Part(self._layout, values)
+
+
+def _are_indexes(values: np.ndarray[Any, Any], count: int) -> bool:
+    """Whether int64 values are all within ``0..count - 1``."""
+    if len(values) <= _FEW:
+        few: list[int] = values.tolist()
+        return min(few) >= 0 and max(few) < count
+    # Read without a sign, what is below zero is far too large.
+    return int(values.view(np.uint64).max()) < count
 
 
 class _Plan:

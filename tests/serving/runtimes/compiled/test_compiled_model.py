@@ -244,6 +244,27 @@ def test_a_graph_that_fails_or_answers_another_shape_leaves_it_to_the_original()
             model.score(lean(ONE, [{"x": 1.0}] * n_rows), ("transform",))
 
 
+@pytest.mark.parametrize("times", [1, 20])
+@pytest.mark.parametrize("index", [-1, 2, -(2**63)])
+def test_a_class_that_there_is_not_is_left_to_the_original(index: int, times: int) -> None:
+    cast = graph(
+        [
+            helper.make_node("Reshape", ["x", "flat"], ["v"]),
+            helper.make_node("Cast", ["v"], ["at"], to=TensorProto.INT64),
+        ],
+        [{"kind": "prediction", "tensor": "at", "classes": ["no", "yes"]}],
+        inputs=ONE_INPUT,
+        outputs=[("at", TensorProto.INT64, ["N"])],
+        constants=[constant("flat", [-1], TensorProto.INT64)],
+    )
+    model = CompiledModel.open(cast, ONE)
+
+    good = [{"x": 0.0}, {"x": 1.0}] * times
+    assert model.score(lean(ONE, good), ("prediction",)).n_rows == 2 * times
+    with pytest.raises(LeftToOriginal, match="none of the 2 classes"):
+        model.score(lean(ONE, [*good, {"x": float(index)}]), ("prediction",))
+
+
 def test_a_tensor_is_fed_whole_and_a_null_one_is_left_to_the_original() -> None:
     signature = Signature((Column("t", "float64", shape=(2, 2), nullable=True),))
     total = graph(
