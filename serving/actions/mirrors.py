@@ -21,6 +21,7 @@ from registry.errors import DomainError, InvalidField, ModelLoading, Overloaded
 from registry.signature.validate import Validated, validate_table
 from serving.actions import tallies
 from serving.actions.background import Background, Seldom
+from serving.actions.held import answer_bytes, rows_bytes
 from serving.actions.records import good_rows, sliced
 from serving.actions.scoring import score
 from serving.actions.targets import Target
@@ -62,7 +63,7 @@ _telling = Seldom()
 def mirror(scored: Scored) -> None:
     """Have a request copied to the mirrors; dropped where it does not fit. Takes microseconds."""
     is_small = scored.reply.answer.n_rows <= ROWS_MAX and scored.body_bytes <= BYTES_MAX
-    if not is_small or not queue.offer(scored, scored.body_bytes):
+    if not is_small or not queue.offer(scored, _held_bytes(scored)):
         for one in _others(scored):
             _note_dropped(scored, one)
 
@@ -84,6 +85,12 @@ def sweep_comparisons() -> int:
     """Remove the comparisons of days long past; how many there were."""
     oldest = timezone.now().date() - timedelta(days=KEPT_DAYS)
     return MirroredAnswer.objects.filter(day__lt=oldest).delete()[0]
+
+
+def _held_bytes(scored: Scored) -> int:
+    """What waits with a request: its rows and its answer, which may be many times its body."""
+    rows = rows_bytes(scored.decoded.validated.held, scored.body_bytes)
+    return rows + answer_bytes(scored.reply.answer)
 
 
 def _others(scored: Scored) -> Iterator[Target]:

@@ -20,7 +20,18 @@ from django.utils import timezone
 from prometheus_client import Counter
 
 from registry.models import ModelVersion, RegisteredModel
+from registry.signature.lean import LeanColumns
 from serving.actions.background import Background
+from serving.actions.held import (
+    Rows,
+    answer_bytes,
+    answer_cells,
+    columns_of,
+    first_answers,
+    first_rows,
+    rows_bytes,
+)
+from serving.actions.targets import Target
 from serving.conf import conf
 from serving.models import PredictionRecord
 from serving.protocols.answers import answer_members, json_values
@@ -35,6 +46,8 @@ AT_ONCE = 500
 EVERY_S = 1.0
 # Of a record, its inputs and its answers each.
 PART_MAX_CHARS = 64 * 1024
+# Each is one character and a comma at least.
+PART_MAX_CELLS = PART_MAX_CHARS // 2
 SWEPT_AT_ONCE = 2_000
 
 _counted = Counter(
@@ -45,23 +58,52 @@ written_total, dropped_total = _counted.labels("written"), _counted.labels("drop
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """A request to be kept, and when it was answered."""
+    """A request to be kept, with no more of it than is kept.
 
-    scored: Scored
+    ``rows`` and ``answer`` are the first ``ROWS_MAX`` of ``n_rows``; None where there is nothing
+    to be kept: the model hides its cells, or they are too many.
+    """
+
+    target: Target
+    request_id: str
+    by: str
+    asked: tuple[str, ...]
+    n_rows: int
+    rows: Rows | None
+    answer: Answer | None
+    latency_ms: float
     at: datetime
 
 
 def capture(scored: Scored) -> None:
     """Have a request kept; it is dropped where too many wait. Takes microseconds."""
-    if not writer.offer(Captured(scored, datetime.now(UTC)), scored.body_bytes):
+    held, most = scored.decoded.validated.held, PredictionRecord.ROWS_MAX
+    rows = None if scored.target.hides_cells else _few_enough_rows(first_rows(held, most))
+    answer = _few_enough_answers(first_answers(scored.reply.answer, most))
+    captured = Captured(
+        scored.target,
+        scored.reply.request_id[:128],
+        scored.by[:80],
+        scored.reply.asked,
+        scored.reply.answer.n_rows,
+        rows,
+        answer,
+        1_000 * scored.seconds,
+        datetime.now(UTC),
+    )
+    size = 0 if answer is None else answer_bytes(answer)
+    if rows is not None:
+        is_copy = rows is not held and all(isinstance(c, pa.Array) for c in columns_of(rows))
+        size += rows_bytes(rows, 0 if is_copy else scored.body_bytes)
+    if not writer.offer(captured, size):
         dropped_total.inc()
 
 
 def write(captured: Sequence[Captured]) -> None:
     """Write the records in one go. Raises DatabaseError, and then none is written."""
-    numbers = {one.scored.target.version_id for one in captured}
+    numbers = {one.target.version_id for one in captured}
     models = dict(ModelVersion.objects.filter(pk__in=numbers).values_list("pk", "model_id"))
-    records = [_record(one, models) for one in captured if one.scored.target.version_id in models]
+    records = [_record(one, models) for one in captured if one.target.version_id in models]
     PredictionRecord.objects.bulk_create(records)
     written_total.inc(len(records))
 
@@ -105,21 +147,27 @@ def _over_the_number(model_id: UUID) -> QuerySet[PredictionRecord]:
     return mine.filter(pk__lte=Subquery(first_over))
 
 
+def _few_enough_rows(rows: Rows) -> Rows | None:
+    columns = columns_of(rows)
+    return None if len(columns) * len(columns[0]) > PART_MAX_CELLS else rows
+
+
+def _few_enough_answers(answer: Answer) -> Answer | None:
+    return None if answer_cells(answer) > PART_MAX_CELLS else answer
+
+
 def _record(captured: Captured, models: Mapping[UUID, UUID]) -> PredictionRecord:
-    scored, most = captured.scored, PredictionRecord.ROWS_MAX
-    target, answer = scored.target, scored.reply.answer
-    rows = None
-    if not target.hides_cells:
-        rows = _kept(good_rows(scored.decoded.validated.batch.slice(0, most)))
+    rows, answer = captured.rows, captured.answer
+    batch = rows.to_batch() if isinstance(rows, LeanColumns) else rows
     return PredictionRecord(
-        model_id=models[target.version_id],
-        version_id=target.version_id,
-        request_id=scored.reply.request_id[:128],
-        by=scored.by[:80],
-        rows=answer.n_rows,
-        inputs=rows,
-        answers=_kept(answer_members(sliced(answer, 0, most), scored.reply.asked)),
-        latency_ms=1_000 * scored.seconds,
+        model_id=models[captured.target.version_id],
+        version_id=captured.target.version_id,
+        request_id=captured.request_id,
+        by=captured.by,
+        rows=captured.n_rows,
+        inputs=None if batch is None else _kept(good_rows(batch)),
+        answers=None if answer is None else _kept(answer_members(answer, captured.asked)),
+        latency_ms=captured.latency_ms,
         created_at=captured.at,
     )
 

@@ -18,6 +18,7 @@ from serving.actions import mirrors, tallies
 from serving.actions.background import Background
 from serving.actions.routes import set_route
 from serving.models import MirroredAnswer
+from serving.runtimes.base import Answer, Block
 from serving.runtimes.isolation.errors import HostBusy, ModelDied
 from tests.serving.routes.conftest import HostByVersion, Shop
 
@@ -221,6 +222,20 @@ def test_large_requests_and_a_full_queue_drop_copies_and_callers_see_nothing(
     tallies.flush()
     assert compared(mirrored).dropped == 2
     assert mirrors.dropped_total._value.get() == before + 2
+
+
+@pytest.mark.django_db
+def test_a_copy_is_reckoned_with_its_answer(
+    mirrored: Shop, host: HostByVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row of a few bytes may have an answer of thousands of columns."""
+    values = tuple(pa.array([0.5] * 10) for _ in range(20_000))
+    answer = Answer(10, (Block("transform", None, tuple(range(20_000)), values),))
+    monkeypatch.setattr("serving.api.lane.score", lambda *_, **__: answer)
+    sizes: list[int] = []
+    monkeypatch.setattr(mirrors.queue, "offer", lambda _, size: not sizes.append(size))
+    assert predict(mirrored.olga.client(), *range(1, 11)).status_code == 200
+    assert sizes[0] > 8 * 10 * 20_000
 
 
 @pytest.mark.django_db(transaction=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from django.db import DatabaseError
@@ -15,9 +16,11 @@ from django.utils import timezone
 
 from registry.ids import uuid7
 from registry.models import RegisteredModel
-from serving.actions import reconcile, records
+from serving.actions import held, reconcile, records
 from serving.actions.background import Background
 from serving.models import PredictionRecord
+from serving.runtimes.base import Answer
+from serving.runtimes.lean_answer import LeanAnswer, Part, PartLayout
 from serving.shares import is_within
 from tests.people import grant, manager, person, stranger
 from tests.serving.routes.conftest import HostByVersion, Shop
@@ -114,6 +117,47 @@ def test_rows_are_written_as_json_has_them() -> None:
     ]
 
 
+def wide_answer(rows: int, width: int, *, is_lean: bool) -> Answer:
+    layout = PartLayout("transform", None, tuple(f"c{n}" for n in range(width)))
+    lean = LeanAnswer(rows, (Part(layout, np.ones((rows, width))),))
+    return lean if is_lean else Answer(rows, lean.blocks)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_lean", [True, False], ids=["lean", "arrow"])
+def test_what_waits_is_reckoned_with_its_answer_and_is_no_more_than_is_kept(
+    shop: Shop, host: HostByVersion, monkeypatch: pytest.MonkeyPatch, is_lean: bool
+) -> None:
+    """A row of a few bytes may have an answer of thousands of columns."""
+    RegisteredModel.objects.update(capture_percent=100)
+    offered: list[tuple[records.Captured, int]] = []
+    monkeypatch.setattr(records.writer, "offer", lambda *one: not offered.append(one))
+    for rows, width in ((10, 3_000), (1_000, 300), (10, 30_000)):
+        answer = wide_answer(rows, width, is_lean=is_lean)
+        monkeypatch.setattr("serving.api.lane.score", lambda *_, answer=answer, **__: answer)
+        assert predict(shop.olga.client(), *range(1, rows + 1)).status_code == 200
+    (few, few_bytes), (cut, cut_bytes), (over, over_bytes) = offered
+    assert few.answer is not None
+    assert few.answer.n_rows == 10
+    assert few_bytes > 8 * 10 * 3_000
+    assert cut.answer is not None
+    assert (cut.n_rows, cut.answer.n_rows) == (1_000, 100)
+    assert 8 * 100 * 300 < cut_bytes < 8 * 1_000 * 300
+    assert over.answer is None
+    assert over_bytes < 100_000
+
+
+@pytest.mark.parametrize("is_lean", [True, False], ids=["lean", "arrow"])
+def test_first_rows_and_answers_do_not_hold_the_others(is_lean: bool) -> None:
+    batch = pa.record_batch({"x": np.arange(5_000.0), "s": ["é" * 10] * 5_000})
+    whole = wide_answer(5_000, 2, is_lean=is_lean)
+    rows, answer = held.first_rows(batch, 50), held.first_answers(whole, 50)
+    assert rows == batch.slice(0, 50)
+    assert answer == records.sliced(whole, 0, 50)
+    assert held.rows_bytes(rows, 0) < held.rows_bytes(batch, 0) / 50
+    assert held.answer_bytes(answer) == held.answer_bytes(whole) / 100
+
+
 @pytest.mark.django_db
 def test_the_share_is_drawn_by_the_request_id(
     shop: Shop, host: HostByVersion, captured: list[Any]
@@ -123,7 +167,7 @@ def test_the_share_is_drawn_by_the_request_id(
     ids = [f"r{n}" for n in range(20)]
     for name in ids:
         predict(Client(headers={"Authorization": f"Bearer {text}", "X-Request-Id": name}), 44)
-    kept = [one.scored.reply.request_id for one in captured]
+    kept = [one.request_id for one in captured]
     assert kept == [name for name in ids if is_within(30, name, "capture churn")]
     assert 0 < len(kept) < 20
 
@@ -138,7 +182,7 @@ def test_all_ways_to_a_model_are_captured_but_for_the_page(
         path = f"/api/v1/models/{ref}/predict"
         assert client.post(path, row, content_type="application/json").status_code == 200
     assert predict(client, instances="none").status_code == 422
-    assert [one.scored.target.number for one in captured] == [1, 2, 3]
+    assert [one.target.number for one in captured] == [1, 2, 3]
 
 
 # --- the writer -----------------------------------------------------------------------------------
