@@ -31,6 +31,7 @@ from serving.protocols.open_inference_tensors import (
 
 # Whole numbers up to this size are doubles without loss.
 _EXACT = 1 << 53
+_TRUTHS = b"\0\1"
 _Scalar = int | float | str | bool | None
 
 
@@ -130,6 +131,7 @@ class _Reader:
         self._taken = [frozenset(taken_datatypes(column)) for column in columns]
         self._lists = [[_decoder(list[k]) for k in one.types] for one in types]  # type: ignore[valid-type]
         self._rows = [_decoder(tuple[one.types]) for one in types]  # type: ignore[name-defined]
+        self._shaped = frozenset(c.name for c in columns if c.shape is not None)
         self._all_float = all(c.type == "float64" and _is_free(c) for c in columns)
 
     def columns(self, tensors: list[_Tensor], tail: memoryview) -> LeanColumns | None:
@@ -139,7 +141,8 @@ class _Reader:
         n_rows = tensors[0].shape[0]
         if len(tensors) == 1 and tensors[0].name not in self._places:
             return self._matrix(tensors[0], n_rows, tail)
-        if len({tensor.name for tensor in tensors}) < len(tensors):
+        names = {tensor.name for tensor in tensors}
+        if len(names) < len(tensors) or not self._shaped.isdisjoint(names):
             return None
         if any(t.shape != [n_rows, 1] and t.shape != [n_rows] for t in tensors):
             return None
@@ -241,13 +244,12 @@ def _cells_of(content: memoryview, datatype: str, column: Column, n_rows: int) -
     kind = NUMPY[datatype]
     if len(content) != n_rows * kind.itemsize:
         return None
+    if datatype == "BOOL" and len(content.tobytes().strip(_TRUTHS)):
+        return None
     if n_rows <= FEW_CELLS:
         code: Any = kind.char
         return _few(content.cast(code).tolist(), datatype, column)
     values = np.frombuffer(content, kind)
-    if datatype == "BOOL":
-        bits = values.view(np.uint8)
-        return pa.array(values) if bits.max() <= 1 else None
     if column.dtype.kind == "float":
         return _many_floats(values, column)
     whole = values.astype(column.dtype.numpy, copy=False)

@@ -115,6 +115,10 @@ def _check_shape(tensor: Tensor, column: Column, at: int) -> None:
     if not fits:
         text = f"The input `{column.name}` has the shape {wanted}, not {list(tensor.shape)}."
         raise InvalidField(text, pointer=f"/inputs/{at}/shape")
+    if 0 in inner:
+        # There may be any number of lists around nothing, and no element that pays for them.
+        text = f"The input `{column.name}` has no element in a row of shape {list(inner)}."
+        raise InvalidField(text, pointer=f"/inputs/{at}/shape")
 
 
 def _cells(tensor: Tensor, column: Column) -> Cells:

@@ -256,6 +256,42 @@ def test_a_tensor_column_has_its_shape_behind_the_rows(n):
         read([tensor("image", "FP32", [1.0] * 4, [1, 4])], IMAGE)
 
 
+@pytest.mark.parametrize(
+    ("shape", "sent"),
+    [([-1], [2, 0]), ([-1, 2], [2, 0, 2]), ([2, -1], [2, 2, 0]), ([-1, -1], [2, 1 << 39, 0])],
+)
+def test_a_row_of_no_elements_is_refused_where_a_dimension_is_free(shape, sent):
+    signature = Signature.from_json(
+        {"inputs": [{"name": "series", "type": "float64", "shape": shape}]}
+    )
+    one = {"name": "series", "datatype": "FP64", "shape": sent}
+    body, head = binary([(one | {"parameters": {"binary_data_size": 0}}, b"")])
+    for asked in ([[one | {"data": []}], signature], [body, signature, head]):
+        with pytest.raises(InvalidField, match="no element in a row") as caught:
+            read(*asked)
+        assert caught.value.extra()["pointer"] == "/inputs/0/shape"
+
+
+@pytest.mark.parametrize("shape", [[2], [2, 1]])
+def test_a_tensor_column_without_its_shape_is_refused(shape):
+    signature = Signature.from_json({"inputs": [{"name": "t", "type": "float64", "shape": [2]}]})
+    nested = [[1.0, 2.0], [3.0, 4.0]]
+    with pytest.raises(InvalidField):
+        read([tensor("t", "FP64", nested, shape)], signature)
+
+
+@pytest.mark.parametrize("n", [2, 13])
+@pytest.mark.parametrize("byte", [2, 255])
+def test_a_truth_of_another_byte_than_0_and_1_is_refused(n, byte):
+    signature = Signature.from_json({"inputs": [{"name": "b", "type": "boolean"}]})
+    one = {"name": "b", "datatype": "BOOL", "shape": [n], "parameters": {"binary_data_size": n}}
+    body, head = binary([(one, bytes([1, byte] + [0] * (n - 2)))])
+    with pytest.raises(MalformedBody, match="its bytes are 0 and 1"):
+        read(body, signature, head)
+    body, head = binary([(one, bytes([1, 0] * n)[:n])])
+    assert values(read(body, signature, head), "b") == [True, False] * (n // 2) + [True] * (n % 2)
+
+
 def test_all_problems_of_all_cells_are_found():
     rows = [dict(ROWS[0], age=20.5, member=1), dict(ROWS[1], age=None, born="soon")]
     assert codes(read(tensors(rows))) == [
