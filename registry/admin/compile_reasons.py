@@ -27,7 +27,11 @@ _STOPPED: dict[str, str] = {
     "graph-malformed": "The graph is not as the converters write it.",
     "graph-numbers": "A number in the graph leads astray.",
     "graph-operator": "The graph has an operator that no converter writes.",
-    "graph-too-large": "The graph is larger than 256 MiB.",
+    "graph-too-large": (
+        "The graph is larger than 256 MiB, or would take more memory than ENGINE_MEMORY_BYTES, "
+        "seconds to open, or too many steps for a row. Fit fewer or smaller trees, or raise "
+        "ENGINE_MEMORY_BYTES and run manage.py compile --all."
+    ),
     "graph-trees": "The trees in the graph are no trees.",
     "host-away": "The model host was away. It is tried again.",
     "not-compared-in-time": "Too few rows could be compared in time. It is tried again.",

@@ -25,6 +25,7 @@ from registry.models.check import Verdict
 from registry.signature.facts import ModelFacts
 from registry.signature.types import Signature
 from registry.signature.validate import Validated, validate_table
+from serving.conf import conf
 from serving.runtimes.base import Answer, available_outputs
 from serving.runtimes.compiled.closeness import Closeness, Sifted, picked, sift
 from serving.runtimes.compiled.edition import COMPILE_EDITION
@@ -51,6 +52,8 @@ _THRESHOLD_S = 20.0
 _SIFT_S = 10.0
 _PACE_ROWS, _PACE_S = 1_000, 3.0
 _SEED = 20_260_131
+# Of the processor, to read, check and open a graph; 20 MB of trees take about one.
+MOST_OPEN_S = 5.0
 # What another pass may find otherwise: they are tried again.
 _PASSING = frozenset(
     {"host-away", "not-compared-in-time", "worker-lost", "storage-full", "compile-off"}
@@ -152,7 +155,7 @@ class _Trial:
         self.until = time.monotonic() + BUDGET_S - 5.0
         self.kinds = available_outputs(self.facts)
         content = self._convert()
-        graph = CompiledModel.open(content, self.signature)
+        graph = self._opened(content)
         self._compare_golden(graph)
         enough = self._compare_made(graph)
         self.evidence |= self._compared()
@@ -186,6 +189,16 @@ class _Trial:
         }
         self.before_opening({"reason": "worker-lost", "edition": "", **self.evidence})
         return content
+
+    def _opened(self, content: bytes) -> CompiledModel:
+        """As each web process will open it, and in seconds: whoever asks first waits for it."""
+        began_s = time.thread_time()
+        graph = CompiledModel.open(content, self.signature, most_bytes=conf.engine_memory_bytes)
+        took_s = time.thread_time() - began_s
+        self.evidence |= {"open_s": round(took_s, 3), "opened_bytes": graph.memory_bytes}
+        if took_s > MOST_OPEN_S:
+            raise NotCompiled("graph-too-large", f"The graph takes {took_s:.1f} s to open.")
+        return graph
 
     def _differs(self) -> Compiled:
         # It quotes answers.

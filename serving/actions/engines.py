@@ -2,12 +2,13 @@
 
 A graph is never needed to answer: the original in the model host answers as it does, slower. So
 whatever keeps a graph from being opened is logged once, the original serves, and the next try is
-made after a while.
+made after a while; never for one that alone would take more than the budget.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -26,8 +27,6 @@ from serving.runtimes.compiled.model import CompiledModel
 
 logger = logging.getLogger(__name__)
 
-# Measured: an opened session takes 8.3 times the bytes of a graph of trees, and 0.1 MiB for itself.
-BASE_BYTES, FACTOR = 256 * 1024, 9
 # Longer than this nobody waits for somebody else's load: the original answers.
 WAIT_S = 10.0
 RETRY_AFTER_S = 30.0
@@ -55,8 +54,8 @@ class _Entry:
 class Engines:
     """Opened graphs, least recently used first. Thread-safe; one load however many wait.
 
-    ``budget_bytes`` bounds what the graphs are reckoned to take. The one that was asked for last
-    stays whatever its size; one that is thrown out lives on while somebody scores with it.
+    ``budget_bytes`` bounds what the graphs are reckoned to take. The one that was opened last
+    stays; one that is thrown out lives on while somebody scores with it.
     """
 
     def __init__(
@@ -105,30 +104,33 @@ class Engines:
         return entry.retry_at is not None and self._clock() >= entry.retry_at
 
     def _load(self, key: _Key, entry: _Entry) -> None:
-        began_s = time.perf_counter()
+        began_s, wait_s = time.perf_counter(), RETRY_AFTER_S
         try:
-            entry.engine, entry.size_bytes = self._opened(*key)
+            entry.engine, wait_s = self._opened(*key)
+            entry.size_bytes = entry.engine.memory_bytes if entry.engine else 0
         finally:  # whoever waits for this load must hear of its end
             if entry.engine is None:
-                entry.retry_at = self._clock() + RETRY_AFTER_S
+                entry.retry_at = self._clock() + wait_s
             entry.is_done.set()
         load_seconds_total.inc(time.perf_counter() - began_s)
         loads_total.labels("opened" if entry.engine else "failed").inc()
         with self._lock:
             self._make_room(key)
 
-    def _opened(self, sha256: str, signature: Signature) -> tuple[CompiledModel | None, int]:
-        """The graph with what it takes in memory."""
+    def _opened(self, sha256: str, signature: Signature) -> tuple[CompiledModel | None, float]:
+        """The graph; None with the seconds until another try."""
         try:
             content = self._read(sha256)
-            engine = CompiledModel.open(content, signature)
+            engine = CompiledModel.open(content, signature, most_bytes=self._budget_bytes())
         except (GraphRefused, storage.BlobMissing, storage.BlobDamaged, OSError) as error:
             logger.error("The compiled graph %s is not used: %s", sha256, error)
+            if isinstance(error, GraphRefused) and error.reason == "graph-too-large":
+                return None, math.inf
         except Exception:  # such as no memory
             logger.exception("The compiled graph %s is not used.", sha256)
         else:
-            return engine, reckoned_bytes(len(content))
-        return None, 0
+            return engine, 0.0
+        return None, RETRY_AFTER_S
 
     def _make_room(self, newest: _Key) -> None:
         """Throw out what was not used for longest. The caller holds the lock."""
@@ -140,11 +142,6 @@ class Engines:
                 del self._held[key]
                 evictions_total.inc()
                 over -= entry.size_bytes
-
-
-def reckoned_bytes(graph_bytes: int) -> int:
-    """About what an opened graph takes in memory."""
-    return BASE_BYTES + FACTOR * graph_bytes
 
 
 def engine_of(target: Target) -> CompiledModel | None:

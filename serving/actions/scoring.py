@@ -18,8 +18,9 @@ from serving.actions.engines import engine_of
 from serving.actions.host import host
 from serving.actions.targets import Target
 from serving.runtimes.base import Answer, available_outputs, default_outputs, require_offered
-from serving.runtimes.compiled.model import LeftToOriginal
+from serving.runtimes.compiled.model import DeadlinePassed, LeftToOriginal
 from serving.runtimes.golden import Golden
+from serving.runtimes.isolation.errors import ModelDied
 
 OnRowError = Literal["fail", "skip"]
 DEADLINE_S = 30.0
@@ -46,7 +47,7 @@ def score(
         validated.refuse_bad_rows()
     if not validated.n_good:
         return Answer(0, ())
-    answer = None if params else _by_graph(target, validated, asked)
+    answer = None if params else _by_graph(target, validated, asked, deadline_s)
     if answer is not None:
         return answer
     return host().score(
@@ -60,19 +61,24 @@ def score(
     )
 
 
-def _by_graph(target: Target, validated: Validated, asked: tuple[str, ...]) -> Answer | None:
+def _by_graph(
+    target: Target, validated: Validated, asked: tuple[str, ...], deadline_s: float
+) -> Answer | None:
     """What the compiled graph answers; None where the original has to.
 
     That is so for all rows of a call when the original would raise on one of them: the error is
-    then told in its own words.
+    then told in its own words. Raises ModelDied at the deadline, as the host does: the original
+    is slower.
     """
     engine = engine_of(target) if target.compiled_sha256 else None
     if engine is None:
         return None
     try:
-        return engine.score(validated, asked)
+        return engine.score(validated, asked, deadline_s=deadline_s)
     except LeftToOriginal:
         return None
+    except DeadlinePassed as error:
+        raise ModelDied("The model did not answer in time.", {"cause": "deadline"}) from error
 
 
 def choose_outputs(facts: ModelFacts, outputs: Sequence[str] | None) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ is held to it by tests.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from registry.signature.types import Column, Signature
 from serving.runtimes.compiled.errors import GraphRefused
 from serving.runtimes.compiled.graph_elements import (
@@ -20,8 +22,10 @@ from serving.runtimes.compiled.graph_elements import (
     check_elements,
 )
 from serving.runtimes.compiled.graph_layout import Layout, read_layout
+from serving.runtimes.compiled.graph_memory import reckoned_bytes
 from serving.runtimes.compiled.graph_operators import Known, check_node
 from serving.runtimes.compiled.graph_reader import Declared, Graph, read_graph
+from serving.runtimes.compiled.graph_trees import check_trees
 
 OPSETS = {"": range(13, 24), "ai.onnx.ml": range(3, 6)}
 _ANSWERS = {INT64, STRING, BOOL, DOUBLE}
@@ -33,8 +37,16 @@ _IN_MATRIX = frozenset(
 _REFUSED_TYPES = frozenset({"datetime", "date"})
 
 
-def check_graph(content: bytes, signature: Signature) -> Layout:
-    """The layout of a graph that may be opened. Raises GraphRefused with what is wrong."""
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A graph that may be opened: its layout, and about what it takes in memory then."""
+
+    layout: Layout
+    memory_bytes: int
+
+
+def check_graph(content: bytes, signature: Signature) -> Checked:
+    """Raises GraphRefused with what is wrong."""
     graph = read_graph(content)
     layout = read_layout(graph.metadata)
     _check_opsets(graph)
@@ -43,9 +55,10 @@ def check_graph(content: bytes, signature: Signature) -> Layout:
     made = {name: node for node in graph.nodes for name in node.outputs}
     for node in graph.nodes:
         check_node(node, Known(graph.constants, made))
+    check_trees(node for node in graph.nodes if node.operator == "TreeEnsemble")
     check_elements(graph)
     _check_answers(graph, layout)
-    return layout
+    return Checked(layout, reckoned_bytes(graph, len(content)))
 
 
 def _check_opsets(graph: Graph) -> None:
@@ -85,16 +98,7 @@ def expected_inputs(signature: Signature, kind: str) -> dict[str, tuple[int, tup
         if any(c.type not in _IN_MATRIX or c.shape is not None for c in columns):
             raise GraphRefused("graph-inputs", "One matrix cannot hold these columns.")
         return {"x": (DOUBLE, (len(columns),))}
-    if kind == "grouped":
-        return _grouped_inputs(columns)
-    wanted: dict[str, tuple[int, tuple[int, ...]]] = {}
-    for at, column in enumerate(columns):
-        if column.shape is not None:
-            raise GraphRefused("graph-inputs", f"{column.name!r} is a tensor among columns.")
-        wanted[f"c{at}"] = (_element_of(column), (1,))
-        if column.type == "string" and column.nullable:
-            wanted[f"n{at}"] = (BOOL, (1,))
-    return wanted
+    return _grouped_inputs(columns)
 
 
 def _grouped_inputs(columns: tuple[Column, ...]) -> dict[str, tuple[int, tuple[int, ...]]]:
@@ -110,14 +114,6 @@ def _grouped_inputs(columns: tuple[Column, ...]) -> dict[str, tuple[int, tuple[i
     if any(column.nullable for column in texts):
         wanted["n"] = (BOOL, (len(texts),))
     return wanted
-
-
-def _element_of(column: Column) -> int:
-    if column.type == "string":
-        return STRING
-    if column.nullable or column.type in ("float64", "float32"):
-        return DOUBLE
-    return BOOL if column.type == "boolean" else INT64
 
 
 def _is_rows_of(declared: Declared, row: tuple[int, ...]) -> bool:

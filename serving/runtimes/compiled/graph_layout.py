@@ -36,12 +36,12 @@ class LayoutBlock:
 class Layout:
     """How rows go in and what comes out.
 
-    ``inputs``: one matrix ``x``; ``x`` for the numbers with ``s`` for the texts; or ``c0``,
-    ``c1``, ... ``refused`` is the output that is true for rows which the original would raise on,
-    None where it raises on none.
+    ``inputs``: one matrix ``x``, or ``x`` for the numbers with ``s`` for the texts. ``refused`` is
+    the output that is true for rows which the original would raise on, None where it raises on
+    none.
     """
 
-    inputs: Literal["matrix", "grouped", "columns"]
+    inputs: Literal["matrix", "grouped"]
     blocks: tuple[LayoutBlock, ...]
     refused: str | None = None
 
@@ -57,7 +57,7 @@ def read_layout(metadata: Mapping[str, str]) -> Layout:
     if not isinstance(told, dict) or not set(told) <= _MEMBERS:
         raise _not_well_formed()
     inputs, blocks, refused = told.get("inputs"), told.get("blocks"), told.get("refused")
-    if inputs not in ("matrix", "grouped", "columns") or not isinstance(blocks, list) or not blocks:
+    if inputs not in ("matrix", "grouped") or not isinstance(blocks, list) or not blocks:
         raise _not_well_formed()
     if not (refused is None or isinstance(refused, str)):
         raise _not_well_formed()

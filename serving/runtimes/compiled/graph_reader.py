@@ -7,26 +7,32 @@ them would see another graph than this one. Lists of millions of numbers are rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from registry.scan import protobuf
 from registry.scan.finding import Refused
 from registry.scan.onnx_tensor import check_tensor
-from registry.scan.protobuf import Buffer, fields, number, text, varints
+from registry.scan.protobuf import Buffer, number, text, varints
 from serving.runtimes.compiled.errors import GraphRefused
 
 MAX_BYTES = 256 * 1024**2
 MAX_NODES = 50_000
 MAX_TENSORS = 100_000
 MAX_DIMENSIONS = 8
+# Each field that is read one by one takes microseconds under the lock of the interpreter. Texts
+# are the keys of vocabularies, and the names that nodes take and give.
+MAX_TEXTS = 1_000_000
+MAX_FIELDS = 25_000
 
 _MODEL = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 14})
 _GRAPH = frozenset({1, 2, 5, 10, 11, 12})
 _NODE = frozenset({1, 2, 3, 4, 5, 6, 7})
 _ATTRIBUTE = frozenset({1, 2, 3, 4, 5, 7, 8, 9, 13, 20})
+_TENSOR = frozenset({1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12})
 _OPSET = _PROPERTY = frozenset({1, 2})
 _VALUE = frozenset({1, 2, 3})
 _TYPE, _TENSOR_TYPE, _SHAPE, _DIMENSION = ({1, 6}, {1, 2}, {1}, {1, 2, 3})
@@ -74,6 +80,18 @@ class Node:
     outputs: tuple[str, ...]
     attributes: dict[str, Any]
 
+    @property
+    def texts(self) -> int:
+        """Names of its inputs, outputs and attributes, and the texts in these."""
+        names = len(self.inputs) + len(self.outputs) + len(self.attributes)
+        return names + sum(map(texts_of, self.attributes.values()))
+
+
+def texts_of(value: Any) -> int:
+    """How many texts a constant or the value of an attribute has."""
+    held = value.values if isinstance(value, Tensor) else value
+    return len(held) if isinstance(held, tuple) else 0
+
 
 @dataclass(slots=True)
 class Graph:
@@ -95,6 +113,20 @@ def read_graph(content: bytes) -> Graph:
         return _model(memoryview(content))
     except Refused as refused:
         raise GraphRefused("graph-malformed", refused.finding({}).summary) from None
+
+
+def fields(
+    message: Buffer, known: Collection[int], what: str, most: int = MAX_FIELDS
+) -> Iterator[tuple[int, int | Buffer]]:
+    """As the gate's, of at most so many. Raises GraphRefused for more."""
+    for count, found in enumerate(protobuf.fields(message, known, what)):
+        if count == most:
+            raise _too_many(f"fields in the {what}", most)
+        yield found
+
+
+def _too_many(what: str, most: int) -> GraphRefused:
+    return GraphRefused("graph-too-large", f"It has more than {most} {what}.")
 
 
 def _model(message: Buffer) -> Graph:
@@ -134,21 +166,26 @@ def _put(known: dict[str, Any], name: str, value: Any, what: str) -> None:
 
 
 def _graph(message: Buffer, graph: Graph) -> None:
-    once = _Once("graph", {2, 10})
-    for key, value in fields(message, _GRAPH, "graph"):
+    once, texts = _Once("graph", {2, 10}), 0
+    most = MAX_NODES + MAX_TENSORS + MAX_FIELDS
+    for key, value in fields(message, _GRAPH, "graph", most):
         once.see(key)
         if key == 1:
             graph.nodes.append(_node(_bytes(value, "node")))
+            texts += graph.nodes[-1].texts
             if len(graph.nodes) > MAX_NODES:
-                raise GraphRefused("graph-too-large", f"It has more than {MAX_NODES} nodes.")
+                raise _too_many("nodes", MAX_NODES)
         elif key == 5:
             name, tensor = read_tensor(_bytes(value, "tensor"))
             _put(graph.constants, name, tensor, "constant")
+            texts += texts_of(tensor)
             if len(graph.constants) > MAX_TENSORS:
-                raise GraphRefused("graph-too-large", f"It has more than {MAX_TENSORS} constants.")
+                raise _too_many("constants", MAX_TENSORS)
         elif key in (11, 12):
             name, declared = _declared(_bytes(value, "value"))
             _put(graph.inputs if key == 11 else graph.outputs, name, declared, "value")
+        if texts > MAX_TEXTS:
+            raise _too_many("texts", MAX_TEXTS)
 
 
 def _opset(message: Buffer) -> tuple[str, int]:
@@ -184,12 +221,15 @@ def _node(message: Buffer) -> Node:
     outputs: list[str] = []
     attributes: dict[str, Any] = {}
     named = {4: "", 7: ""}
-    once = _Once("node", {3, 4, 6, 7})
+    once, texts = _Once("node", {3, 4, 6, 7}), 0
     for key, value in fields(message, _NODE, "node"):
         once.see(key)
         if key == 5:
             name, told = _attribute(_bytes(value, "attribute"))
             _put(attributes, name, told, "attribute")
+            texts += texts_of(told)
+            if texts > MAX_TEXTS:
+                raise _too_many("texts", MAX_TEXTS)
         elif key in (1, 2):
             (inputs if key == 1 else outputs).append(text(value))
         elif key in named:
@@ -203,7 +243,7 @@ def _attribute(message: Buffer) -> tuple[str, Any]:
     name, kind, values = "", 0, dict[int, list[Any]]()
     once = _Once("attribute", {1, 2, 3, 4, 5, 13, 20})
     for part in rest:
-        for key, value in fields(part, _ATTRIBUTE, "attribute"):
+        for key, value in fields(part, _ATTRIBUTE, "attribute", MAX_TEXTS + MAX_FIELDS):
             once.see(key)
             if key == 1:
                 name = text(value)
@@ -226,8 +266,11 @@ def _without_runs(message: Buffer) -> tuple[list[Buffer], list[tuple[int, np.nda
 
     A list is written without packing, tag and number in turn, as a run that nothing interrupts.
     """
-    rest, runs, at, begin = [], list[tuple[int, np.ndarray]](), 0, 0
+    rest, runs, at, begin, count = [], list[tuple[int, np.ndarray]](), 0, 0, 0
     while at < len(message):
+        count += 1
+        if count > MAX_TEXTS + MAX_FIELDS:
+            raise _too_many("fields in the attribute", MAX_TEXTS)
         tag = message[at]
         if tag in (_FLOATS_TAG, _INTS_TAG):
             if any(key == tag >> 3 for key, _ in runs):
@@ -349,23 +392,24 @@ _VALUES: dict[int, Callable[[list[Any]], Any]] = {
 
 def read_tensor(message: Buffer) -> tuple[str, Tensor]:
     """Name and values of a TensorProto, exactly as many as its shape says."""
-    check_tensor(message, "a constant")
     dims: list[int] = []
-    name, element = "", 0
+    name, element, dim_fields = "", 0, 0
     parts: dict[int, list[Any]] = {}
     once = _Once("constant", {2, 8, 9, 12})
-    for key, value in fields(message, frozenset({1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12}), "constant"):
+    for key, value in fields(message, _TENSOR, "constant", MAX_TEXTS + MAX_FIELDS):
         once.see(key)
         if key == 1:
             dims += [value] if isinstance(value, int) else varints(value, MAX_DIMENSIONS)
+            dim_fields += 1
+            if max(len(dims), dim_fields) > MAX_DIMENSIONS:
+                raise GraphRefused("graph-malformed", "A constant has too many dimensions.")
         elif key == 2:
             element = number(value)
         elif key == 8:
             name = text(value)
         elif key != 12:
             parts.setdefault(key, []).append(value)
-    if len(dims) > MAX_DIMENSIONS:
-        raise GraphRefused("graph-malformed", "A constant has too many dimensions.")
+    check_tensor(message, "a constant")
     return name, Tensor(element, tuple(dims), _elements(element, parts))
 
 
@@ -389,7 +433,7 @@ def _elements(element: int, parts: dict[int, list[Any]]) -> Any:
 
 def _declared(message: Buffer) -> tuple[str, Declared]:
     name, declared = "", None
-    once = _Once("value", {1, 2})
+    once = _Once("value", _VALUE)
     for key, value in fields(message, _VALUE, "value"):
         once.see(key)
         if key == 1:
@@ -403,7 +447,7 @@ def _declared(message: Buffer) -> tuple[str, Declared]:
 
 def _type(message: Buffer) -> Declared:
     found = None
-    once = _Once("type", {1})
+    once = _Once("type", _TYPE)
     for key, value in fields(message, _TYPE, "type"):
         once.see(key)
         if key == 1:
@@ -421,14 +465,14 @@ def _tensor_type(message: Buffer) -> Declared:
         if key == 1:
             element = number(value)
             continue
-        for _, dim in fields(_bytes(value, "shape"), _SHAPE, "shape"):
+        for _, dim in fields(_bytes(value, "shape"), _SHAPE, "shape", MAX_DIMENSIONS):
             dims.append(_dimension(_bytes(dim, "dimension")))
     return Declared(element, tuple(dims))
 
 
 def _dimension(message: Buffer) -> int | str | None:
     found: int | str | None = None
-    once = _Once("dimension", {1, 2})
+    once = _Once("dimension", _DIMENSION)
     for key, value in fields(message, _DIMENSION, "dimension"):
         once.see(key)
         if key == 1:

@@ -7,7 +7,7 @@ deeper than the stack ends the process.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ MAX_TREE_NODES = 20_000_000
 # Of one way down, a node that asks for one of several values counting for each of them. 10,000
 # were opened on a stack of 2 MiB.
 MAX_DEPTH = 4_000
+# The longest ways down of all trees of a graph together: so many steps one row may need.
+MAX_STEPS = 200_000
 MAX_TARGETS = 20_000
 MAX_FEATURE = 1 << 24
 _MEMBER = 6
@@ -44,8 +46,19 @@ _ALL = frozenset(_INTS) | {
 }
 
 
-def check_trees(node: Node) -> None:
-    """Raises GraphRefused where the arrays are no trees."""
+def check_trees(nodes: Iterable[Node]) -> None:
+    """Raises GraphRefused where the arrays of one are no trees, or one row takes too many steps."""
+    steps = 0
+    for node in nodes:
+        steps += _checked_steps(node)
+        if steps > MAX_STEPS:
+            raise GraphRefused(
+                "graph-too-large", f"One row may need more than {MAX_STEPS} steps in its trees."
+            )
+
+
+def _checked_steps(node: Node) -> int:
+    """The depths of its trees together."""
     given = node.attributes
     if set(given) - _ALL:
         raise _refused("it has an attribute that no converter writes")
@@ -63,7 +76,7 @@ def check_trees(node: Node) -> None:
     if not len(roots) or roots.min() < 0 or roots.max() >= count:
         raise _refused("a root is out of range")
     weight = _weights_of_depth(given, count)
-    _check_shape(roots, children, (true_leaf, false_leaf), weight)
+    return _check_shape(roots, children, (true_leaf, false_leaf), weight)
 
 
 def _check_lengths(given: Mapping[str, Any]) -> int:
@@ -131,10 +144,14 @@ def _check_shape(
     children: tuple[np.ndarray, np.ndarray],
     is_leaf: tuple[np.ndarray, np.ndarray],
     weight: np.ndarray,
-) -> None:
-    """Every node is met once on the ways down from the roots, none of them too deep."""
+) -> int:
+    """Every node is met once on the ways down from the roots, none of them too deep.
+
+    The depths of the trees together.
+    """
     met = np.zeros(len(weight), np.bool_)
-    level, depth = roots, np.zeros(len(roots), np.int64)
+    level, depth, tree = roots, np.zeros(len(roots), np.int64), np.arange(len(roots))
+    deepest = np.zeros(len(roots), np.int64)
     for _ in range(MAX_DEPTH + 1):
         if not len(level):
             break
@@ -144,13 +161,16 @@ def _check_shape(
         depth = depth + weight[level]
         if depth.max() > MAX_DEPTH:
             raise _refused(f"a tree is deeper than {MAX_DEPTH}")
+        np.maximum.at(deepest, tree, depth)
         inner = [~leaf[level] for leaf in is_leaf]
-        level, depth = (
+        level, depth, tree = (
             np.concatenate([ids[level[go]] for ids, go in zip(children, inner, strict=True)]),
             np.concatenate([depth[go] for go in inner]),
+            np.concatenate([tree[go] for go in inner]),
         )
     if not met.all():
         raise _refused("a node belongs to no tree")
+    return int(deepest.sum())
 
 
 def _ints(given: Mapping[str, Any], name: str) -> np.ndarray:

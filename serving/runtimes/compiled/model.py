@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,10 @@ _FEW = 16
 _QUIET = 4  # fatal messages only: everything else comes as an exception
 
 
+class DeadlinePassed(Exception):
+    """The clock ran out between two blocks of rows."""
+
+
 class LeftToOriginal(Exception):
     """The graph does not answer these rows: the original does, or says in its words why not."""
 
@@ -35,8 +41,14 @@ class CompiledModel:
     """One onnxruntime session. Thread-safe."""
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, layout: Layout, signature: Signature
+        self,
+        session: onnxruntime.InferenceSession,
+        layout: Layout,
+        signature: Signature,
+        *,
+        memory_bytes: int = 0,
     ) -> None:
+        self.memory_bytes = memory_bytes  # about what it takes, as long as it is open
         # Its public face looks each input's name up in a list of them at every call: 10 us of 14
         # columns, milliseconds of 500. The session itself refuses what is missing.
         self._run = session._sess.run
@@ -46,16 +58,20 @@ class CompiledModel:
         self._plans: dict[tuple[str, ...], _Plan] = {}
 
     @classmethod
-    def open(cls, content: bytes, signature: Signature) -> CompiledModel:
+    def open(
+        cls, content: bytes, signature: Signature, *, most_bytes: int | None = None
+    ) -> CompiledModel:
         """Check the graph, then give it to onnxruntime.
 
-        Raises GraphRefused for a graph that is not as our converters write it, or that
-        onnxruntime does not take.
+        Raises GraphRefused for a graph that is not as our converters write it, that would take
+        more than ``most_bytes`` of memory, or that onnxruntime does not take.
         """
         # Here, not above: a process that answers no request yet does without it.
         import onnxruntime
 
-        layout = check_graph(content, signature)
+        _require_room(len(content), most_bytes)
+        checked = check_graph(content, signature)
+        _require_room(checked.memory_bytes, most_bytes)
         try:
             session = onnxruntime.InferenceSession(
                 content, sess_options=_options(), providers=["CPUExecutionProvider"]
@@ -63,13 +79,16 @@ class CompiledModel:
         except Exception as error:  # onnxruntime has an exception class per status, without a base
             text = f"onnxruntime does not take the graph: {str(error)[:300]}"
             raise GraphRefused("graph-load", text) from error
-        return cls(session, layout, signature)
+        return cls(session, checked.layout, signature, memory_bytes=checked.memory_bytes)
 
-    def score(self, validated: Validated, outputs: Sequence[str]) -> Answer:
+    def score(
+        self, validated: Validated, outputs: Sequence[str], *, deadline_s: float = math.inf
+    ) -> Answer:
         """Answer the good rows for the kinds asked, in the order of ``KINDS``.
 
         No rows give an answer without blocks. Raises LeftToOriginal when the original would raise
-        on one of the rows, and when the graph itself fails.
+        on one of the rows, and when the graph itself fails; DeadlinePassed where so many seconds
+        were over between two blocks of rows.
         """
         plan = self._plan(tuple(outputs))
         n_rows = validated.n_good
@@ -80,7 +99,10 @@ class CompiledModel:
             if n_rows <= BLOCK_ROWS:
                 returned = self._run(plan.tensors, feeds, None)
             else:
-                returned = self._run_in_blocks(plan.tensors, feeds, n_rows)
+                until = time.monotonic() + deadline_s
+                returned = self._run_in_blocks(plan.tensors, feeds, n_rows, until)
+        except DeadlinePassed:
+            raise
         except Exception as error:  # see ``open``
             raise LeftToOriginal(f"the graph fails: {str(error)[:300]}") from error
         if self._refused is not None and np.count_nonzero(returned[-1]):
@@ -89,10 +111,12 @@ class CompiledModel:
         return LeanAnswer(n_rows, parts)
 
     def _run_in_blocks(
-        self, tensors: list[str], feeds: Feeds, n_rows: int
+        self, tensors: list[str], feeds: Feeds, n_rows: int, until: float
     ) -> list[np.ndarray[Any, Any]]:
         parts = []
         for at in range(0, n_rows, BLOCK_ROWS):
+            if at and time.monotonic() >= until:
+                raise DeadlinePassed(f"{at} of {n_rows} rows were answered in time")
             block = {name: array[at : at + BLOCK_ROWS] for name, array in feeds.items()}
             parts.append(self._run(tensors, block, None))
         return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
@@ -146,6 +170,12 @@ def _plan_for(
     tensors = list(dict.fromkeys(block.tensor for block, _ in wanted))
     parts = [_PlannedPart(layout, tensors.index(block.tensor)) for block, layout in wanted]
     return _Plan(tensors if refused is None else [*tensors, refused], parts)
+
+
+def _require_room(memory_bytes: int, most_bytes: int | None) -> None:
+    if most_bytes is not None and memory_bytes > most_bytes:
+        text = f"Opened, the graph would take {memory_bytes:,} bytes; {most_bytes:,} are allowed."
+        raise GraphRefused("graph-too-large", text)
 
 
 def _part_layout(block: LayoutBlock) -> PartLayout:

@@ -12,20 +12,22 @@ import pytest
 from registry.signature.types import Column, Signature
 from registry.storage import BlobDamaged, BlobMissing
 from serving.actions import engines as engines_module
-from serving.actions.engines import RETRY_AFTER_S, Engines, reckoned_bytes
+from serving.actions.engines import RETRY_AFTER_S, Engines
 from serving.runtimes.compiled.errors import GraphRefused
 
 SIGNATURE = Signature((Column("x", "float64"),))
 OTHER = Signature((Column("x", "float32"),))
 GRAPH = b"g" * 1000
-SIZE = reckoned_bytes(len(GRAPH))
+SIZE = 350_000
 
 
 class Opened:
     """Stands for a session; what it was opened from is all that it knows."""
 
-    def __init__(self, content: bytes, signature: Signature) -> None:
-        self.content, self.signature = content, signature
+    def __init__(self, content: bytes, signature: Signature, *, most_bytes: int) -> None:
+        if most_bytes < SIZE:
+            raise GraphRefused("graph-too-large", "no room")
+        self.content, self.signature, self.memory_bytes = content, signature, SIZE
 
 
 class Store:
@@ -135,15 +137,18 @@ def test_the_longest_unused_goes_first_and_comes_back_when_asked_for(store: Stor
     assert store.read_count["b"] == 2
 
 
-def test_a_graph_beyond_the_budget_is_held_alone(store: Store) -> None:
-    engines = engines_of(store, budget=1)
+def test_a_graph_that_alone_is_beyond_the_budget_is_refused_once_and_for_all(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [0.0]
+    engines = engines_of(store, budget=SIZE - 1, clock=lambda: now[0])
 
-    engines.get("a", SIGNATURE)
-    engines.get("b", SIGNATURE)
+    for now[0] in (0.0, RETRY_AFTER_S, 1e9):
+        assert engines.get("a", SIGNATURE) is None
 
-    assert engines.held_bytes() == SIZE
-    assert engines.get("b", SIGNATURE) is not None
-    assert store.read_count == {"a": 1, "b": 1}
+    assert engines.held_bytes() == 0
+    assert store.read_count == {"a": 1}
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize(

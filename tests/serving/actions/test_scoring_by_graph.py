@@ -16,7 +16,8 @@ from serving.actions import scoring
 from serving.actions.scoring import score
 from serving.actions.targets import Target
 from serving.runtimes.base import Answer, Block
-from serving.runtimes.compiled.model import LeftToOriginal
+from serving.runtimes.compiled.model import DeadlinePassed, LeftToOriginal
+from serving.runtimes.isolation.errors import ModelDied
 
 SIGNATURE = Signature((Column("x", "float64"),))
 FACTS = ModelFacts(
@@ -51,10 +52,12 @@ class Graph:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, ...]] = []
-        self.leaves = False
+        self.leaves = self.is_slow = False
 
-    def score(self, validated: Validated, outputs: Sequence[str]) -> Answer:
+    def score(self, validated: Validated, outputs: Sequence[str], *, deadline_s: float) -> Answer:
         self.asked.append(tuple(outputs))
+        if self.is_slow:
+            raise DeadlinePassed(f"{deadline_s} s are over")
         if self.leaves:
             raise LeftToOriginal("a row is refused")
         return says("graph", validated.n_good)
@@ -113,3 +116,12 @@ def test_the_original_answers_while_the_graph_does_not_open(
 def test_params_go_to_the_original_which_knows_them(graph: Graph) -> None:
     assert who(target(), params={"k": 1}) == ["original", "original"]
     assert who(target(), params={}) == ["graph", "graph"]
+
+
+def test_a_graph_past_the_deadline_ends_the_call_as_the_host_would(graph: Graph) -> None:
+    graph.is_slow = True
+
+    with pytest.raises(ModelDied, match="did not answer in time") as told:
+        who(target(), deadline_s=0.5)
+    assert told.value.evidence == {"cause": "deadline"}
+    assert "0.5 s" in str(told.value.__cause__)

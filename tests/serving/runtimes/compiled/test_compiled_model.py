@@ -22,7 +22,7 @@ from serving.protocols.answers import answer_members, written_members
 from serving.protocols.fast_json import read_request
 from serving.runtimes.base import Answer, Block
 from serving.runtimes.compiled.errors import GraphRefused
-from serving.runtimes.compiled.model import CompiledModel, LeftToOriginal
+from serving.runtimes.compiled.model import CompiledModel, DeadlinePassed, LeftToOriginal
 from serving.runtimes.lean_answer import LeanAnswer, Part, PartLayout
 
 NUMBERS = Signature(
@@ -405,3 +405,24 @@ def test_whole_numbers_are_never_divided(operator: str) -> None:
     )
     with pytest.raises(GraphRefused, match=f"{operator} of whole numbers"):
         CompiledModel.open(content, NUMBERS)
+
+
+def test_a_graph_that_would_take_too_much_memory_is_not_opened() -> None:
+    memory_bytes = CompiledModel.open(ECHO, NUMBERS).memory_bytes
+    assert CompiledModel.open(ECHO, NUMBERS, most_bytes=memory_bytes) is not None
+
+    for most_bytes in (memory_bytes - 1, len(ECHO) - 1):
+        with pytest.raises(GraphRefused) as told:
+            CompiledModel.open(ECHO, NUMBERS, most_bytes=most_bytes)
+        assert told.value.reason == "graph-too-large"
+
+
+def test_the_deadline_is_kept_between_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.runtimes.compiled.model.BLOCK_ROWS", 3)
+    model = CompiledModel.open(ECHO, NUMBERS)
+    few, many = (lean(NUMBERS, ROWS[:1] * count) for count in (3, 10))
+
+    with pytest.raises(DeadlinePassed):
+        model.score(many, ("transform",), deadline_s=0)
+    assert model.score(few, ("transform",), deadline_s=0).n_rows == 3
+    assert model.score(many, ("transform",), deadline_s=60).n_rows == 10

@@ -24,10 +24,11 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from registry.admin.reference import check_reasons
 from registry.signature.types import Column, Signature
-from serving.runtimes.compiled import convert
+from serving.runtimes.compiled import convert, graph_reader, graph_trees
 from serving.runtimes.compiled.convert import compile_graph
 from serving.runtimes.compiled.errors import GraphRefused
 from serving.runtimes.compiled.graph_check import check_graph
+from serving.runtimes.compiled.graph_memory import reckoned_bytes
 from serving.runtimes.compiled.graph_operators import operators_of
 from serving.runtimes.compiled.graph_reader import read_graph
 from serving.runtimes.sklearn.model import SklearnModel
@@ -103,8 +104,8 @@ def put(at: int, value: int) -> Callable[[Any], None]:
 
 
 def test_what_the_converters_write_passes(forest, mixed):
-    assert [b.kind for b in check_graph(forest, FOREST).blocks] == ["prediction"]
-    layout = check_graph(mixed, MIXED)
+    assert [b.kind for b in check_graph(forest, FOREST).layout.blocks] == ["prediction"]
+    layout = check_graph(mixed, MIXED).layout
     assert layout.inputs == "grouped"
     assert {"prediction", "probabilities"} <= {block.kind for block in layout.blocks}
 
@@ -193,22 +194,24 @@ def test_a_cycle_is_refused(forest):
     assert refused(altered(forest, loop)) == "graph-trees"
 
 
-def chain(depth: int) -> bytes:
-    """A tree that is one long way down."""
-    places = list(range(depth))
+def chain(depth: int, trees: int = 1) -> bytes:
+    """Trees, each of which is one long way down."""
+    count = depth * trees
+    below = [at + 1 if (at + 1) % depth else 1 for at in range(count)]
+    ends = [int((at + 1) % depth == 0) for at in range(count)]
     node = helper.make_node(
         "TreeEnsemble",
         ["x"],
         ["y"],
         domain="ai.onnx.ml",
-        nodes_featureids=[0] * depth,
-        nodes_splits=numpy_helper.from_array(np.arange(depth, 0.0, -1.0)),
-        nodes_modes=numpy_helper.from_array(np.zeros(depth, np.uint8)),
-        nodes_truenodeids=[*places[1:], 1],
-        nodes_falsenodeids=[0] * depth,
-        nodes_trueleafs=[0] * (depth - 1) + [1],
-        nodes_falseleafs=[1] * depth,
-        tree_roots=[0],
+        nodes_featureids=[0] * count,
+        nodes_splits=numpy_helper.from_array(np.arange(count, 0.0, -1.0)),
+        nodes_modes=numpy_helper.from_array(np.zeros(count, np.uint8)),
+        nodes_truenodeids=below,
+        nodes_falsenodeids=[0] * count,
+        nodes_trueleafs=ends,
+        nodes_falseleafs=[1] * count,
+        tree_roots=list(range(0, count, depth)),
         leaf_targetids=[0, 0],
         leaf_weights=numpy_helper.from_array(np.array([1.0, 2.0])),
         n_targets=1,
@@ -234,6 +237,82 @@ def test_a_tree_deeper_than_the_stack_is_refused():
     check_graph(chain(3_000), FOREST)
 
     assert refused(chain(10_000)) == "graph-trees"
+
+
+def test_trees_that_are_deep_together_are_refused(monkeypatch):
+    monkeypatch.setattr(graph_trees, "MAX_STEPS", 1_000)
+    check_graph(chain(100, trees=10), FOREST)
+
+    assert refused(chain(100, trees=11)) == "graph-too-large"
+
+
+def test_the_steps_of_all_ensembles_count_together(forest, monkeypatch):
+    node = next(n for n in read_graph(forest).nodes if n.operator == "TreeEnsemble")
+    steps = graph_trees._checked_steps(node)
+    assert 5 < steps <= 25  # five trees of depth five
+    monkeypatch.setattr(graph_trees, "MAX_STEPS", 2 * steps - 1)
+
+    graph_trees.check_trees([node])
+    with pytest.raises(GraphRefused):
+        graph_trees.check_trees([node, node])
+
+
+def encoder(texts: int) -> onnx.NodeProto:
+    return helper.make_node(
+        "LabelEncoder",
+        ["x"],
+        ["more"],
+        domain="ai.onnx.ml",
+        keys_strings=["k"] * texts,
+        values_int64s=[0] * texts,
+    )
+
+
+def with_texts_in(model: onnx.ModelProto, where: str, count: int) -> None:
+    node = model.graph.node[0]
+    if where == "inputs":
+        node.input.extend([""] * count)
+    elif where == "one attribute":
+        model.graph.node.append(encoder(count))
+    elif where == "attributes of several nodes":
+        model.graph.node.extend(encoder(count // 4 + 1) for _ in range(4))
+    elif where == "a constant":
+        tensor = helper.make_tensor("t", TensorProto.STRING, [count], [b"k"] * count)
+        model.graph.initializer.append(tensor)
+    else:
+        tensor = TensorProto(name="t", data_type=TensorProto.STRING, dims=[1] * count)
+        tensor.string_data.append(b"k")
+        model.graph.initializer.append(tensor)
+
+
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [
+        ("inputs", "graph-too-large"),
+        ("one attribute", "graph-too-large"),
+        ("attributes of several nodes", "graph-too-large"),
+        ("a constant", "graph-too-large"),
+        ("dimensions", "graph-malformed"),
+    ],
+)
+def test_a_graph_of_countless_small_fields_is_not_read_to_its_end(
+    forest, monkeypatch, where, reason
+):
+    monkeypatch.setattr(graph_reader, "MAX_TEXTS", 600)
+    read_graph(altered(forest, lambda model: with_texts_in(model, "one attribute", 500)))
+
+    with pytest.raises(GraphRefused) as told:
+        read_graph(altered(forest, lambda model: with_texts_in(model, where, 30_000)))
+    assert told.value.reason == reason
+
+
+def test_a_graph_is_reckoned_by_its_nodes_and_texts_and_not_only_by_its_bytes(forest):
+    few, many = (check_graph(chain(100, trees), FOREST).memory_bytes for trees in (1, 11))
+    assert many - few > 350 * 1_000
+
+    alone = reckoned_bytes(read_graph(forest), len(forest))
+    content = altered(forest, lambda model: with_texts_in(model, "one attribute", 1_000))
+    assert reckoned_bytes(read_graph(content), len(forest)) > alone + 100 * 1_000
 
 
 def add_node(operator: str, **attributes: Any) -> Callable[[onnx.ModelProto], None]:
@@ -287,6 +366,7 @@ WHOLE: dict[str, tuple[str, Callable[[onnx.ModelProto], None]]] = {
     "more than the layout": ("graph-layout", lambda model: model.metadata_props.add()),
     "an output that is not there": ("graph-layout", say({"refused": "nowhere"})),
     "an unknown member": ("graph-layout", say({"more": 1})),
+    "an input for each column": ("graph-layout", say({"inputs": "columns"})),
     "no blocks": ("graph-layout", say({"blocks": []})),
     "a later operator set": ("graph-operator", lambda m: m.opset_import.add(domain="x", version=1)),
     "a function": ("graph-malformed", lambda m: m.functions.add(name="f", domain="")),
