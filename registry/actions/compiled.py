@@ -12,10 +12,11 @@ from registry import audit, roles
 from registry.actions.verdicts import locked, record_check, record_findings
 from registry.errors import InvalidField, StateConflict
 from registry.models import Check, ModelVersion
-from registry.models.check import CheckName
+from registry.models.check import CheckName, Verdict
 from registry.models.model_version import Engine, VersionStatus
 from registry.principals import Principal, require
 
+_BEGUN = "begun"  # the member of a check's evidence that has the edition of an attempt
 _SERVED = (VersionStatus.READY, VersionStatus.QUARANTINED)
 
 
@@ -65,6 +66,39 @@ def begin_compile(version: ModelVersion, evidence: Mapping[str, Any]) -> None:
     """
     rows = Check.objects.filter(version=version, name=CheckName.COMPILE)
     rows.update(evidence=dict(evidence))
+
+
+@transaction.atomic
+def begin_compile_again(version: ModelVersion, edition: str) -> None:
+    """Note that converters of this edition are about to open a graph of a version that serves.
+
+    The verdict of now stands beside the note until ``record_compile`` writes another one. Raises
+    StateConflict for a version that is ready no more.
+    """
+    version = locked(version)
+    if version.status not in _SERVED or version.ready_at is None:
+        raise StateConflict(f"{version} is {version.status}.")
+    check, _ = Check.objects.get_or_create(
+        version=version,
+        name=CheckName.COMPILE,
+        defaults={"verdict": Verdict.SKIPPED, "summary": "The original serves."},
+    )
+    check.evidence = {**check.evidence, _BEGUN: edition}
+    check.save(update_fields=["evidence"])
+
+
+def has_begun_compile(version: ModelVersion, edition: str) -> bool:
+    """Whether such a compile began and told of no end: its process ended with it."""
+    rows = Check.objects.filter(version=version, name=CheckName.COMPILE)
+    return rows.filter(**{f"evidence__{_BEGUN}": edition}).exists()
+
+
+@transaction.atomic
+def end_compile_again(version: ModelVersion) -> None:
+    """Take the note off: the compile stopped for another reason and may be tried again."""
+    for check in Check.objects.select_for_update().filter(version=version, name=CheckName.COMPILE):
+        check.evidence = {k: v for k, v in check.evidence.items() if k != _BEGUN}
+        check.save(update_fields=["evidence"])
 
 
 @transaction.atomic

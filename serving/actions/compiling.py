@@ -14,7 +14,13 @@ from typing import Any
 from django.db.models import Exists, OuterRef
 
 from registry import storage
-from registry.actions.compiled import begin_compile, record_compile
+from registry.actions.compiled import (
+    begin_compile,
+    begin_compile_again,
+    end_compile_again,
+    has_begun_compile,
+    record_compile,
+)
 from registry.actions.file_policy import needs_review, policy_format
 from registry.errors import CheckRefused, DomainError, StateConflict, StorageFull
 from registry.models import Check, ModelVersion
@@ -157,9 +163,24 @@ def compile_versions(
 def compile_version(version: ModelVersion) -> Compiled:
     """Compile one ready version and write what became of it.
 
-    Raises CheckRefused where its bytes are gone or do not load here any more, StateConflict where
-    it is ready no more, HostError where it ends the child, Overloaded without a model host.
+    A graph that ended the process last time is not opened again: the original serves. Raises
+    CheckRefused where its bytes are gone or do not load here any more, StateConflict where it is
+    ready no more, HostError where it ends the child, Overloaded without a model host.
     """
+    if has_begun_compile(version, COMPILE_EDITION):
+        compiled = skipped("graph-ended-worker", _LOST[1])
+        record_compiled(version, compiled)
+        return compiled
+    try:
+        compiled = _compiled_again(version)
+        record_compiled(version, compiled)
+    except BaseException:  # this process lives, so the graph did not end it
+        end_compile_again(version)
+        raise
+    return compiled
+
+
+def _compiled_again(version: ModelVersion) -> Compiled:
     artifact = _artifact(version)
     spec = ModelSpec(
         key=f"compile:{version.pk}",
@@ -170,16 +191,15 @@ def compile_version(version: ModelVersion) -> Compiled:
     golden = _golden(version)
     with artifact, host().inspect(lambda: artifact, spec, deadline_s=DEADLINE_S) as child:
         facts = child.load()
-        compiled = compiled_by(
+        return compiled_by(
             child,
             facts,
             version.parsed_signature,
             golden,
             n_rows=conf.compile_rows,
             hides_cells=version.model.hides_cells,
+            before_opening=lambda _: begin_compile_again(version, COMPILE_EDITION),
         )
-    record_compiled(version, compiled)
-    return compiled
 
 
 def compile_by_id(version_id: str) -> None:

@@ -22,9 +22,9 @@ from registry import storage
 from registry.actions.second_looks import record_second_look
 from registry.actions.verdicts import restart_checks
 from registry.actions.versions import Upload, register_version
-from registry.models import ApprovalRequest, ModelVersion, RegisteredModel
-from serving.actions import compile_check
-from serving.actions.compiling import versions_to_compile
+from registry.models import ApprovalRequest, Check, ModelVersion, RegisteredModel
+from serving.actions import compile_check, compiling
+from serving.actions.compiling import compile_versions, versions_to_compile
 from serving.runtimes.base import Answer
 from serving.runtimes.compiled.closeness import Sifted
 from serving.runtimes.compiled.edition import COMPILE_EDITION
@@ -188,11 +188,8 @@ def test_whatever_ends_a_compile_the_version_is_ready(push, bench, monkeypatch, 
 def test_a_graph_that_ended_a_worker_is_not_opened_again(push, bench, monkeypatch):
     few(bench)
 
-    def dies(*_: Any) -> None:
-        raise SystemExit
-
     with monkeypatch.context() as patched:
-        patched.setattr(compile_check.CompiledModel, "open", dies)
+        patched.setattr(compile_check.CompiledModel, "open", _ends)
         with pytest.raises(SystemExit):
             push(fitted(), rows=FRAME)
 
@@ -202,6 +199,55 @@ def test_a_graph_that_ended_a_worker_is_not_opened_again(push, bench, monkeypatc
     version = bench.check(begun)
     assert (version.status, compile_of(version).verdict) == ("ready", "skipped")
     assert compile_of(version).evidence["reason"] == "graph-ended-worker"
+
+
+def test_a_ready_version_whose_graph_ended_a_worker_lets_the_others_be_compiled(
+    push, bench, monkeypatch
+):
+    few(bench)
+    older, newer = push(fitted(), rows=FRAME), push(fitted(), rows=FRAME)
+    for check in Check.objects.filter(name="compile"):
+        check.evidence["edition"] = "an earlier one"
+        check.save()
+    assert list(versions_to_compile()) == [newer, older]
+    for has_child in (True, False):  # the first end is told of, and may come of anything
+        with monkeypatch.context() as patched:
+            patched.setattr(compile_check.CompiledModel, "open", _ends)
+            if not has_child:
+                patched.setattr(compiling, "end_compile_again", lambda version: None)
+            with pytest.raises(SystemExit):
+                compile_versions()
+        begun = compile_of(newer)
+        assert (begun.verdict, "begun" in begun.evidence) == ("passed", not has_child)
+
+    assert compile_versions().verdicts == {"skipped": 1, "passed": 1}
+
+    newer.refresh_from_db()
+    assert (newer.status, newer.compiled_sha256) == ("ready", "")
+    assert compile_of(newer).evidence["reason"] == "graph-ended-worker"
+    assert "begun" not in compile_of(older).evidence
+    assert not versions_to_compile().exists()
+
+
+def _ends(*_: Any, **__: Any) -> None:
+    raise SystemExit
+
+
+@pytest.mark.parametrize("limit", ["memory", "seconds"])
+def test_a_graph_that_no_process_could_hold_or_open_in_time_is_not_used(
+    push, bench, monkeypatch, limit
+):
+    few(bench)
+    if limit == "memory":
+        bench.settings.MODELYARD = {**bench.settings.MODELYARD, "ENGINE_MEMORY_BYTES": 1 << 16}
+    else:
+        monkeypatch.setattr(compile_check, "MOST_OPEN_S", 0.0)
+
+    version = push(fitted(), rows=FRAME)
+
+    check = compile_of(version)
+    assert (version.status, check.verdict, version.compiled_sha256) == ("ready", "skipped", "")
+    assert check.evidence["reason"] == "graph-too-large"
 
 
 def test_under_approve_the_compile_comes_before_the_reviewer(push, bench):
