@@ -1,9 +1,10 @@
 """Tells every process that something governing has changed, and what this process has heard of it.
 
 Whoever keeps what it read of keys, rights and versions notes ``changes.generation()`` before it
-reads, and reads anew once that differs. Every statement that writes to a governing table counts,
-however it was made: ``save()``, ``update()``, a cascade, a join table, SQL by hand. The news goes
-out through Redis when the transaction commits. It says no more than that something changed.
+reads, and reads anew once that differs. Every statement that may write to a governing table
+counts, however it was made: ``save()``, ``update()``, a cascade, a join table, SQL by hand. The
+news goes out through Redis when the transaction commits. It says no more than that something has
+changed.
 """
 
 from __future__ import annotations
@@ -37,8 +38,25 @@ IN_TOUCH_S = 1.5
 GIVEN_UP_S = 5.0
 RECONNECT_S = 0.5
 
-_WRITE = re.compile(r'\s*(INSERT(?: OR \w+)? INTO|UPDATE|DELETE FROM) "?(\w+)', re.IGNORECASE)
-_SET_COLUMN = re.compile(r'(?:\bSET|,) "(\w+)" = ')
+# What statements begin with that write nothing, as Django writes them; and those that change the
+# shape of tables: what they change is for a new release, whose processes begin anew.
+_QUIET = (
+    *("SELECT ", "(SELECT ", "SAVEPOINT ", "RELEASE ", "BEGIN", "PRAGMA ", "COMMIT", "ROLLBACK"),
+    *("CREATE ", "ALTER ", "DROP ", "COMMENT "),
+)
+# The shape in which Django's ORM writes to one table.
+_WRITE = re.compile(r'(INSERT(?: OR \w+)? INTO|UPDATE|DELETE FROM) "(\w+)"(?: |\Z)')
+
+
+def _parenthesized(depth: int) -> str:
+    """Text in parentheses, with so many levels of others in it; no comment, no other quotes."""
+    inside = r"""[^()'";$]|'[^']*'|"\w+\""""
+    within = f"{inside}|{_parenthesized(depth - 1)}" if depth else inside
+    return rf"\((?:{within})*\)"
+
+
+# One assignment of an UPDATE in that shape, and what follows.
+_ASSIGNMENT = re.compile(rf'"(\w+)" = (?:%s|NULL|\w*{_parenthesized(3)})(?:::\w+)?(, | WHERE |\Z)')
 # Table -> the columns whose change alone is no news.
 _governing: dict[str, frozenset[str]] = {}
 
@@ -160,18 +178,44 @@ def _look(
 ) -> Any:
     """Let the statement run; announce at the commit if it wrote what governs."""
     done = execute(sql, params, many, context)
-    written = _WRITE.match(sql)
-    if written and _is_news(written[1], written[2], sql):
+    text = str(sql)  # by hand it may be an object of the driver's
+    if (not text.startswith(_QUIET) or ";" in text) and _is_news(text):
         _announce_at_commit(context["connection"])
     return done
 
 
-def _is_news(verb: str, table: str, sql: str) -> bool:
-    ignored = _governing.get(table)
+def _is_news(sql: str) -> bool:
+    """Whether a statement may have changed what governs.
+
+    Surely not, if it is as the ORM writes it and writes to another table or to ignored columns
+    alone. Of any other that names a governing table nobody knows.
+    """
+    written = _WRITE.match(sql)
+    if written is None or ";" in sql:
+        return bool(_governing) and _names(tuple(_governing)).search(sql) is not None
+    ignored = _governing.get(written[2])
     if ignored is None:
         return False
-    columns = frozenset(_SET_COLUMN.findall(sql)) if verb.upper() == "UPDATE" else frozenset()
-    return not columns or not columns <= ignored
+    columns = _set_columns(sql, written.end()) if written[1] == "UPDATE" else None
+    return columns is None or not columns <= ignored
+
+
+def _set_columns(sql: str, start: int) -> set[str] | None:
+    """The columns that an UPDATE sets, read from ``SET`` on; None if it is not the ORM's."""
+    if not sql.startswith("SET ", start) or "--" in sql or "/*" in sql:
+        return None
+    columns, at = set(), start + len("SET ")
+    while assigned := _ASSIGNMENT.match(sql, at):
+        columns.add(assigned[1])
+        if assigned[2] != ", ":
+            return columns
+        at = assigned.end()
+    return None
+
+
+@lru_cache(maxsize=1)
+def _names(tables: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, tables))})\b", re.IGNORECASE)
 
 
 def _announce_at_commit(connection: BaseDatabaseWrapper) -> None:

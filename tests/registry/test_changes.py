@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from registry import audit, changes
@@ -81,6 +84,12 @@ NO_NEWS: dict[str, Callable[[World], object]] = {
     "a key is used": lambda w: note_use(w.key),
     "somebody signs in": lambda w: w.user.save(update_fields=["last_login"]),
     "a number is taken": lambda w: RegisteredModel.objects.update(next_number=9),
+    "numbers are counted up": lambda w: RegisteredModel.objects.update(
+        next_number=F("next_number") + 1
+    ),
+    "a lease is taken": lambda w: ModelVersion.objects.update(
+        checking_until=Now() + timedelta(seconds=60), check_attempts=F("check_attempts") + 1
+    ),
     "a lease is renewed": lambda w: ModelVersion.objects.update(checking_until=timezone.now()),
     "a model is described": lambda w: RegisteredModel.objects.update(description="pinned_to = 1"),
     "something is read": lambda w: list(ModelVersion.objects.select_related("model")),
@@ -113,6 +122,54 @@ def test_what_decides_nothing_is_not_announced(world: World, what: str) -> None:
     NO_NEWS[what](world)
 
     assert announced() == 0
+
+
+KEYS = '"registry_apikey"'
+BY_HAND = [
+    f'UPDATE {KEYS} SET "name" = %s, revoked_at = now()',
+    f'UPDATE {KEYS} SET "name" = %s,"revoked_at" = now()',
+    f'UPDATE {KEYS} SET "name"=\'a\', "last_used_at" = now(), "revoked_at"=now()',
+    f'UPDATE {KEYS} SET ("revoked_at", "name") = (1, 2)',
+    f'UPDATE {KEYS} SET "name" = (1) /* ( */, "revoked_at" = (2) /* ) */',
+    f'UPDATE {KEYS} AS k SET "name" = %s',
+    f'UPDATE "public".{KEYS} SET "revoked_at" = 1',
+    f'UPDATE ONLY {KEYS} SET "revoked_at" = 1',
+    f'WITH x AS (SELECT 1) UPDATE {KEYS} SET "revoked_at" = 1',
+    f"WITH x AS (DELETE FROM {KEYS} RETURNING 1) SELECT 1",
+    f"TRUNCATE {KEYS}",
+    f"MERGE INTO {KEYS} USING x",
+    f"REPLACE INTO {KEYS} VALUES (1)",
+    f'-- revoked\nUPDATE {KEYS} SET "revoked_at" = 1',
+    f"/* gone */ DELETE FROM {KEYS}",
+    "delete from Registry_ApiKey",
+    f"COPY {KEYS} FROM stdin",
+    f'SELECT 1; UPDATE {KEYS} SET "revoked_at" = 1',
+    f'UPDATE "registry_event" SET "verb" = %s; DELETE FROM {KEYS}',
+]
+OF_NO_INTEREST = [
+    f'SELECT {KEYS}."id" FROM {KEYS} WHERE {KEYS}."id" = %s',
+    f'(SELECT "id" FROM {KEYS}) UNION (SELECT 1)',
+    f"PRAGMA foreign_key_check({KEYS})",
+    f'UPDATE {KEYS} SET "name" = %s, "last_used_at" = NULL',
+    f'UPDATE {KEYS} SET "last_used_at" = (STATEMENT_TIMESTAMP() + %s) WHERE {KEYS}."id" = 1',
+    f"UPDATE {KEYS} SET \"last_used_at\" = (x('+', STRFTIME('%%Y(', 'NOW'), %s)), \"name\" = %s",
+    f'DELETE FROM "registry_event" WHERE "by" IN (SELECT "name" FROM {KEYS})',
+    f'INSERT INTO "new__registry_apikey" ("id") SELECT "id" FROM {KEYS}',
+    f'ALTER TABLE {KEYS} ADD COLUMN "note" text NULL',
+    f'CREATE INDEX "by_name" ON {KEYS} ("name")',
+    "DELETE FROM registry_apikey_notes",
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("sql", [*BY_HAND, *OF_NO_INTEREST])
+def test_sql_by_hand_is_announced_unless_it_surely_changes_nothing_that_governs(sql: str) -> None:
+    connection.run_on_commit.clear()
+    context = {"connection": connection, "cursor": None}
+
+    changes._look(lambda *_: None, sql, (), False, context)
+
+    assert announced() == (sql in BY_HAND)
 
 
 def test_many_writes_are_one_announcement(world: World) -> None:
