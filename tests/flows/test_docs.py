@@ -294,7 +294,12 @@ def test_the_page_of_errors_lists_every_code(table: Callable[[], str]) -> None:
     assert table() in shown, f"docs/errors.md has to hold:\n{table()}"
 
 
-READERS = {"text", "boolean", "integer", "size_bytes", "rate"} | {
+READERS = {
+    "text",
+    "boolean",
+    "integer",
+    "size_bytes",
+    "rate",
     "choice",
     "zone",
     "folder",
