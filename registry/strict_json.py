@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import orjson
 
 from registry.errors import MalformedBody, TooLarge, received_text
@@ -58,7 +57,10 @@ def surely_unique(body: bytes, names: int) -> bool:
 def _count_colons(body: bytes) -> int:
     if len(body) < _LONG_BODY:
         return body.count(b":")
-    # Where colons stand close to each other numpy counts ten times as fast.
+    # Where colons stand close to each other numpy counts ten times as fast. It is imported here,
+    # because whoever looks at uploads reads JSON and must not have it.
+    import numpy as np
+
     return int(np.count_nonzero(np.frombuffer(body, np.uint8) == _COLON))
 
 

@@ -35,6 +35,7 @@ from serving.runtimes.compiled.edition import COMPILE_EDITION
 from serving.runtimes.golden import Golden
 from serving.runtimes.isolation.client import Inspection, ModelSpec
 from serving.runtimes.isolation.errors import HostError
+from serving.runtimes.isolation.protocol import storable
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ def record_compiled(
             sha256 = storage.put_bytes(compiled.content).sha256
         except StorageFull:
             compiled = skipped("storage-full", "There was no room for the graph.")
-    evidence = dict(compiled.evidence) | ({"graph_sha256": sha256} if sha256 else {})
+    evidence = storable(compiled.evidence) | ({"graph_sha256": sha256} if sha256 else {})
     return record_compile(
         version,
         compiled_sha256=sha256,

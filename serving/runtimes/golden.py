@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -81,8 +82,8 @@ class Difference:
     largest: float
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object without NaN."""
-        plain = {k: str(v) if v != v else v for k, v in asdict(self).items()}
+        """A JSON object; what is no finite number is a text."""
+        plain = {k: _shown(v) for k, v in asdict(self).items()}
         return json.loads(json.dumps(plain, default=str))  # type: ignore[no-any-return]
 
     def __str__(self) -> str:
@@ -92,6 +93,10 @@ class Difference:
             f"Row {self.row}, {self.column}: expected {self.expected!r}, got {self.got!r};"
             f" {self.rows} rows differ."
         )
+
+
+def _shown(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def compare(

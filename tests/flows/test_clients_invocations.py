@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
@@ -15,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from mlflow.deployments import get_deploy_client
 from mlflow.exceptions import MlflowException
+from mlflow.utils import request_utils
 from requests import HTTPError
 
 from tests.services.stack import Stack
@@ -125,11 +128,18 @@ def test_a_key_in_a_signature_is_in_no_log(sagemaker, live_stack, key_for):
 
 
 @pytest.fixture
-def deployments(live_stack: Stack, key_for: KeyFor, monkeypatch: pytest.MonkeyPatch) -> Any:
+def deployments(
+    live_stack: Stack, key_for: KeyFor, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", key_for("read", "score"))
     # A refusal with 503 would be asked again for minutes.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    return get_deploy_client(live_stack.url)
+    yield get_deploy_client(live_stack.url)
+    # It keeps its connections open for good; they would end as warnings of some other test.
+    request_utils._cached_get_request_session.cache_clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def test_mlflow_finds_the_endpoints(deployments, live_stack):

@@ -12,6 +12,7 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import httpx
@@ -189,7 +190,9 @@ async def _posted(app: Any, case: Case) -> httpx.Response:
 def told_by_mlflow(app: Any, case: Case) -> list[Any] | str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it has many of its own
-        answer = asyncio.run(_posted(app, case))
+        # In a thread of its own: in this one a browser's tests may have left a loop behind.
+        with ThreadPoolExecutor(1) as thread:
+            answer = thread.submit(asyncio.run, _posted(app, case)).result()
     if answer.status_code == 200:
         return [None if v != v else v for v in json.loads(answer.text)["predictions"]]
     leaks = "traceback" if "Traceback" in answer.text else "echo" if _echoes(answer) else ""
