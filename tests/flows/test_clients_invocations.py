@@ -8,6 +8,7 @@ import io
 import json
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import boto3
@@ -39,8 +40,9 @@ def expected(http: httpx.Client) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def sagemaker(live_stack: Stack, key_for: KeyFor) -> Any:
-    return _sagemaker(live_stack, key_for("read", "score"))
+def sagemaker(live_stack: Stack, key_for: KeyFor) -> Iterator[Any]:
+    with closing(_sagemaker(live_stack, key_for("read", "score"))) as client:
+        yield client
 
 
 def _sagemaker(stack: Stack, key: str) -> Any:
@@ -111,8 +113,9 @@ def test_boto3_is_told_what_is_wrong(sagemaker, live_stack):
     with pytest.raises(ClientError) as refused:
         invoke(sagemaker, bad, "nobody-made-this")
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
-    with pytest.raises(ClientError) as refused:
-        invoke(_sagemaker(live_stack, "AKIAIOSFODNN7EXAMPLE"), bad)
+    stranger = _sagemaker(live_stack, "AKIAIOSFODNN7EXAMPLE")
+    with closing(stranger), pytest.raises(ClientError) as refused:
+        invoke(stranger, bad)
     assert refused.value.response["Error"]["Code"] == "UnrecognizedClientException"
 
 
