@@ -61,6 +61,7 @@ class Supervisor:
         self.signals = 0
         self._is_announced = False
         self._is_hurry_said = False
+        self._ended: set[int] = set()
         self._step: tuple[subprocess.Popen[bytes], PartLog] | None = None
         self._sweeper: subprocess.Popen[bytes] | None = None
 
@@ -212,7 +213,7 @@ class Supervisor:
     def _end(
         self, running: Sequence[tuple[subprocess.Popen[bytes], PartLog]], grace_s: float
     ) -> None:
-        left = {process.pid: (process, log) for process, log in running}
+        left = {p.pid: (p, log) for p, log in running if p.pid not in self._ended}
         for pid in left:
             processes.send(pid, signal.SIGTERM)
         deadline_s = time.monotonic() + grace_s
@@ -222,6 +223,8 @@ class Supervisor:
                     processes.kill_group(pid)
             self._read(BUSY_TICK_S)
             for pid, code in processes.reap().items():
+                # One of those that are ended later may have died now; it is reaped only once.
+                self._ended.add(pid)
                 if pid in left:
                     process, log = left.pop(pid)
                     process.returncode = code

@@ -98,6 +98,17 @@ def test_a_second_signal_ends_it_at_once(start: Start, tmp_path: Path) -> None:
     assert "asked again: killing what is left" in (tmp_path / "up.log").read_text()
 
 
+def test_a_part_that_dies_while_another_is_waited_for_holds_nothing_up(
+    start: Start, tmp_path: Path
+) -> None:
+    process = start("second:deaf")
+    ready(process)
+    process.terminate()
+    wait_until(lambda: (tmp_path / "up.log").exists(), 5, "it says that it ends")
+    os.kill(pids(tmp_path / "first")[0], signal.SIGKILL)
+    assert process.wait(60) == 0
+
+
 def test_nothing_is_left_when_the_supervisor_itself_is_killed(start: Start, tmp_path: Path) -> None:
     process = start("first:children", "second:deaf")
     ready(process)
