@@ -13,7 +13,6 @@ import pyarrow as pa
 import pytest
 
 from registry.errors import (
-    DomainError,
     InvalidField,
     InvalidRows,
     MalformedBody,
@@ -26,6 +25,7 @@ from serving.protocols import invocations
 from serving.protocols.base import Decoded, Head, Limits, Reply
 from serving.protocols.invocations import decode, encode
 from serving.runtimes.base import Answer, Block
+from tests.serving.protocols.both_readers import read_both_ways
 
 SIGNATURE = Signature.from_json(
     {
@@ -46,28 +46,7 @@ CSV = "text/csv"
 def read(body: Any, signature: Signature = SIGNATURE, **head: str) -> Decoded:
     """The request read both ways, which must agree."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(invocations, "read_request", lambda *_: None)
-        slow = _outcome(content, Head(**head), signature)
-    fast = _outcome(content, Head(**head), signature)
-    assert _told(fast) == _told(slow)
-    if isinstance(slow, DomainError):
-        raise slow
-    return fast
-
-
-def _outcome(content: bytes, head: Head, signature: Signature) -> Any:
-    try:
-        return decode(content, head, signature)
-    except DomainError as error:
-        return error
-
-
-def _told(outcome: Any) -> Any:
-    if isinstance(outcome, DomainError):
-        return type(outcome), str(outcome), outcome.extra()
-    found = outcome.validated
-    return found.batch.to_pylist(), found.problems, outcome.outputs, outcome.params, outcome.notes
+    return read_both_ways(invocations, "read_request", content, Head(**head), signature)
 
 
 def rows(decoded: Decoded) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from serving.protocols.open_inference import decode, encode
 from serving.protocols.open_inference_fast import read_infer
 from serving.runtimes.base import Answer, Block
 from serving.runtimes.lean_answer import LeanAnswer, Part, PartLayout
+from tests.serving.protocols.both_readers import read_both_ways, told
 
 INPUTS: list[dict[str, Any]] = [
     {"name": "age", "type": "int64"},
@@ -84,29 +85,7 @@ def read(
     """The request read both ways, which must agree."""
     is_bytes = isinstance(inputs, bytes)
     body = inputs if is_bytes else json.dumps({"inputs": inputs, **members}).encode()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(open_inference, "read_infer", lambda *_: None)
-        slow = _outcome(body, head, signature)
-    fast = _outcome(body, head, signature)
-    assert _told(fast) == _told(slow)
-    if isinstance(slow, DomainError):
-        raise slow
-    return fast
-
-
-def _outcome(body: bytes, head: Head, signature: Signature) -> Any:
-    try:
-        return decode(body, head, signature)
-    except DomainError as error:
-        return error
-
-
-def _told(outcome: Any) -> Any:
-    if isinstance(outcome, DomainError):
-        return type(outcome), str(outcome), outcome.extra()
-    found = outcome.validated
-    rest = (found.problems, found.problem_count, found.row_numbers.tolist())
-    return found.batch.to_pylist(), rest, outcome.outputs, outcome.params, outcome.notes
+    return read_both_ways(open_inference, "read_infer", body, head, signature)
 
 
 def values(decoded: Decoded, name: str) -> list[Any]:
@@ -157,7 +136,7 @@ def test_bytes_are_read_as_json_is(n):
     dtypes = {"age": "<i8", "height": "<f8", "visits": "<i4", "member": "?"}
     entries = [packed(one, dtypes.get(one["name"])) for one in tensors(rows)]
     body, head = binary(entries)
-    assert _told(read(body, head=head))[0] == _told(read(tensors(rows)))[0]
+    assert told(read(body, head=head))[0] == told(read(tensors(rows)))[0]
 
 
 @pytest.mark.parametrize("n", [2, 40])
