@@ -56,8 +56,11 @@ def _sagemaker(stack: Stack, key: str) -> Any:
     )
 
 
-def invoke(client: Any, body: bytes, endpoint: str = "penguins", **options: Any) -> Any:
-    return client.invoke_endpoint(EndpointName=endpoint, Body=body, **options)
+def invoke(client: Any, body: bytes, endpoint: str = "penguins", **options: Any) -> dict[str, Any]:
+    """The answer, its body read to the end: until then it holds its connection."""
+    answer = client.invoke_endpoint(EndpointName=endpoint, Body=body, **options)
+    with answer["Body"] as stream:
+        return answer | {"Body": stream.read()}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +76,7 @@ def invoke(client: Any, body: bytes, endpoint: str = "penguins", **options: Any)
 @pytest.mark.parametrize("content_type", [{}, {"ContentType": "application/json"}])
 def test_boto3_asks_in_json(sagemaker, expected, body, content_type):
     answer = invoke(sagemaker, json.dumps(body).encode(), **content_type)
-    assert json.load(answer["Body"]) == {"predictions": expected}
+    assert json.loads(answer["Body"]) == {"predictions": expected}
     assert answer["InvokedProductionVariant"] == "v1"
     assert answer["ContentType"] == "application/json"
 
@@ -84,16 +87,16 @@ def test_boto3_asks_in_csv_without_a_header_or_with_one(sagemaker, expected):
     for header in ("", ",".join(NAMES) + "\n"):
         body = (header + text.getvalue()).encode()
         answer = invoke(sagemaker, body, ContentType="text/csv")
-        assert answer["Body"].read().decode().splitlines() == expected
+        assert answer["Body"].decode().splitlines() == expected
         assert answer["ContentType"].startswith("text/csv")
         answer = invoke(sagemaker, body, ContentType="text/csv", Accept="application/json")
-        assert json.load(answer["Body"]) == {"predictions": expected}
+        assert json.loads(answer["Body"]) == {"predictions": expected}
 
 
 def test_boto3_names_a_variant_or_an_alias(sagemaker, expected):
     body = json.dumps({"instances": ROWS}).encode()
     answer = invoke(sagemaker, body, TargetVariant="v1")
-    assert json.load(answer["Body"])["predictions"] == expected
+    assert json.loads(answer["Body"])["predictions"] == expected
     answer = invoke(sagemaker, body, "penguins@champion")
     assert answer["InvokedProductionVariant"] == "v1"
     for variant, status in (("v7", 404), ("blue", 400)):
