@@ -222,6 +222,10 @@ def _announce_at_commit(connection: BaseDatabaseWrapper) -> None:
     """Once for a transaction, however much it writes.
 
     One that is registered already does: it goes with a savepoint only if this statement does too.
+    It stands before all other hooks: those behind one that raises are never called.
     """
-    if not any(registered[1] is announce for registered in connection.run_on_commit):
-        transaction.on_commit(announce, using=connection.alias, robust=True)
+    if any(registered[1] is announce for registered in connection.run_on_commit):
+        return
+    transaction.on_commit(announce, using=connection.alias, robust=True)
+    if connection.in_atomic_block:  # without a transaction it has been called already
+        connection.run_on_commit.insert(0, connection.run_on_commit.pop())

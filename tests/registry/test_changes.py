@@ -180,6 +180,21 @@ def test_many_writes_are_one_announcement(world: World) -> None:
     assert announced() == 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_hook_of_somebody_else_that_raises_drops_no_announcement() -> None:
+    user = people.person("tariq").user
+
+    def registered_before() -> None:
+        raise ValueError("a fault of another")
+
+    with pytest.raises(ValueError, match="a fault of another"), transaction.atomic():
+        transaction.on_commit(registered_before)
+        before = changes.generation()
+        User.objects.filter(pk=user.pk).update(is_active=False)
+
+    assert changes.generation() > before
+
+
 def test_what_is_rolled_back_is_not_announced(world: World) -> None:
     with transaction.atomic():
         NEWS["an alias moves"](world)
