@@ -6,7 +6,7 @@ Rows are reckoned from sizes that are at hand, not cell by cell: the caller is w
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -72,6 +72,14 @@ def first_answers(answer: Answer, most: int) -> Answer:
         for b in answer.blocks
     )
     return Answer(most, tuple(blocks))
+
+
+def only_kinds(answer: Answer, kinds: Collection[str]) -> Answer:
+    """The answer without blocks of other kinds."""
+    if isinstance(answer, LeanAnswer):
+        parts = tuple(part for part in answer.parts if part.layout.kind in kinds)
+        return LeanAnswer(answer.n_rows, parts)
+    return Answer(answer.n_rows, tuple(block for block in answer.blocks if block.kind in kinds))
 
 
 def _first(cells: LeanCells, most: int) -> LeanCells:

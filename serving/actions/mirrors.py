@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +18,17 @@ from django.utils import timezone
 from prometheus_client import Counter
 
 from registry.errors import DomainError, InvalidField, ModelLoading, Overloaded
+from registry.signature.facts import ModelFacts
 from registry.signature.validate import Validated, validate_table
 from serving.actions import tallies
 from serving.actions.background import Background, Seldom
 from serving.actions.held import answer_bytes, rows_bytes
 from serving.actions.records import good_rows, sliced
 from serving.actions.scoring import score
-from serving.actions.targets import Target
+from serving.actions.targets import Target, facts_of
 from serving.models import MirroredAnswer
 from serving.monitoring.differences import Differences, differences
+from serving.monitoring.quoting import own_members
 from serving.protocols.answers import answer_members
 from serving.runtimes.base import Answer, available_outputs
 from serving.runtimes.isolation.errors import ModelSuspended
@@ -167,10 +169,30 @@ def _examples(
         "mirror": _row_of(answer, row),
         "inputs": None,
     }
-    if not (scored.target.hides_cells or mirror.hides_cells):
+    if scored.target.hides_cells or mirror.hides_cells:
+        example |= _without_cells(example, scored.target.facts, mirror.facts)
+    else:
         example["inputs"] = good_rows(scored.decoded.validated.batch.slice(row, 1))[0]
     text = repr(example)
     return [example] if len(text) <= EXAMPLE_TEXT_MAX and "\\x00" not in text else []
+
+
+def shown_examples(compared: MirroredAnswer) -> list[dict[str, Any]]:
+    """The examples; once the model hides cells without what repeats them or may do so."""
+    if not compared.model.hides_cells:
+        return list(compared.examples)
+    facts = facts_of(compared.served_id), facts_of(compared.mirror_id)
+    return [{**one, **_without_cells(one, *facts)} for one in compared.examples]
+
+
+def _without_cells(
+    example: Mapping[str, Any], served: ModelFacts, mirror: ModelFacts
+) -> dict[str, Any]:
+    return {
+        "served": own_members(example["served"], served),
+        "mirror": own_members(example["mirror"], mirror),
+        "inputs": None,
+    }
 
 
 def _row_of(answer: Answer, row: int) -> dict[str, Any]:

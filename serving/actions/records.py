@@ -29,11 +29,13 @@ from serving.actions.held import (
     columns_of,
     first_answers,
     first_rows,
+    only_kinds,
     rows_bytes,
 )
-from serving.actions.targets import Target
+from serving.actions.targets import Target, facts_of
 from serving.conf import conf
 from serving.models import PredictionRecord
+from serving.monitoring.quoting import own_kinds, own_members
 from serving.protocols.answers import answer_members, json_values
 from serving.runtimes.base import Answer, Block
 
@@ -61,7 +63,8 @@ class Captured:
     """A request to be kept, with no more of it than is kept.
 
     ``rows`` and ``answer`` are the first ``ROWS_MAX`` of ``n_rows``; None where there is nothing
-    to be kept: the model hides its cells, or they are too many.
+    to be kept: the model hides its cells, or they are too many. Of the kinds ``asked`` those are
+    left out that may repeat cells which the model hides.
     """
 
     target: Target
@@ -78,13 +81,19 @@ class Captured:
 def capture(scored: Scored) -> None:
     """Have a request kept; it is dropped where too many wait. Takes microseconds."""
     held, most = scored.decoded.validated.held, PredictionRecord.ROWS_MAX
-    rows = None if scored.target.hides_cells else _few_enough_rows(first_rows(held, most))
-    answer = _few_enough_answers(first_answers(scored.reply.answer, most))
+    hides_cells = scored.target.hides_cells
+    rows = None if hides_cells else _few_enough_rows(first_rows(held, most))
+    asked, answered = scored.reply.asked, scored.reply.answer
+    if hides_cells:
+        own = own_kinds(scored.target.facts)
+        asked = tuple(kind for kind in asked if kind in own)
+        answered = only_kinds(answered, own)
+    answer = _few_enough_answers(first_answers(answered, most)) if asked else None
     captured = Captured(
         scored.target,
         scored.reply.request_id[:128],
         scored.by[:80],
-        scored.reply.asked,
+        asked,
         scored.reply.answer.n_rows,
         rows,
         answer,
@@ -106,6 +115,14 @@ def write(captured: Sequence[Captured]) -> None:
     records = [_record(one, models) for one in captured if one.target.version_id in models]
     PredictionRecord.objects.bulk_create(records)
     written_total.inc(len(records))
+
+
+def shown_answers(record: PredictionRecord) -> dict[str, Any] | None:
+    """The answers; once the model hides cells without those that may repeat them."""
+    if record.answers is None or not record.model.hides_cells:
+        answers: dict[str, Any] | None = record.answers
+        return answers
+    return own_members(record.answers, facts_of(record.version_id))
 
 
 def good_rows(batch: pa.RecordBatch) -> list[list[Any]]:

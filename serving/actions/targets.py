@@ -106,6 +106,11 @@ class Resolution:
         return Shares(self.targets[0].model, names, self.weights)
 
 
+def facts_of(version_id: uuid.UUID) -> ModelFacts:
+    """The facts of a version that was served; read once in a process."""
+    return _parsed(version_id)[1]
+
+
 def find_version(principal: Principal, name: str, number: int) -> ModelVersion:
     """Version ``number`` of a model. Raises ModelNotFound, VersionNotFound."""
     return version_of(find_model(principal, name), number)

@@ -15,6 +15,7 @@ from registry.admin.base import GovernedAdmin
 from registry.models import RegisteredModel
 from registry.principals import Principal
 from registry.templatetags.modelyard import number
+from serving.actions.records import shown_answers
 from serving.models import PredictionRecord
 
 COUNTED_MAX = 10_000
@@ -88,7 +89,7 @@ class PredictionRecordAdmin(GovernedAdmin[PredictionRecord]):
 
     def row_page(self, request: HttpRequest, row: PredictionRecord) -> HttpResponse:
         """One record, whole."""
-        inputs = row.shown_inputs
+        inputs, answers = row.shown_inputs, shown_answers(row)
         names = [column["name"] for column in (row.version.signature or {}).get("inputs", ())]
         context = {
             "title": f"Record {row}",
@@ -96,6 +97,6 @@ class PredictionRecordAdmin(GovernedAdmin[PredictionRecord]):
             "record": row,
             "names": names,
             "inputs": inputs,
-            "answers": json.dumps(row.answers, indent=2, ensure_ascii=False),
+            "answers": answers and json.dumps(answers, indent=2, ensure_ascii=False),
         }
         return self.render(request, "serving/record.html", context)

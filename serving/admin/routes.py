@@ -15,6 +15,7 @@ from registry.admin.access import page_refusals, principal_of, to_page, told
 from registry.models import RegisteredModel
 from registry.panels import PanelContent
 from registry.principals import Principal, require
+from serving.actions.mirrors import shown_examples
 from serving.actions.routes import clear_route, route_state, set_route
 from serving.admin.route_form import RouteForm
 from serving.models import MirroredAnswer
@@ -40,7 +41,7 @@ def comparisons(request: HttpRequest, model: RegisteredModel) -> PanelContent | 
     rows = list(MirroredAnswer.objects.of(model)[:COMPARISONS_SHOWN])
     for row in rows:
         row.model = model
-    examples = next((row.shown_examples for row in rows if row.examples), [])
+    examples = next((shown_examples(row) for row in rows if row.examples), [])
     context = {
         "rows": rows,
         "examples": examples if by.may(roles.MANAGER, model) else [],

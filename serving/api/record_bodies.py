@@ -11,19 +11,15 @@ from registry.api.shapes import NameOrRow, NumberOrRow, Out
 from registry.models import RegisteredModel
 from registry.panels import add_link
 from registry.principals import Principal
+from serving.actions.records import shown_answers
 from serving.models import PredictionRecord
-
-
-@extend_schema_field({"type": ["object", "null"]})
-class Answers(serializers.ReadOnlyField):
-    """The members of the native answer; null where they are too long."""
 
 
 class PredictionRecordOut(Out):
     """A captured request. ``rows`` counts all, of which the first 100 are kept.
 
-    ``by`` is ``key:...`` or ``user:...``. ``inputs`` is null for confidential and restricted
-    models.
+    ``by`` is ``key:...`` or ``user:...``. For confidential and restricted models ``inputs`` is null
+    and ``answers`` has no members that may repeat them.
     """
 
     kind_key = "prediction-record"
@@ -35,7 +31,7 @@ class PredictionRecordOut(Out):
     by = serializers.CharField()
     rows = serializers.IntegerField()
     inputs = serializers.SerializerMethodField()
-    answers = Answers()
+    answers = serializers.SerializerMethodField()
     latency_ms = serializers.FloatField()
     created_at = serializers.DateTimeField()
 
@@ -52,6 +48,11 @@ class PredictionRecordOut(Out):
     def get_inputs(self, row: PredictionRecord) -> list[list[object]] | None:
         """Rows as lists in signature order; null where they are not kept, or not to be shown."""
         return row.shown_inputs
+
+    @extend_schema_field({"type": ["object", "null"]})
+    def get_answers(self, row: PredictionRecord) -> dict[str, object] | None:
+        """The members of the native answer; null where they are too long, or all are hidden."""
+        return shown_answers(row)
 
 
 def readable_records(by: Principal) -> QuerySet[PredictionRecord]:

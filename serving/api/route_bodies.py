@@ -14,6 +14,7 @@ from registry.models import RegisteredModel
 from registry.models.visibility import visible_models
 from registry.panels import add_link
 from registry.principals import Principal
+from serving.actions.mirrors import shown_examples
 from serving.actions.routes import EntryState, RouteState
 from serving.models import MirroredAnswer
 from serving.models.prediction_record import manages_model
@@ -148,7 +149,7 @@ class ComparisonOut(Out):
     @extend_schema_field({"type": ["array", "null"], "items": {"type": "object"}})
     def get_examples(self, row: Any) -> list[dict[str, Any]] | None:
         """Null for who does not manage the model: they hold what others have sent."""
-        return row.shown_examples if row.is_managed else None
+        return shown_examples(row) if row.is_managed else None
 
 
 def visible_comparisons(by: Principal) -> QuerySet[MirroredAnswer]:

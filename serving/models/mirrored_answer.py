@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import models
 from django.db.models import Q
 
@@ -28,7 +26,7 @@ class MirroredAnswer(TimeOrdered):
     that are numbers), ``difference_sum`` adds their absolute differences up. ``failed`` counts
     mirrored requests that the mirror did not answer, ``dropped`` those that it never got. The
     seconds are those of scoring alone. ``examples`` are requests whose answers differ, at most
-    ``EXAMPLES_MAX``, without inputs where the model hides cells.
+    ``EXAMPLES_MAX``, without inputs, and outputs that may repeat them, where the model hides cells.
     """
 
     EXAMPLES_MAX = 10
@@ -69,13 +67,6 @@ class MirroredAnswer(TimeOrdered):
 
     def __str__(self) -> str:
         return f"{self.served} against {self.mirror.number} on {self.day}"
-
-    @property
-    def shown_examples(self) -> list[dict[str, Any]]:
-        """The examples; without their inputs once the model hides cells."""
-        if not self.model.hides_cells:
-            return list(self.examples)
-        return [{**example, "inputs": None} for example in self.examples]
 
     @property
     def difference_mean(self) -> float | None:

@@ -45,9 +45,10 @@ class PredictionRecord(TimeOrdered):
     """One request of the share that is captured.
 
     ``inputs`` are the good rows as lists in signature order, ``answers`` the members of the native
-    answer, both at most the first ``ROWS_MAX`` of ``rows``. ``inputs`` is null where the model
-    hides cells, and either is null where it is too long to be kept. ``by`` names the caller as
-    the audit trail does: ``key:...`` or ``user:...``.
+    answer, both at most the first ``ROWS_MAX`` of ``rows``. Where the model hides cells ``inputs``
+    is null, and members that may repeat cells are left out; either is null where it is too long to
+    be kept, or nothing is left. ``by`` names the caller as the audit trail does: ``key:...`` or
+    ``user:...``.
     """
 
     ROWS_MAX = 100

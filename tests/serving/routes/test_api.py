@@ -183,16 +183,20 @@ def test_records_are_read_newest_first_by_managers_of_the_model(
     assert manager().client().get(f"/api/v1/models/churn/records/{made[0].pk}").status_code == 200
 
 
-def test_inputs_are_not_shown_once_the_model_hides_cells(shop: Shop) -> None:
-    add_records(shop, 1)
-    MirroredAnswer.objects.create(
-        **_pair(shop), rows=1, requests=1, examples=[{"row": 0, "inputs": [44, "Rome"]}]
-    )
+def test_cells_are_not_shown_once_the_model_hides_them(shop: Shop) -> None:
+    """Neither inputs nor outputs that may repeat them, whenever they were kept."""
+    both = {"predictions": ["yes"], "transform": [{"age": 44}]}
+    add_records(shop, 1, answers=both)
+    example = {"row": 0, "inputs": [44, "Rome"], "served": both, "mirror": {"transform": [44]}}
+    MirroredAnswer.objects.create(**_pair(shop), rows=1, requests=1, examples=[example])
     RegisteredModel.objects.update(classification="confidential")
     client = shop.olga.client()
-    assert client.get("/api/v1/models/churn/records").json()["results"][0]["inputs"] is None
+    record = client.get("/api/v1/models/churn/records").json()["results"][0]
+    assert (record["inputs"], record["answers"]) == (None, {"predictions": ["yes"]})
     shown = client.get(f"{ROUTE}/comparisons").json()["results"][0]
-    assert shown["examples"] == [{"row": 0, "inputs": None}]
+    assert shown["examples"] == [
+        {"row": 0, "inputs": None, "served": {"predictions": ["yes"]}, "mirror": None}
+    ]
 
 
 def _pair(shop: Shop) -> dict[str, Any]:

@@ -14,12 +14,14 @@ from django.test import Client
 from django.utils import timezone
 
 from registry.models import ModelVersion, RegisteredModel
+from registry.signature.facts import OutputFacts
 from serving.actions import mirrors, tallies
 from serving.actions.background import Background
 from serving.actions.routes import set_route
 from serving.models import MirroredAnswer
 from serving.runtimes.base import Answer, Block
 from serving.runtimes.isolation.errors import HostBusy, ModelDied
+from tests.serving.batch.ledger import FACTS
 from tests.serving.routes.conftest import HostByVersion, Shop
 
 PREDICT = "/api/v1/models/churn/predict"
@@ -125,6 +127,22 @@ def test_examples_are_few_and_without_inputs_where_cells_are_hidden(
     examples = compared(mirrored).examples
     assert len(examples) == MirroredAnswer.EXAMPLES_MAX
     assert {example["inputs"] for example in examples} == {None}
+    assert set(examples[0]["served"]) == {"predictions", "probabilities"}
+
+
+@pytest.mark.django_db
+def test_examples_have_no_outputs_that_may_repeat_cells_which_are_hidden(
+    mirrored: Shop, host: HostByVersion, by_hand: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts of which nobody knows that they are classes."""
+    RegisteredModel.objects.update(classification="confidential")
+    texts = [OutputFacts(None, "string").to_json()]
+    ModelVersion.objects.update(facts={**FACTS.to_json(), "outputs": texts})
+    answer_otherwise(mirrored, host, monkeypatch)
+    predict(mirrored.olga.client(), 44)
+    mirrors.work_on(by_hand)
+    (example,) = compared(mirrored).examples
+    assert set(example["served"]) == set(example["mirror"]) == {"probabilities"}
 
 
 @pytest.mark.django_db

@@ -15,14 +15,17 @@ from django.test import Client
 from django.utils import timezone
 
 from registry.ids import uuid7
-from registry.models import RegisteredModel
+from registry.models import ModelVersion, RegisteredModel
+from registry.signature.facts import ModelFacts, OutputFacts
 from serving.actions import held, reconcile, records
 from serving.actions.background import Background
 from serving.models import PredictionRecord
+from serving.monitoring.quoting import own_kinds
 from serving.runtimes.base import Answer
 from serving.runtimes.lean_answer import LeanAnswer, Part, PartLayout
 from serving.shares import is_within
 from tests.people import grant, manager, person, stranger
+from tests.serving.batch.ledger import FACTS
 from tests.serving.routes.conftest import HostByVersion, Shop
 from tests.serving.routes.test_mirrors import predict
 
@@ -72,6 +75,45 @@ def test_models_that_hide_cells_keep_answers_and_no_inputs(
     predict(shop.olga.client(), 44)
     record = written(captured)
     assert (record.inputs, record.answers["predictions"]) == (None, ["yes"])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_lean", [True, False], ids=["lean", "arrow"])
+def test_outputs_that_may_repeat_cells_are_not_kept_where_cells_are_hidden(
+    shop: Shop,
+    host: HostByVersion,
+    captured: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    is_lean: bool,
+) -> None:
+    """A scaler, an imputer and whatever passes columns on answer with the cells themselves."""
+    RegisteredModel.objects.update(classification="confidential")
+    ModelVersion.objects.update(facts={**FACTS.to_json(), "methods": ["transform"], "outputs": []})
+    answer = wide_answer(1, 2, is_lean=is_lean)
+    monkeypatch.setattr("serving.api.lane.score", lambda *_, **__: answer)
+    told = predict(shop.olga.client(), 44, outputs=["transform"]).json()
+    assert told["transform"] == [{"c0": 1.0, "c1": 1.0}]
+    assert captured[0].answer is None
+    record = written(captured)
+    assert (record.rows, record.inputs, record.answers) == (1, None, None)
+
+
+@pytest.mark.parametrize(
+    ("methods", "outputs", "own"),
+    [
+        (("predict", "transform"), (OutputFacts(None, "string", ("no", "yes")),), True),
+        (("predict",), (OutputFacts("a", "int64", (0, 1)), OutputFacts("b", "int64", (0,))), True),
+        (("predict",), (OutputFacts(None, "float64"),), True),
+        (("predict",), (OutputFacts(None, "string"),), False),
+        (("predict",), (OutputFacts("a", "float64"), OutputFacts("b", "float64")), False),
+        (("transform",), (), False),
+    ],
+)
+def test_predictions_are_the_models_own_if_they_are_classes_or_one_number(
+    methods: tuple[str, ...], outputs: tuple[OutputFacts, ...], own: bool
+) -> None:
+    kinds = own_kinds(ModelFacts("tests.Clerk", methods=methods, outputs=outputs))
+    assert kinds == {"probabilities", "decision", *(["prediction"] if own else [])}
 
 
 @pytest.mark.django_db
