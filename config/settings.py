@@ -53,6 +53,7 @@ REDIS_URL = _redis_url or f"unix://{quote(str(SOCKET_FOLDER))}/valkey.sock"
 MODELYARD: dict[str, Any] = {
     "PUBLIC_URL": str(_public) if _public else "",
     "TRUSTED_PROXIES": env.networks("TRUSTED_PROXIES"),
+    "PROXY_HEADERS": env.choice("PROXY_HEADERS", ("x-forwarded", "forwarded"), "x-forwarded"),
     "DEMO": env.boolean("DEMO", default=True),
     "ADMIN_PASSWORD": env.secret("MODELYARD_ADMIN_PASSWORD"),
     "REDIS_URL": REDIS_URL,
@@ -241,7 +242,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_HTTP_RESPONSE_CODE = 429
 AXES_ENABLE_ACCESS_FAILURE_LOG = False
-# The address of the client is put right once, in config/wsgi.py, for everybody who asks.
+# The address of the client is put right once, in config/forwarded.py, for everybody who asks.
 AXES_CLIENT_IP_CALLABLE = "config.wsgi.client_address"
 AXES_VERBOSE = False
 
@@ -263,7 +264,7 @@ if _is_https and not MODELYARD["TRUSTED_PROXIES"]:
         "PUBLIC_URL is https, but no proxy is named that could end TLS.",
         "Write its address, such as 127.0.0.1 or 10.0.0.0/8.",
     )
-# Whether a request came by https is set in config/wsgi.py, from what a trusted proxy says.
+# Whether a request came by https is set in config/forwarded.py, from what a trusted proxy says.
 SECURE_SSL_REDIRECT = _is_https
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if _is_https else 0

@@ -5,7 +5,6 @@ An express lane for scoring is mounted here, in ``application``, before Django s
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,47 +15,11 @@ from django.http import HttpRequest
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from config.body import Framing
-from config.env import Network
+from config.forwarded import Forwarded
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
-
-
-class Forwarded:
-    """Believes ``X-Forwarded-For`` and ``-Proto`` of named proxies, and removes them otherwise."""
-
-    def __init__(self, app: WsgiApp, trusted: tuple[Network, ...]) -> None:
-        self.app = app
-        self.trusted = trusted
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Set ``REMOTE_ADDR`` and the scheme to the client's own, then go on."""
-        hops = environ.pop("HTTP_X_FORWARDED_FOR", "")
-        scheme = environ.pop("HTTP_X_FORWARDED_PROTO", "")
-        environ.pop("HTTP_X_FORWARDED_HOST", None)
-        if self.trusted and self._is_trusted(environ.get("REMOTE_ADDR", "")):
-            if scheme in ("http", "https"):
-                environ["wsgi.url_scheme"] = scheme
-            environ["REMOTE_ADDR"] = self._client(environ["REMOTE_ADDR"], hops)
-        return self.app(environ, start_response)
-
-    def _client(self, peer: str, hops: str) -> str:
-        """The last hop that is no proxy of ours: what is left of it anybody could have written."""
-        for hop in reversed([hop.strip() for hop in hops.split(",") if hop.strip()]):
-            if not _is_address(hop):
-                break
-            peer = hop
-            if not self._is_trusted(hop):
-                break
-        return peer
-
-    def _is_trusted(self, text: str) -> bool:
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            return False
-        return any(address in network for network in self.trusted)
 
 
 class Prefix:
@@ -80,14 +43,6 @@ def client_address(request: HttpRequest) -> str | None:
     return request.META.get("REMOTE_ADDR") or None
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _build() -> WsgiApp:
     from django.conf import settings
 
@@ -107,7 +62,7 @@ def _build() -> WsgiApp:
     )
     if settings.FORCE_SCRIPT_NAME:
         app = Prefix(app, settings.FORCE_SCRIPT_NAME)
-    return Forwarded(app, told["TRUSTED_PROXIES"])
+    return Forwarded(app, told["TRUSTED_PROXIES"], told["PROXY_HEADERS"])
 
 
 application = _build()

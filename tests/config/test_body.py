@@ -44,9 +44,11 @@ def test_a_chunked_body_arrives_whole(tmp_path: Path) -> None:
     assert receive(tmp_path, body, HTTP_TRANSFER_ENCODING="chunked") == body
 
 
-def test_a_chunked_body_with_a_contradicting_length_is_read_by_its_chunks(tmp_path: Path) -> None:
+def test_a_body_with_a_length_is_no_chunked_one_whatever_it_is_called(tmp_path: Path) -> None:
     received = receive(tmp_path, b"12345", HTTP_TRANSFER_ENCODING="Chunked", CONTENT_LENGTH="2")
-    assert received == b"12345"
+    assert received == b"12"
+    with pytest.raises(MalformedBody, match="ended before its Content-Length"):
+        receive(tmp_path, b"half", HTTP_TRANSFER_ENCODING="chunked", CONTENT_LENGTH="8")
 
 
 def test_a_chunked_body_without_an_end_is_cut_at_the_cap(tmp_path: Path) -> None:

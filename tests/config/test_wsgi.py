@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from config.wsgi import Forwarded, Prefix
+from config.forwarded import Forwarded
+from config.wsgi import Prefix
 
 TRUSTED = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
@@ -54,6 +55,40 @@ def test_only_a_trusted_proxy_may_say_https(peer: str, said: str, scheme: str) -
     seen = passed_on(Forwarded, TRUSTED, REMOTE_ADDR=peer, HTTP_X_FORWARDED_PROTO=said)
     assert seen["wsgi.url_scheme"] == scheme
     assert "HTTP_X_FORWARDED_PROTO" not in seen
+
+
+@pytest.mark.parametrize(
+    ("said", "client", "scheme"),
+    [
+        ("for=203.0.113.7;proto=https", "203.0.113.7", "https"),
+        ('For="[2001:db8::7]:4711"; Proto=https;by=10.0.0.1', "2001:db8::7", "https"),
+        ('for="203.0.113.7:80"', "203.0.113.7", "http"),
+        ("for=6.6.6.6;proto=http, for=203.0.113.7;proto=https", "203.0.113.7", "https"),
+        ("for=203.0.113.7;proto=https, for=10.0.0.2;proto=http", "203.0.113.7", "https"),
+        ("for=unknown;proto=https", "10.0.0.1", "https"),
+        ('for="6.6.6.6, for=203.0.113.7', "203.0.113.7", "http"),
+        ('for=203.0.113.7;host="x,for=6.6.6.6;y=z"', "10.0.0.1", "http"),
+        ("203.0.113.7", "10.0.0.1", "http"),
+        ("for=" + " " * 100_000 + "x", "10.0.0.1", "http"),
+        ("", "10.0.0.1", "http"),
+    ],
+)
+def test_the_header_of_the_standard_is_believed_alone_where_it_is_asked_for(
+    said: str, client: str, scheme: str
+) -> None:
+    forged = {"HTTP_X_FORWARDED_FOR": "6.6.6.6", "HTTP_X_FORWARDED_PROTO": "https"}
+    sent = {"REMOTE_ADDR": "10.0.0.1", "HTTP_FORWARDED": said, **forged}
+    seen = passed_on(Forwarded, TRUSTED, "forwarded", **sent)
+    assert (seen["REMOTE_ADDR"], seen["wsgi.url_scheme"]) == (client, scheme)
+    assert not {name for name in seen if "FORWARDED" in name}
+
+
+@pytest.mark.parametrize("peer", ["203.0.113.9", "10.0.0.1"])
+def test_the_header_of_the_standard_is_believed_of_nobody_where_it_is_not_asked_for(
+    peer: str,
+) -> None:
+    seen = passed_on(Forwarded, TRUSTED, REMOTE_ADDR=peer, HTTP_FORWARDED="for=6.6.6.6")
+    assert seen["REMOTE_ADDR"] == peer
 
 
 @pytest.mark.parametrize(
