@@ -80,9 +80,12 @@ def generation() -> int:
     return _news.generation if _news.is_begun else _news.begin()
 
 
-def is_in_touch() -> bool:
-    """Whether news would have come: without it, what was read is good for a moment only."""
-    return time.monotonic() - _news.heard_s < IN_TOUCH_S
+def is_in_touch(now_s: float | None = None) -> bool:
+    """Whether news would have come: without it, what was read is good for a moment only.
+
+    ``now_s`` is the monotonic clock, for who has read it already.
+    """
+    return (time.monotonic() if now_s is None else now_s) - _news.heard_s < IN_TOUCH_S
 
 
 def announce() -> None:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 from django.conf import settings
+from django.core.signals import setting_changed
 
 # How many calls, in how many seconds.
 Rate = tuple[int, float]
 
 
+@lru_cache(maxsize=1)
+def told() -> dict[str, Any]:
+    """``settings.MODELYARD``: Django takes a microsecond to find it, at every question."""
+    return settings.MODELYARD
+
+
+def _forget(**_: Any) -> None:
+    told.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="registry.conf")
+
+
 def _of(name: str) -> Any:
-    return settings.MODELYARD[name]
+    return told()[name]
 
 
 class RegistryConf:

@@ -69,19 +69,20 @@ def spend_for_address(address: str | None) -> None:
 class _Bucket:
     """``level`` calls are left at ``at_s``; ``spent`` is not settled yet."""
 
-    capacity: int
-    per_s: float
+    rate: Rate
     level: float
     at_s: float
     spent: int = 0
 
     def take(self, now_s: float) -> float:
         """Take one call: 0, or the seconds until there is one."""
-        self.level = min(self.capacity, self.level + (now_s - self.at_s) * self.per_s)
+        calls, seconds = self.rate
+        level = min(calls, self.level + (now_s - self.at_s) * calls / seconds)
         self.at_s = now_s
-        if self.level < 1:
-            return (1 - self.level) / self.per_s
-        self.level -= 1
+        if level < 1:
+            self.level = level
+            return (1 - level) * seconds / calls
+        self.level = level - 1
         self.spent += 1
         return 0.0
 
@@ -118,9 +119,8 @@ class _Limiter:
 
     def _bucket(self, who: str, rate: Rate) -> _Bucket:
         bucket = self._buckets.get(who)
-        per_s = rate[0] / rate[1]
-        if bucket is None or bucket.capacity != rate[0] or bucket.per_s != per_s:
-            bucket = _Bucket(rate[0], per_s, rate[0], time.monotonic())
+        if bucket is None or bucket.rate != rate:
+            bucket = _Bucket(rate, rate[0], time.monotonic())
             self._buckets[who] = bucket
             if len(self._buckets) > BUCKETS_KEPT:
                 self._buckets.popitem(last=False)
@@ -163,7 +163,8 @@ class _Limiter:
             return
         with script.registered_client.pipeline(transaction=False) as pipeline:
             for who, one, spent in told:
-                limits = (spent, one.capacity, one.per_s, DEBT_BUCKETS * one.capacity)
+                calls, seconds = one.rate
+                limits = (spent, calls, calls / seconds, DEBT_BUCKETS * calls)
                 script([f"modelyard:limit:{who}"], limits, client=pipeline)
             levels = pipeline.execute()
         now_s = time.monotonic()

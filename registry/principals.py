@@ -38,7 +38,7 @@ class Principal:
         """What pages and the audit trail call them."""
         return self.user.get_username()
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Stable and unique: of the key where there is one, else of the user."""
         return f"key:{self.api_key.public_id}" if self.api_key else f"user:{self.user.pk}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from django.conf import settings
+from registry.conf import told
 
 
 def _of(name: str) -> Any:
-    return settings.MODELYARD[name]
+    return told()[name]
 
 
 class ServingConf:

@@ -20,6 +20,7 @@ from registry.models import ApiKey, Dataset, Grant, RegisteredModel, User
 from registry.principals import Governed, Principal, require
 
 KEY_PATTERN = re.compile(r"my_([a-z0-9]{8})_([A-Za-z0-9_-]{43})")
+_SECRET_AT = len("my_12345678_")
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 _LAST_USED_EVERY = timedelta(minutes=1)
 _NAME_MAX_CHARS = 100
@@ -97,9 +98,8 @@ def find_key(text: str) -> ApiKey:
 
 
 def is_text_of(key: ApiKey, text: str) -> bool:
-    """Whether this is the key's text; takes the same time whatever differs."""
-    match = KEY_PATTERN.fullmatch(text)
-    return match is not None and hmac.compare_digest(key.secret_sha256, _digest(match[2]))
+    """Whether a well-formed text is the key's; takes the same time whatever of it differs."""
+    return hmac.compare_digest(key.secret_sha256, _digest(text[_SECRET_AT:]))
 
 
 def require_live(key: ApiKey) -> None:

@@ -27,6 +27,7 @@ from rest_framework.response import Response
 
 from registry import roles
 from registry.api.resource import Resource
+from registry.metering import meter
 from registry.models import Dataset, ModelVersion, RegisteredModel
 from registry.principals import require_everywhere
 
@@ -46,8 +47,8 @@ UNMEASURED = "modelyard.unmeasured"
 
 def count_request(method: str, route: str, status: int, seconds: float) -> None:
     """Count an answer. ``route`` is a pattern with its first slash, never a path."""
-    _counter(method, route, status).inc()
-    _timer(method, route).observe(seconds)
+    meter.count(_counter(method, route, status))
+    meter.observe(_timer(method, route), seconds)
 
 
 # Finding a child takes as long as counting with it.
@@ -102,6 +103,7 @@ class Holdings(Collector):
 
 def exposition() -> bytes:
     """The metrics in Prometheus' text format 0.0.4."""
+    meter.flush()
     held = CollectorRegistry()
     held.register(Holdings())
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:

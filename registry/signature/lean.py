@@ -37,8 +37,7 @@ _INT64 = (-(1 << 63), (1 << 63) - 1)
 LeanCells: TypeAlias = "Sequence[Any] | pa.Array"
 
 
-@dataclass(frozen=True, slots=True)
-class LeanColumns:
+class LeanColumns(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Good cells by column, in signature order, each as long as ``n_rows``.
 
     Whole numbers of a float column may be int or float, texts are valid UTF-8, times are texts or

@@ -7,10 +7,10 @@ one (``judge.py``), which gives the verdict and its words.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -26,10 +26,11 @@ from registry.signature.rows import Cells, columns_of
 from registry.signature.types import Column, Signature
 
 _NO_ROWS = np.arange(0)
+_FIRST_ROW = np.arange(1)
+_FIRST_ROW.setflags(write=False)
 
 
-@dataclass(frozen=True)
-class Validated:
+class Validated(msgspec.Struct, frozen=True, eq=False, dict=True):
     """A table that was checked.
 
     ``held`` are the good rows only, in signature order: an Arrow batch in the signature's types,
@@ -44,12 +45,13 @@ class Validated:
     n_rows: int
     problems: tuple[RowProblem, ...] = ()
     problem_count: int = 0
-    bad_rows: np.ndarray[Any, Any] = field(default_factory=lambda: _NO_ROWS)
+    bad_rows: np.ndarray[Any, Any] = msgspec.field(default_factory=lambda: _NO_ROWS)
 
     @classmethod
     def all_good(cls, columns: LeanColumns) -> Validated:
         """A table without a problem, as the lean half of validation has it."""
-        return cls(columns, np.arange(columns.n_rows), columns.n_rows)
+        n_rows = columns.n_rows
+        return cls(columns, _FIRST_ROW if n_rows == 1 else np.arange(n_rows), n_rows)
 
     @cached_property
     def batch(self) -> pa.RecordBatch:

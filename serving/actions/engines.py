@@ -19,6 +19,7 @@ from typing import TypeAlias
 from prometheus_client import Counter
 
 from registry import storage
+from registry.metering import meter
 from registry.signature.types import Signature
 from serving.actions.targets import Target
 from serving.conf import conf
@@ -83,7 +84,7 @@ class Engines:
                 self._held.move_to_end(key)
                 is_mine = False
         if found.engine is not None:
-            hits_total.inc()
+            meter.count(hits_total)
         elif is_mine:
             self._load(key, found)
         elif found.retry_at is None:

@@ -45,9 +45,10 @@ class Pass:
 
     def is_fresh(self) -> bool:
         """Whether it may still be used."""
-        age_s = time.monotonic() - self.began_s
-        is_current = self.generation == changes.generation()
-        return is_current and age_s < (AGE_S if changes.is_in_touch() else POLL_S)
+        if self.generation != changes.generation():
+            return False
+        now_s = time.monotonic()
+        return now_s - self.began_s < (AGE_S if changes.is_in_touch(now_s) else POLL_S)
 
 
 class Passes:
@@ -65,11 +66,10 @@ class Passes:
         Asks nobody. Raises KeyExpired for a key whose time has come.
         """
         found = self._fresh(_slot_of_key(key_text, ref, number))
-        if found is None or found.principal.api_key is None:
+        key = None if found is None else found.principal.api_key
+        if key is None or not is_text_of(key, key_text):
             return None
-        if not is_text_of(found.principal.api_key, key_text):
-            return None
-        require_live(found.principal.api_key)
+        require_live(key)
         return found
 
     def find(self, key_text: str, ref: str, number: int | None = None) -> Pass:

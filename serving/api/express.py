@@ -22,7 +22,6 @@ from registry.conf import conf
 from registry.errors import DomainError
 from registry.request_id import HEADER, accept_or_make, current
 from serving.actions.passes import Pass, passes
-from serving.actions.scoring import OnRowError
 from serving.api import lanes
 from serving.api.express_frames import Frame, Frames
 from serving.protocols.base import Encoded
@@ -40,12 +39,10 @@ _FORMS = ("multipart/", "application/x-www-form-urlencoded")
 class _Request(NamedTuple):
     """A request that is answered here."""
 
-    lane: lanes.Lane
-    ref: str
+    place: lanes.Place
     found: Pass
     frame: Frame
     length: int
-    on_row_error: OnRowError
 
 
 class Express:
@@ -80,29 +77,24 @@ class Express:
             f"{status} {responses.get(status, '')}",
             request.frame.headers(content_type, headers, len(body), (HEADER, name)),
         )
-        count_request("POST", f"/{request.lane.route}", status, time.perf_counter() - began_s)
+        count_request("POST", f"/{request.place.lane.route}", status, time.perf_counter() - began_s)
         return [body]
 
     def _read(self, environ: Environ) -> _Request | None:
         """The request, as far as it can be told without its body; None for one of Django's."""
-        path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
-        for lane in lanes.LANES:
-            match = lane.path.fullmatch(path)
-            if match and query in lane.queries and (key := lane.key_of(environ)):
-                break
-        else:
+        place = lanes.place_of(environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", ""))
+        if place is None:
             return None
+        key = place.lane.key_of(environ)
         length = _length(environ, self.max_body_bytes)
         # A cookie may be a session, which has a word in the headers.
-        if length is None or "HTTP_COOKIE" in environ or _is_form(environ):
+        if key is None or length is None or "HTTP_COOKIE" in environ or _is_form(environ):
             return None
-        parts = match.groupdict()
-        number = int(parts["number"]) if "number" in parts else None
-        found = _pass(key, parts["ref"], number)
-        frame = self.frames.of(lane, environ) if found else None
+        found = _pass(key, place.ref, place.number)
+        frame = self.frames.of(place.lane, environ) if found else None
         if found is None or frame is None:
             return None
-        return _Request(lane, parts["ref"], found, frame, length, lane.queries[query])
+        return _Request(place, found, frame, length)
 
     def _answer(
         self, request: _Request, environ: Environ, name: str
@@ -136,14 +128,14 @@ def _score(request: _Request, environ: Environ, name: str) -> Encoded:
         limits.spend_for_key(by.api_key.public_id)
     body = environ["wsgi.input"].read(request.length) if request.length else b""
     return lanes.answer(
-        request.lane,
+        request.place.lane,
         environ,
         body,
         resolution=request.found.resolution,
-        ref=request.ref,
+        ref=request.place.ref,
         by=by.id,
         request_id=name,
-        on_row_error=request.on_row_error,
+        on_row_error=request.place.on_row_error,
     )
 
 

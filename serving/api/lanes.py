@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from registry.actions.access import KEY_PATTERN
 from registry.api.auth import aws4_key
@@ -34,6 +34,9 @@ _PARTS = {
     "<int:number>": r"(?P<number>[1-9][0-9]{0,8})",
 }
 _CONVERTER = re.compile(r"<\w+:\w+>")
+# Callers ask at the same few paths again and again; only those of a lane are kept.
+_places: dict[tuple[str, str], Place] = {}
+_PLACES_KEPT = 4096
 
 
 def bearer_key(meta: Meta) -> str | None:
@@ -97,6 +100,37 @@ INVOKE = Lane("endpoints/<str:ref>/invocations", "invocations", key_of=invoking_
 LANES: tuple[Lane, ...] = (PREDICT, PREDICT_VERSION, INFER, INFER_VERSION, INVOKE)
 
 
+class Place(NamedTuple):
+    """What a path and a query string say: the lane, the model, and what becomes of bad rows."""
+
+    lane: Lane
+    ref: str
+    number: int | None
+    on_row_error: OnRowError
+
+
+def place_of(path: str, query: str) -> Place | None:
+    """Where a request goes; None for one that no lane takes."""
+    found = _places.get((path, query))
+    if found is None:
+        found = _find_place(path, query)
+        if found is not None:
+            if len(_places) >= _PLACES_KEPT:
+                _places.clear()
+            _places[path, query] = found
+    return found
+
+
+def _find_place(path: str, query: str) -> Place | None:
+    for lane in LANES:
+        match = lane.path.fullmatch(path)
+        if match is not None and query in lane.queries:
+            parts = match.groupdict()
+            number = int(parts["number"]) if "number" in parts else None
+            return Place(lane, parts["ref"], number, lane.queries[query])
+    return None
+
+
 def answer(
     lane: Lane,
     meta: Meta,
@@ -142,4 +176,5 @@ def _packed(meta: Meta, encoded: Encoded) -> Encoded:
     body, encoding = encoded_answer(meta.get("HTTP_ACCEPT_ENCODING"), encoded.body)
     if encoding is None:
         return encoded
-    return replace(encoded, body=body, headers={**encoded.headers, "Content-Encoding": encoding})
+    headers = {**encoded.headers, "Content-Encoding": encoding}
+    return Encoded(body, encoded.content_type, headers)

@@ -47,9 +47,11 @@ def answer_members(answer: Answer, asked: tuple[str, ...] = ()) -> dict[str, lis
 def written_members(answer: Answer, asked: tuple[str, ...] = ()) -> dict[str, Any]:
     """The members of ``answer_members`` for ``strict_json.dumps``, which writes equal bytes."""
     members: dict[str, Any] = {}
-    parts = _parts_of(answer)
+    parts_of: dict[str, list[Part]] = {}
+    for part in _parts_of(answer):
+        parts_of.setdefault(part.layout.kind, []).append(part)
     for kind, member in MEMBERS.items():
-        of_kind = [part for part in parts if part.layout.kind == kind]
+        of_kind = parts_of.get(kind, ())
         text = _written(of_kind[0]) if len(of_kind) == 1 else None
         if text is not None:
             members[member] = strict_json.written(text)

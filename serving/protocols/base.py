@@ -7,7 +7,7 @@ What is made for each request is a frozen msgspec struct: a frozen dataclass of 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -71,10 +71,9 @@ class Reply(msgspec.Struct, frozen=True):
     notes: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(msgspec.Struct, frozen=True):
     """An answer as bytes; ``headers`` are without Content-Type and Content-Length."""
 
     body: bytes
     content_type: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -52,8 +53,7 @@ class PartLayout:
         return pa.array(self.classes)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True, eq=False):
     """One block of an answer. ``values``: float64, int64, bool, or str in an array of objects."""
 
     layout: PartLayout

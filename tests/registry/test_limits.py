@@ -34,7 +34,7 @@ def alone() -> limits._Limiter:
 
 
 def test_a_bucket_fills_evenly_and_no_further():
-    bucket = limits._Bucket(capacity=2, per_s=0.5, level=2.0, at_s=0.0)
+    bucket = limits._Bucket(rate=(2, 4.0), level=2.0, at_s=0.0)
 
     assert [bucket.take(0.0), bucket.take(0.0)] == [0.0, 0.0]
     assert bucket.take(0.0) == pytest.approx(2.0)

@@ -51,8 +51,8 @@ class Feeder:
 
     def _words(self, columns: Sequence[LeanCells], n_rows: int) -> Feeds:
         if n_rows == 1:
-            row = [_cell(cells) for cells in columns]
-            filled = ["" if cell is None else cell for cell in row]
+            row = _row_of(columns)
+            filled = ["" if cell is None else cell for cell in row] if None in row else row
             feeds = {"s": np.array([filled], dtype=object)}
             if self._has_nulls:
                 feeds["n"] = np.array([[cell is None for cell in row]])
@@ -64,7 +64,7 @@ class Feeder:
 
     def _matrix(self, columns: Sequence[LeanCells], n_rows: int) -> Array:
         if n_rows == 1:
-            x = np.array([[_cell(cells) for cells in columns]], dtype=np.float64)
+            x = np.array([_row_of(columns)], dtype=np.float64)
         else:
             x = _table(columns, n_rows, np.float64, _doubles)
         if self._singles:
@@ -82,8 +82,9 @@ def _table(
     return table
 
 
-def _cell(cells: LeanCells) -> Any:
-    return cells[0].as_py() if isinstance(cells, pa.Array) else cells[0]
+def _row_of(columns: Sequence[LeanCells]) -> list[Any]:
+    """The cells of a table of one row."""
+    return [cells[0].as_py() if isinstance(cells, pa.Array) else cells[0] for cells in columns]
 
 
 def _doubles(cells: LeanCells) -> Array:

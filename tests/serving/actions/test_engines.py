@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from registry.metering import meter
 from registry.signature.types import Column, Signature
 from registry.storage import BlobDamaged, BlobMissing
 from serving.actions import engines as engines_module
@@ -63,6 +64,7 @@ def engines_of(store: Store, budget: int = 1 << 30, clock: Callable[[], float] =
 
 
 def counted(counter: Any) -> float:
+    meter.flush()
     value: float = counter._value.get()
     return value
 

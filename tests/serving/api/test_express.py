@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from registry import limits
 from registry.api.metrics import request_seconds, requests_total
+from registry.metering import meter
 from registry.models import ApiKey
 from serving.actions import passes
 from tests.services.processes import wait_until
@@ -24,6 +25,7 @@ ROUTE = "/api/v1/models/<str:ref>/predict"
 
 def counted(status: int) -> tuple[float, float]:
     """How many such answers were counted and timed."""
+    meter.flush()
     answers = requests_total.labels("POST", ROUTE, str(status))._value.get()
     return answers, sum(bucket.get() for bucket in request_seconds.labels("POST", ROUTE)._buckets)
 
