@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -64,7 +65,7 @@ def model_failed(row: int) -> RowProblem:
 
 def part_of(validated: Validated, start: int, stop: int) -> Validated:
     """Good rows ``start`` up to ``stop`` alone, as if the others had not been there."""
-    return replace(
+    return msgspec.structs.replace(
         validated,
         held=validated.batch.slice(start, stop - start),
         row_numbers=validated.row_numbers[start:stop],
