@@ -30,6 +30,7 @@ from serving.batch.rejects import every_problem, inputs_of, model_failed, part_o
 from serving.batch.writer import PartWriter
 from serving.models import BatchChunk, BatchJob
 from serving.protocols.tables import table_answer
+from serving.runtimes.answer_size import rows_at_once
 from serving.runtimes.base import Answer
 from serving.runtimes.isolation.errors import ModelNotLoaded
 
@@ -105,7 +106,7 @@ class ChunkWork:
             storage.local_path,
             RowRange(self.chunk.row_start, self.chunk.row_stop),
             columns=self._read,
-            batch_rows=score_rows(self._target.signature),
+            batch_rows=self._rows_at_once(),
         )
 
     def score(self, table: pa.Table) -> None:
@@ -160,6 +161,11 @@ class ChunkWork:
             columns=self._columns(),
         )
 
+    def _rows_at_once(self) -> int:
+        facts, asked = self._target.facts, self._job.outputs
+        wide = rows_at_once(facts, scoring.choose_outputs(facts, asked))
+        return min(score_rows(self._target.signature), wide)
+
     def _answers(
         self, validated: Validated
     ) -> Iterator[tuple[np.ndarray[Any, Any], Answer | None]]:
@@ -193,6 +199,7 @@ class ChunkWork:
                 validated,
                 outputs=self._job.outputs,
                 deadline_s=max(left_s, SHORTEST_CALL_S),
+                is_bounded=False,  # by the rows of a table
             )
         except ModelFailed as error:
             if time.monotonic() >= self._ends_at and self.chunk.rows > 1:

@@ -15,8 +15,10 @@ from registry import storage
 from registry.signature.facts import ModelFacts
 from registry.signature.validate import Validated
 from serving.actions.engines import engine_of
+from serving.actions.held import answer_cells
 from serving.actions.host import host
 from serving.actions.targets import Target
+from serving.runtimes.answer_size import FEW_ROWS, require_few, values_per_row
 from serving.runtimes.base import Answer, available_outputs, default_outputs, require_offered
 from serving.runtimes.compiled.model import DeadlinePassed, LeftToOriginal
 from serving.runtimes.golden import Golden
@@ -34,28 +36,45 @@ def score(
     params: Mapping[str, Any] | None = None,
     on_row_error: OnRowError = "fail",
     deadline_s: float = DEADLINE_S,
+    is_bounded: bool = True,
 ) -> Answer:
     """Answers for the good rows of ``validated``, in their order.
 
     ``outputs`` None means prediction, and probabilities where the model has them. Raises
     InvalidField for an output that the model lacks, InvalidRows for bad rows unless they are to
-    be skipped, ModelFailed, ModelLoading, and Overloaded while the model host is away. No rows
-    give an answer without blocks.
+    be skipped, TooLarge for an answer with too many values unless it is not ``is_bounded``,
+    ModelFailed, ModelLoading, and Overloaded while the model host is away. No rows give an answer
+    without blocks.
     """
     asked = choose_outputs(target.facts, outputs)
     if on_row_error == "fail":
         validated.refuse_bad_rows()
     if not validated.n_good:
         return Answer(0, ())
+    is_large = is_bounded and validated.n_good > FEW_ROWS
+    if is_large:
+        require_few(validated.n_good, values_per_row(target.facts, asked))
     answer = None if params else _by_graph(target, validated, asked, deadline_s)
-    if answer is not None:
-        return answer
+    if answer is None:
+        answer = _by_original(target, validated, asked, dict(params or {}), deadline_s)
+    if is_large:  # what the facts did not say: the classes of some models
+        require_few(answer.n_rows, answer_cells(answer) // answer.n_rows)
+    return answer
+
+
+def _by_original(
+    target: Target,
+    validated: Validated,
+    asked: tuple[str, ...],
+    params: dict[str, Any],
+    deadline_s: float,
+) -> Answer:
     return host().score(
         target.spec,
         partial(storage.open_verified, target.sha256),
         validated.batch,
         asked,
-        dict(params or {}),
+        params,
         deadline_s,
         golden=partial(load_golden, target.golden_sha256) if target.golden_sha256 else None,
     )

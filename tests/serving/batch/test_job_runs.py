@@ -7,8 +7,10 @@ import pytest
 
 from registry.models import AuditEvent
 from registry.principals import Principal
+from serving.actions import scoring
 from serving.actions.drive import drive
 from serving.models import ChunkAttempt
+from serving.runtimes import answer_size
 from tests.serving.batch import ledger
 from tests.serving.batch.ledger import ObedientHost, ask, dataset_of, people_rows
 
@@ -43,6 +45,20 @@ def test_the_output_keeps_the_types_of_kept_columns(ana: Principal, host: Obedie
         ("probability_no", "float64", True),
         ("probability_yes", "float64", True),
     ]
+
+
+def test_a_job_takes_few_rows_at_once_where_their_answers_are_wide(
+    ana: Principal, host: ObedientHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three values of each row: the label and two probabilities."""
+    monkeypatch.setattr(answer_size, "MOST_VALUES", 21)
+    monkeypatch.setattr(scoring, "FEW_ROWS", 2)
+    rows = people_rows(25)
+    dataset_of(ana, rows)
+    job = ask(ana)
+    drive(owner="w1")
+    assert max(host.calls) == 7
+    assert ledger.results(job).to_pylist() == list(ledger.expected_results(rows))
 
 
 def test_the_same_rows_give_the_same_bytes(ana: Principal, host: ObedientHost) -> None:
