@@ -9,12 +9,15 @@ from django.http import HttpRequest, HttpResponse
 
 from registry.request_id import HEADER, accept_or_make, current
 
+# `request.headers` would name all of them first.
+_META = f"HTTP_{HEADER.upper().replace('-', '_')}"
+
 
 def of(request: HttpRequest) -> str:
     """The id of a request; made here for one that did not pass the middleware."""
     known = getattr(request, "request_id", None)
     if known is None:
-        known = accept_or_make(request.headers.get(HEADER))
+        known = accept_or_make(request.META.get(_META))
         request.request_id = known  # type: ignore[attr-defined]  # our own addition
     return str(known)
 

@@ -11,8 +11,9 @@ from registry.api.metrics import Metrics
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/schema", SpectacularJSONAPIView.as_view(), name="schema"),
-    path("api/v1/", include("registry.api.urls")),
+    # First what is called most: the list is gone through from its beginning.
     path("api/v1/", include("serving.api.urls")),
+    path("api/v1/", include("registry.api.urls")),
     path("", include("serving.api.open_inference")),
     path("", include("serving.api.invocations")),
     path("metrics", Metrics.as_view(), name="metrics"),

@@ -6,6 +6,7 @@ Every answer that is kept in memory rests on these, and on those that serving ad
 from __future__ import annotations
 
 from django.contrib.auth.models import Group
+from django.contrib.sessions.models import Session
 
 from registry import changes
 from registry.models import (
@@ -20,7 +21,8 @@ from registry.models import (
 
 # What is written about a row while it works, and decides nothing.
 _OF_A_KEY = ("name", "last_used_at")
-_OF_A_USER = ("last_login", "password", "first_name", "last_name", "email", "date_joined")
+# A new password ends the sessions of its user.
+_OF_A_USER = ("last_login", "first_name", "last_name", "email", "date_joined")
 _OF_A_MODEL = ("description", "tags", "next_number", "updated_at")
 _OF_A_VERSION = (
     "checking_until",
@@ -40,7 +42,7 @@ def announce_changes() -> None:
     changes.announce_changes_of(User, but_for=_OF_A_USER)
     changes.announce_changes_of(RegisteredModel, but_for=_OF_A_MODEL)
     changes.announce_changes_of(ModelVersion, but_for=_OF_A_VERSION)
-    changes.announce_changes_of(Alias, Group, GroupRole, Grant)
+    changes.announce_changes_of(Alias, Group, GroupRole, Grant, Session)
     # Join tables: who is in which group, and which models a key is limited to.
     changes.announce_changes_of(User.groups.through, ApiKey.limited_to.through)
     changes.watch()

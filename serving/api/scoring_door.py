@@ -14,6 +14,9 @@ from serving.api import lanes
 class ScoringDoor(FileResource):
     """The lane reads ``Content-Type`` and ``Accept`` itself: its bodies are no parser's."""
 
+    # They are called often, and do no more with a user than to read who it is.
+    remembers_sessions = True
+
     def scored(
         self,
         lane: lanes.Lane,

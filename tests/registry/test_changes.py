@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group
+from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -55,6 +56,9 @@ NEWS: dict[str, Callable[[World], object]] = {
     "a user leaves": lambda w: User.objects.filter(pk=w.user.pk).update(is_active=False),
     "users leave, by hand": by_hand,
     "a user is saved": lambda w: w.user.save(),
+    "a user has a new password": lambda w: w.user.save(update_fields=["password"]),
+    "a session ends": lambda w: Session.objects.all().delete(),
+    "a session is written": lambda w: Session.objects.update(expire_date=timezone.now()),
     "users are saved": lambda w: User.objects.bulk_update([w.user], ["is_superuser"]),
     "somebody joins": lambda w: w.user.groups.add(w.group),
     "somebody leaves": lambda w: w.owner.user.groups.clear(),

@@ -1,0 +1,105 @@
+"""Scoring in a browser session: the answer of a key, no query for a session that is known."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.http import HttpResponse
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from registry import changes
+from registry.models import User
+from tests.serving.batch import ledger
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PATHS = {
+    "/api/v1/models/churn/predict": {"instances": [{"age": 42, "city": "Rome"}]},
+    "/api/v1/models/churn/versions/1/predict": {"instances": [{"age": 42, "city": "Rome"}]},
+    "/endpoints/churn/invocations": {"dataframe_records": [{"age": 42, "city": "Rome"}]},
+}
+PREDICT = next(iter(PATHS))
+TOKEN = "a" * 32
+# What an answer has for itself, and what a cookie adds.
+OWN = ("X-Request-Id", "Vary")
+
+
+@pytest.fixture
+def browser(
+    keys: dict[str, str], host: ledger.ObedientHost, monkeypatch: pytest.MonkeyPatch
+) -> Client:
+    """Ana, signed in; news would come at once."""
+    monkeypatch.setattr(changes, "is_in_touch", lambda now_s=None: True)
+    client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    client.force_login(User.objects.get(username="ana"), settings.AUTHENTICATION_BACKENDS[1])
+    client.cookies[settings.CSRF_COOKIE_NAME] = TOKEN
+    return client
+
+
+def ask(client: Client, path: str = PREDICT, **headers: str) -> HttpResponse:
+    sent = {"X-CSRFToken": TOKEN, "X-Request-Id": "one"} | headers
+    answer: Any = client.post(path, PATHS[path], content_type="application/json", headers=sent)
+    return answer
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_session_is_answered_as_a_key_is(
+    browser: Client, keys: dict[str, str], path: str
+) -> None:
+    by_key = ask(Client(), path, Authorization=f"Bearer {keys['score']}")
+
+    for answer in (ask(browser, path), ask(browser, path)):
+        assert (answer.status_code, answer.content) == (200, by_key.content)
+        assert answer["Vary"] == "Cookie"
+        assert not answer.cookies
+        alike = [{k: v for k, v in one.items() if k not in OWN} for one in (answer, by_key)]
+        assert alike[0] == alike[1]
+
+
+def test_a_session_that_is_known_is_scored_without_a_query(browser: Client) -> None:
+    ask(browser)
+
+    with CaptureQueriesContext(connection) as asked:
+        answer = ask(browser)
+
+    assert answer.status_code == 200
+    assert [query["sql"] for query in asked] == []
+
+
+@pytest.mark.parametrize("token", ["", "b" * 32, "no token"])
+def test_a_session_that_is_known_still_needs_its_token(browser: Client, token: str) -> None:
+    ask(browser)
+
+    answer = ask(browser, **{"X-CSRFToken": token})
+
+    assert (answer.status_code, json.loads(answer.content)["code"]) == (403, "not-allowed")
+
+
+def test_another_site_may_not_use_a_session_that_is_known(browser: Client) -> None:
+    ask(browser)
+
+    assert ask(browser, Origin="https://elsewhere.example").status_code == 403
+    assert ask(browser, Origin="http://testserver").status_code == 200
+
+
+def test_an_ended_session_scores_nothing_and_loses_its_cookie(browser: Client) -> None:
+    ask(browser)
+    Session.objects.all().delete()
+
+    answer = ask(browser)
+
+    assert answer.status_code == 401
+    assert answer.cookies[settings.SESSION_COOKIE_NAME]["max-age"] == 0
+
+
+def test_who_has_left_scores_nothing(browser: Client) -> None:
+    ask(browser)
+    User.objects.filter(username="ana").update(is_active=False)
+
+    assert ask(browser).status_code == 401
