@@ -31,6 +31,8 @@ BINARY = "application/octet-stream"
 LENGTH_HEADER = "Inference-Header-Content-Length"
 VERSION_HEADER = "X-Modelyard-Model-Version"
 # ``model_name`` and ``model_version`` stand in the path; some clients repeat them in the body.
+_NOTHING_SAID = Asked()
+_NO_TAIL = memoryview(b"")
 _MEMBERS = ("id", "parameters", "inputs", "outputs", "model_name", "model_version")
 
 
@@ -49,6 +51,8 @@ def decode(
     fast = read_infer(text, tail, signature) if len(text) <= limits.body_bytes else None
     if fast is not None and fast.columns.n_rows <= limits.rows:
         members, validated = fast.members, Validated.all_good(fast.columns)
+        if not members:
+            return Decoded(validated, None, read_params(signature, {}), _NOTHING_SAID)
     else:
         members = _members(strict_json.loads(text, max_bytes=limits.body_bytes))
         validated = read_inputs(members.get("inputs"), tail, signature, limits)
@@ -85,7 +89,7 @@ def encode(reply: Reply) -> Encoded:
 def _parts(body: bytes, json_bytes: str | None, limits: Limits) -> tuple[bytes, memoryview]:
     """The JSON of the body, and what stands behind it."""
     if json_bytes is None:
-        return body, memoryview(b"")
+        return body, _NO_TAIL
     if len(body) > limits.binary_body_bytes:
         text = f"The body is larger than {limits.binary_body_bytes} bytes."
         raise TooLarge(text, limit_bytes=limits.binary_body_bytes)

@@ -7,10 +7,11 @@
 
 from __future__ import annotations
 
-import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -20,8 +21,17 @@ from registry.signature.facts import ModelFacts
 from registry.signature.names import nearest, shown
 from serving.protocols.answers import json_values
 from serving.protocols.base import Reply
+from serving.protocols.open_inference_elements import (
+    OF_NUMPY,
+    OutputTensor,
+    as_numpy,
+    number_bytes,
+    text_bytes,
+)
+from serving.protocols.open_inference_parts import WrittenPart, written_part
+from serving.protocols.open_inference_tensors import BYTES
 from serving.runtimes.base import Answer, Block, Label, default_outputs
-from serving.runtimes.lean_answer import LeanAnswer, Part
+from serving.runtimes.lean_answer import LeanAnswer, Part, PartLayout
 
 # Name of an output -> the kind that is scored for it.
 KINDS = {
@@ -31,15 +41,9 @@ KINDS = {
     "transform": "transform",
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}
-BYTES = "BYTES"
-_LENGTH = struct.Struct("<I")
-_TO_NUMPY = {"FP64": "<f8", "INT64": "<i8", "UINT64": "<u8", "BOOL": "?"}
-# Kinds of numpy's types -> datatypes of answers.
-_OF_NUMPY = {"f": "FP64", "i": "INT64", "u": "UINT64", "b": "BOOL"}
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """An output by the caller's name; ``is_binary`` None leaves it to the request as a whole."""
 
     name: str
@@ -47,21 +51,11 @@ class Wanted:
     is_binary: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What a request says of its answer; no outputs mean those that the model gives by default."""
 
     id: str = ""
     outputs: tuple[Wanted, ...] = ()
-    is_binary: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class OutputTensor:
-    """An entry of ``outputs``, and the bytes of its elements where they stand behind the JSON."""
-
-    entry: dict[str, Any]
-    content: bytes = b""
     is_binary: bool = False
 
 
@@ -104,7 +98,7 @@ def answer_tensors(reply: Reply, asked: Asked) -> list[OutputTensor]:
         return _tensors_of_nothing(reply, asked)
     found = _found(reply.answer)
     if not asked.outputs:
-        return [one.tensor(asked.is_binary) for one in found]
+        return [one.tensor(is_binary=asked.is_binary) for one in found]
     tensors = []
     for at, wanted in enumerate(asked.outputs):
         is_binary = asked.is_binary if wanted.is_binary is None else wanted.is_binary
@@ -113,12 +107,12 @@ def answer_tensors(reply: Reply, asked: Asked) -> list[OutputTensor]:
             guess = nearest(wanted.name, [one.name for one in found])
             text = f"The model has no output `{shown(wanted.name)}`; the nearest is `{guess}`."
             raise InvalidField(text, pointer=f"/outputs/{at}/name")
-        tensors += [one.tensor(is_binary) for one in named]
+        tensors += [one.tensor(is_binary=is_binary) for one in named]
     return tensors
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Values:
     """One block of an answer. ``values`` are flat: numbers in an array, or texts and None."""
 
     kind: str
@@ -128,7 +122,7 @@ class _Found:
     values: np.ndarray[Any, Any] | list[Any]
     labels: tuple[Label, ...] | None = None
 
-    def tensor(self, is_binary: bool) -> OutputTensor:
+    def tensor(self, *, is_binary: bool) -> OutputTensor:
         """The entry of ``outputs`` and, where it is to be binary, the bytes."""
         entry: dict[str, Any] = {
             "name": self.name,
@@ -141,50 +135,59 @@ class _Found:
         if not is_binary:
             entry["data"] = _written(self.values)
             return OutputTensor(entry)
-        content = _bytes(self.values, self.datatype)
+        content = self._content()
         entry["parameters"] = {"binary_data_size": len(content), **entry.get("parameters", {})}
         return OutputTensor(entry, content, is_binary=True)
 
+    def _content(self) -> bytes:
+        if isinstance(self.values, list):
+            return b"".join(map(text_bytes, self.values))
+        return number_bytes(self.values, self.datatype)
 
-def _found(answer: Answer) -> list[_Found]:
+
+def _found(answer: Answer) -> Sequence[_Values | WrittenPart]:
     if isinstance(answer, LeanAnswer):
-        return [_of_part(part) for part in answer.parts]
+        return [written_part(part, _name_of) or _of_part(part) for part in answer.parts]
     return [_of_block(block) for block in answer.blocks]
 
 
-def _of_part(part: Part) -> _Found:
+def _of_part(part: Part) -> _Values:
     """The arrays of a compiled graph; classes stand there as indexes."""
     layout, values = part.layout, part.values
-    name, shape = _tensor_name(layout.kind, layout.output), list(values.shape)
+    name, shape = _name_of(layout), list(values.shape)
     if layout.classes is None:
         flat = values.ravel()
         if values.dtype.kind == "O":
-            return _Found(layout.kind, name, shape, BYTES, flat.tolist(), layout.labels)
-        datatype = "FP64" if layout.labels is not None else _OF_NUMPY[values.dtype.kind]
-        return _Found(layout.kind, name, shape, datatype, flat, layout.labels)
+            return _Values(layout.kind, name, shape, BYTES, flat.tolist(), layout.labels)
+        datatype = "FP64" if layout.labels is not None else OF_NUMPY[values.dtype.kind]
+        return _Values(layout.kind, name, shape, datatype, flat, layout.labels)
     labels = [layout.classes[index] for index in values.tolist()]
     if isinstance(layout.classes[0], str):
-        return _Found(layout.kind, name, shape, BYTES, labels)
+        return _Values(layout.kind, name, shape, BYTES, labels)
     numbers = np.array(labels)
-    return _Found(layout.kind, name, shape, _OF_NUMPY[numbers.dtype.kind], numbers)
+    return _Values(layout.kind, name, shape, OF_NUMPY[numbers.dtype.kind], numbers)
 
 
-def _of_block(block: Block) -> _Found:
+def _of_block(block: Block) -> _Values:
     name, rows = _tensor_name(block.kind, block.output), len(block.arrays[0])
     datatypes = {_datatype_of(array) for array in block.arrays}
     if block.labels is None:
         (array,) = block.arrays
         (datatype,) = datatypes
         values = json_values(array) if datatype == BYTES else _numbers(array, datatype)
-        return _Found(block.kind, name, [rows], datatype, values)
+        return _Values(block.kind, name, [rows], datatype, values)
     shape = [rows, len(block.arrays)]
     if BYTES not in datatypes:
         table = np.column_stack([_numbers(array, "FP64") for array in block.arrays])
-        return _Found(block.kind, name, shape, "FP64", table.ravel(), block.labels)
+        return _Values(block.kind, name, shape, "FP64", table.ravel(), block.labels)
     # Columns of texts and numbers side by side, as only a transformer has them.
     columns = [json_values(array) for array in block.arrays]
     texts = [_as_text(value) for row in zip(*columns, strict=True) for value in row]
-    return _Found(block.kind, name, shape, BYTES, texts, block.labels)
+    return _Values(block.kind, name, shape, BYTES, texts, block.labels)
+
+
+def _name_of(layout: PartLayout) -> str:
+    return _tensor_name(layout.kind, layout.output)
 
 
 def _tensor_name(kind: str, output: str | None) -> str:
@@ -215,7 +218,7 @@ def _numbers(array: pa.Array, datatype: str) -> np.ndarray[Any, Any]:
     if datatype == "FP64" and not pa.types.is_floating(array.type):
         array = array.cast(pa.float64())
     values = array.to_numpy(zero_copy_only=False)
-    return np.asarray(values, dtype=_TO_NUMPY[datatype])
+    return as_numpy(values, datatype)
 
 
 def _as_text(value: Any) -> str | None:
@@ -229,19 +232,6 @@ def _written(values: np.ndarray[Any, Any] | list[Any]) -> Any:
     return values if isinstance(values, list) else np.ascontiguousarray(values)
 
 
-def _bytes(values: np.ndarray[Any, Any] | list[Any], datatype: str) -> bytes:
-    """Little-endian numbers, NaN for what is not finite; or texts in UTF-8, each with its length
-    before it, where a null is the empty text.
-    """
-    if isinstance(values, list):
-        contents = [b"" if text is None else text.encode() for text in values]
-        return b"".join([_LENGTH.pack(len(content)) + content for content in contents])
-    numbers = values.astype(_TO_NUMPY[datatype])
-    if datatype == "FP64":
-        numbers[~np.isfinite(numbers)] = np.nan
-    return numbers.tobytes()
-
-
 def _tensors_of_nothing(reply: Reply, asked: Asked) -> list[OutputTensor]:
     """The answer to no rows: each output is there, and has no element."""
     names = [w.name for w in asked.outputs] or [_NAMES[kind] for kind in reply.asked]
@@ -252,5 +242,7 @@ def _tensors_of_nothing(reply: Reply, asked: Asked) -> list[OutputTensor]:
         is_vector = kind_of(name, "") == "prediction"
         datatype = _datatype_of_key(first) if is_vector else "FP64"
         shape = [0] if is_vector else [0, 0]
-        tensors.append(_Found(kind_of(name, ""), name, shape, datatype, []).tensor(is_binary))
+        tensors.append(
+            _Values(kind_of(name, ""), name, shape, datatype, []).tensor(is_binary=is_binary)
+        )
     return tensors

@@ -308,6 +308,66 @@ def test_texts_of_any_kind_come_out_of_bytes(texts, n):
     assert values(read(body, signature, head), "t") == cells
 
 
+TOWNS = Signature.from_json({"inputs": [
+    {"name": "x", "type": "float64", "nullable": True}, {"name": "y", "type": "float64"},
+    {"name": "z", "type": "float64", "nullable": True}, {"name": "k", "type": "int64"},
+    {"name": "from", "type": "string"}, {"name": "to", "type": "string"},
+    {"name": "via", "type": "string", "nullable": True}]})  # fmt: skip
+
+
+def journeys(n: int, **cells: list[Any]) -> list[tuple[dict[str, Any], bytes]]:
+    """Tensors of ``TOWNS`` as bytes: several of one kind stand side by side."""
+    usual = {"x": [0.5], "y": [1.5], "z": [2.5], "k": [7], "from": ["Rome"], "to": ["Zürich"],
+             "via": ["Ulm"]}  # fmt: skip
+    kinds = {"k": ("INT64", "<i8")} | dict.fromkeys(("from", "to", "via"), ("BYTES", None))
+    return [
+        packed(tensor(name, kinds.get(name, ("FP64",))[0], cells.get(name, cell * n), [n, 1]),
+               kinds.get(name, ("", "<f8"))[1])
+        for name, cell in usual.items()
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [1, 2, 12, 13, 200])
+@pytest.mark.parametrize("order", [1, -1])
+def test_tensors_side_by_side_keep_their_own_cells(n, order):
+    cells = {"x": [at / 7 for at in range(n)], "y": [-float(at) for at in range(n)],
+             "k": list(range(n)), "from": [f"from {at}" for at in range(n)],
+             "to": [f"nach Zürich {at}" for at in range(n)], "via": ["ab" * 60] * n}  # fmt: skip
+    body, head = binary(journeys(n, **cells)[::order])
+    decoded = read(body, TOWNS, head)
+    assert {name: values(decoded, name) for name in cells} == cells
+    length = int(head.json_bytes)
+    assert read_infer(body[:length], memoryview(body)[length:], TOWNS)
+
+
+@pytest.mark.parametrize("n", [2, 30])
+def test_a_gap_in_one_of_the_tensors_side_by_side_is_judged_by_its_column(n):
+    gappy = [None, *[1.0] * (n - 1)]
+    body, head = binary(journeys(n, z=gappy))
+    assert values(read(body, TOWNS, head), "z") == gappy
+    body, head = binary(journeys(n, y=gappy))
+    assert codes(read(body, TOWNS, head)) == [(0, "y", "null-not-allowed")]
+    body, head = binary(journeys(n, x=[float("inf"), *[1.0] * (n - 1)]))
+    assert [code[:2] for code in codes(read(body, TOWNS, head))] == [(0, "x")]
+
+
+@pytest.mark.parametrize("n", [3, 20])
+def test_an_element_that_belongs_to_the_next_tensor_is_refused(n):
+    entries = journeys(n)
+    wrong = [packed(tensor("from", "BYTES", ["Rome"] * (n + 1), [n, 1])),
+             packed(tensor("to", "BYTES", ["Rome"] * (n - 1), [n, 1]))]  # fmt: skip
+    body, head = binary([*entries[:4], *wrong, entries[6]])
+    with pytest.raises(MalformedBody, match="`from` has"):
+        read(body, TOWNS, head)
+
+
+@pytest.mark.parametrize("n", [3, 20])
+def test_a_character_that_two_elements_share_is_a_bad_cell(n):
+    cells = [b"R\xc3", b"\xbcgen", *[b"Rome"] * (n - 2)]
+    body, head = binary(journeys(n, to=cells))
+    assert codes(read(body, TOWNS, head)) == [(0, "to", "bad-encoding"), (1, "to", "bad-encoding")]
+
+
 @pytest.mark.parametrize(
     ("inputs", "match"),
     [
@@ -400,6 +460,33 @@ def test_names_that_stand_twice_are_refused():
     twice = body.replace(b'"datatype": "INT64"', b'"datatype": "FP64", "datatype": "INT64"', 1)
     with pytest.raises(MalformedBody, match="stands twice"):
         read(twice)
+
+
+@pytest.mark.parametrize("n", [1, 30])
+def test_tensors_in_any_order_and_of_any_datatype_that_fits_are_read_straight(n):
+    signature = Signature.from_json({"inputs": INPUTS[:5]})
+    inputs = tensors([ROWS[0]] * n)[:5]
+    narrow = [inputs[0] | {"datatype": "INT32"}, *inputs[1:]]
+    for given in (inputs, inputs[::-1], [*inputs[1:], inputs[0]], narrow, inputs[:1] + inputs[3:]):
+        text = json.dumps({"id": "x" * 300, "inputs": given}).encode()
+        assert read_infer(text, memoryview(b""), signature)
+        assert values(read(given, signature), "age") == [42] * n
+
+
+@pytest.mark.parametrize("name", ["größe", "a/b c", "n"])
+def test_a_name_of_any_characters_is_found(name):
+    signature = Signature.from_json({"inputs": [{"name": name, "type": "int64"}]})
+    inputs = [tensor(name, "INT64", [1])]
+    assert values(read(inputs, signature), name) == [1]
+    body = json.dumps({"inputs": inputs}, ensure_ascii=False).encode()
+    assert read_infer(body, memoryview(b""), signature)
+
+
+def test_shapes_and_lengths_of_ordered_tensors_are_looked_at():
+    for wrong in ({"shape": [1, 1]}, {"data": [1]}, {"shape": [2, 2]}, {"shape": []}):
+        for name in ("age", "member"):
+            with pytest.raises(InvalidField):
+                read(tensors(**{name: wrong}))
 
 
 @pytest.mark.parametrize(
@@ -497,6 +584,37 @@ def test_every_type_of_prediction(array, datatype, data, content):
     assert (one["datatype"], one["data"]) == (datatype, data)
     _, tail, _ = answered(answer, parameters={"binary_data_output": True})
     assert tail == content.tobytes()
+
+
+@pytest.mark.parametrize("is_binary", [False, True])
+@pytest.mark.parametrize(
+    ("layout", "arrays"),
+    [
+        (PartLayout("prediction", None, None, ("no", "%b", 'ja \u00fc"')), [[0, 2, 1]]),
+        (PartLayout("prediction", None, None, (3, 5, 7)), [[2, 0, 0]]),
+        (PartLayout("prediction", None, None, (True, False)), [[1, 0, 1]]),
+        (PartLayout("prediction", None, None, (1, 0)), [[1, 0, 1]]),
+        (PartLayout("prediction", "%d", None, (0.5, 2.0)), [[1, 0, 1]]),
+        (PartLayout("prediction", None, None), [[1.5, float("inf"), 0.1], [3, 4, 5]]),
+        (PartLayout("prediction", None, None), [[True, False, True], ["a", "\u00fc", ""]]),
+        (PartLayout("decision", None, None), [[1.5, -1.0, 0.1]]),
+        (PartLayout("decision", None, (1, 0)), [[[1.0, 2.0], [float("nan"), 0.1], [3.0, 4.0]]]),
+        (PartLayout("probabilities", "y", (True, False)), [[[0.1, 0.9], [1.0, 0.0], [0.5, 0.5]]]),
+        (PartLayout("transform", None, ("a%", "b")), [[[1.0, 2.0], [-1.0, 0.1], [3.0, 4.0]]]),
+    ],
+    ids=str,
+)
+def test_what_is_written_ahead_says_what_the_general_way_says(layout, arrays, is_binary):
+    for array in arrays:
+        is_text = isinstance(array[0], str)
+        whole = np.array(array, dtype=object if is_text else None)
+        for cells in (whole, np.asfortranarray(whole), np.concatenate([whole] * 9), whole[:1]):
+            lean = LeanAnswer(len(cells), (Part(layout, cells),))
+            members = {"parameters": {"binary_data_output": is_binary}}
+            told, tail, _ = answered(lean, **members)
+            assert (told, tail) == answered(Answer(len(cells), lean.blocks), **members)[:2]
+            again = answered(lean, **members)
+            assert again[:2] == (told, tail)
 
 
 def test_several_outputs_are_named_after_the_kind_and_the_output():
