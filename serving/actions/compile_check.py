@@ -33,6 +33,7 @@ from serving.runtimes.compiled.errors import NotCompiled
 from serving.runtimes.compiled.model import BLOCK_ROWS, CompiledModel, LeftToOriginal
 from serving.runtimes.compiled.pace import Pace, pace_of
 from serving.runtimes.compiled.rows import Covering
+from serving.runtimes.compiled.run_memory import peak_bytes_of
 from serving.runtimes.golden import Golden
 from serving.runtimes.isolation.compile_talk import CompileTalk
 from serving.runtimes.isolation.errors import HostError, ModelDied, ModelOutOfMemory
@@ -156,6 +157,7 @@ class _Trial:
         self.kinds = available_outputs(self.facts)
         content = self._convert()
         graph = self._opened(content)
+        self._measure(graph)
         self._compare_golden(graph)
         enough = self._compare_made(graph)
         self.evidence |= self._compared()
@@ -199,6 +201,25 @@ class _Trial:
         if took_s > MOST_OPEN_S:
             raise NotCompiled("graph-too-large", f"The graph takes {took_s:.1f} s to open.")
         return graph
+
+    def _measure(self, graph: CompiledModel) -> None:
+        """What a run of as many rows as are ever run at once takes, before others are run."""
+        seen = [] if self.golden is None else [self.golden.inputs]
+        rng = np.random.default_rng(_SEED)
+        covering = Covering(self.signature, self.facts.columns, seen, rng)
+        made = validate_table(self.signature, covering.rows(_BASE_ROWS, unseen=False)).batch
+        again = np.resize(np.arange(made.num_rows), BLOCK_ROWS)
+        rows = _validated(self.signature, made.take(pa.array(again)))
+        most = conf.engine_memory_bytes
+        try:
+            took = peak_bytes_of(partial(_run, graph, rows, self.kinds), most_bytes=most)
+        except MemoryError:
+            text = f"A run of {rows.n_good:,} rows takes more than {most:,} bytes of memory."
+            raise NotCompiled("graph-too-large", text) from None
+        self.evidence |= {"run_rows": rows.n_good, "run_bytes": took}
+        if took > most:
+            text = f"A run of {rows.n_good:,} rows takes {took:,} bytes, of {most:,} allowed."
+            raise NotCompiled("graph-too-large", text)
 
     def _differs(self) -> Compiled:
         # It quotes answers.
@@ -343,6 +364,16 @@ class _Trial:
 
 def _validated(signature: Signature, rows: pa.RecordBatch) -> Validated:
     return validate_table(signature, rows)
+
+
+def _run(graph: CompiledModel, rows: Validated, kinds: tuple[str, ...]) -> None:
+    """Raises MemoryError where that is why the graph fails; the comparison sees the rest."""
+    try:
+        graph.score(rows, kinds)
+    except LeftToOriginal as left:
+        cause = left.__cause__
+        if isinstance(cause, MemoryError) or "alloc" in str(cause):
+            raise MemoryError from None
 
 
 def _pace(pace: Pace) -> dict[str, float | None]:

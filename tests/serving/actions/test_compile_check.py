@@ -17,6 +17,7 @@ from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import SVR
 
 from registry import storage
 from registry.actions.second_looks import record_second_look
@@ -231,6 +232,26 @@ def test_a_ready_version_whose_graph_ended_a_worker_lets_the_others_be_compiled(
 
 def _ends(*_: Any, **__: Any) -> None:
     raise SystemExit
+
+
+def test_a_graph_whose_runs_take_more_memory_than_there_is_for_graphs_is_not_used(push, bench):
+    """A kernel is computed between each row and each support vector."""
+    few(bench)
+    x, y = TABLE[["x0", "x2"]], RNG.normal(size=400)
+    budgets = {"room": 256 << 20, "no room": 4 << 20}
+    checks = {}
+    for name, budget in budgets.items():
+        bench.settings.MODELYARD = {**bench.settings.MODELYARD, "ENGINE_MEMORY_BYTES": budget}
+        checks[name] = compile_of(push(SVR().fit(x, y), rows=x))
+
+    room, none = checks["room"], checks["no room"]
+    assert room.evidence["rows_compared"] >= 300
+    assert room.evidence["run_rows"] == 2_500
+    kernel_bytes = 2_500 * 300 * 8
+    assert kernel_bytes < room.evidence["run_bytes"] < 64 << 20
+    assert (none.verdict, none.evidence["reason"]) == ("skipped", "graph-too-large")
+    assert none.evidence["run_bytes"] > 4 << 20 > none.evidence["opened_bytes"]
+    assert none.summary.startswith("The original serves. A run of 2,500 rows takes ")
 
 
 @pytest.mark.parametrize("limit", ["memory", "seconds"])
