@@ -19,13 +19,8 @@ from registry.errors import MalformedBody
 from registry.signature.lean import FEW_CELLS, LeanCells
 from registry.signature.types import Column, Signature
 from serving.protocols.open_inference_body import Tensor
-from serving.protocols.open_inference_tensors import (
-    BYTES,
-    NUMPY,
-    taken_datatypes,
-    text_arrays,
-    texts_of,
-)
+from serving.protocols.open_inference_tensors import NUMPY, taken_datatypes
+from serving.protocols.open_inference_texts import BYTES, text_arrays, texts_of
 
 # Whole numbers up to this size are doubles without loss.
 _EXACT = 1 << 53

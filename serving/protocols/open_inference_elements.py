@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 import msgspec
@@ -11,7 +10,6 @@ import numpy as np
 _TO_NUMPY = {"FP64": "<f8", "INT64": "<i8", "UINT64": "<u8", "BOOL": "?"}
 # Kinds of numpy's types -> datatypes of answers.
 OF_NUMPY = {"f": "FP64", "i": "INT64", "u": "UINT64", "b": "BOOL"}
-_LENGTH = struct.Struct("<I")
 
 
 class OutputTensor(msgspec.Struct, frozen=True, gc=False):
@@ -37,9 +35,3 @@ def number_bytes(values: np.ndarray[Any, Any], datatype: str) -> bytes:
         if not is_finite.all():
             numbers = np.where(is_finite, numbers, np.nan)
     return numbers.tobytes()
-
-
-def text_bytes(text: str | None) -> bytes:
-    """A text in UTF-8 with its length before it; a null is the empty text."""
-    content = b"" if text is None else text.encode()
-    return _LENGTH.pack(len(content)) + content

@@ -102,7 +102,7 @@ class _Reader:
             return None
         shape = tensors[0].shape
         n_rows = shape[0] if shape else -1
-        if not _is_column(shape, n_rows):
+        if shape not in ([n_rows, 1], [n_rows]):
             return None
         cells = [tensor.data for tensor in tensors]
         # Counting is done in C, for all tensors at once.
@@ -128,7 +128,8 @@ class _Reader:
         names = {tensor.name for tensor in tensors}
         if len(names) < len(tensors) or not self._shaped.isdisjoint(names):
             return None
-        if not all(_is_column(tensor.shape, n_rows) for tensor in tensors):
+        shapes = [tensor.shape for tensor in tensors]
+        if shapes.count([n_rows, 1]) + shapes.count([n_rows]) < len(tensors):
             return None
         if len(tail):
             return self._from_bytes(tensors, n_rows, tail)
@@ -201,10 +202,6 @@ def _as_sent(name: str) -> bytes:
     """The name in any JSON of it; nothing where it may be written in several ways."""
     text = strict_json.dumps(name)
     return text if name.isascii() and len(text) == len(name) + 2 else b""
-
-
-def _is_column(shape: list[int], n_rows: int) -> bool:
-    return shape == [n_rows, 1] or shape == [n_rows]
 
 
 def _taken(columns: LeanColumns | None, body: Beside, text: bytes, names: int) -> FastInfer | None:

@@ -26,10 +26,9 @@ from serving.protocols.open_inference_elements import (
     OutputTensor,
     as_numpy,
     number_bytes,
-    text_bytes,
 )
 from serving.protocols.open_inference_parts import WrittenPart, written_part
-from serving.protocols.open_inference_tensors import BYTES
+from serving.protocols.open_inference_texts import BYTES, text_bytes
 from serving.runtimes.base import Answer, Block, Label, default_outputs
 from serving.runtimes.lean_answer import LeanAnswer, Part, PartLayout
 

@@ -17,9 +17,8 @@ from serving.protocols.open_inference_elements import (
     OF_NUMPY,
     OutputTensor,
     number_bytes,
-    text_bytes,
 )
-from serving.protocols.open_inference_tensors import BYTES
+from serving.protocols.open_inference_texts import BYTES, text_bytes
 from serving.runtimes.lean_answer import Part, PartLayout
 
 _KEPT = 1024

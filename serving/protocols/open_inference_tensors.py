@@ -8,7 +8,6 @@ strings, or each with its length before it as four bytes.
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -18,21 +17,18 @@ import numpy as np
 import pyarrow as pa
 
 from registry.errors import InvalidField, MalformedBody
-from registry.signature.cells import Unreadable
 from registry.signature.dtypes import DTYPES
 from registry.signature.lean import FEW_CELLS
 from registry.signature.names import shown
 from registry.signature.types import Column
+from serving.protocols.open_inference_texts import BYTES, text_arrays, texts_of, wrong_size
 
-BYTES = "BYTES"
 # Datatype -> numpy, for all but BYTES. FP16 is no type of a column; a wider one takes it.
 NUMPY: dict[str, np.dtype[Any]] = {
     dtype.open_inference: dtype.numpy for dtype in DTYPES.values() if dtype.open_inference != BYTES
 } | {"FP16": np.dtype("float16")}
 # More than any column has; a longer shape only makes work.
 MAX_RANK = 16
-_LENGTH = struct.Struct("<I")
-_INT32_END = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +159,7 @@ def _from_bytes(
         return texts_of(content, count, name) if quick is None else quick[0]
     kind = NUMPY[datatype].newbyteorder("<")
     if len(content) != count * kind.itemsize:
-        raise _wrong_size(name, f"{len(content)} bytes", f"{count} {datatype} values")
+        raise wrong_size(name, f"{len(content)} bytes", f"{count} {datatype} values")
     if datatype == "BOOL":
         return pa.array(_truths(np.frombuffer(content, np.uint8), name))
     return pa.array(np.frombuffer(content, kind))
@@ -173,80 +169,3 @@ def _truths(content: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
     if content.size and content.max() > 1:
         raise MalformedBody(f"The input `{shown(name)}` is BOOL: its bytes are 0 and 1.")
     return content.astype(np.bool_)
-
-
-def text_arrays(content: memoryview, rows: int, starts: Sequence[int]) -> list[pa.Array] | None:
-    """BYTES tensors of ``rows`` elements each as Arrow arrays when that is quickly done; else None.
-
-    ``starts`` are where they begin in ``content``, the first at 0, one behind the other.
-
-    A length up to 255 is one byte and three zeros. Where texts hold no such zeros, all lengths are
-    found at once, twenty times as fast as going from one to the next; where the elements then lie
-    end to end, there is no other way to read them. Texts of no characters are left to others.
-    """
-    count = rows * len(starts)
-    if not count or not 5 * count <= len(content) < _INT32_END:
-        return None
-    data = np.frombuffer(content, np.uint8)
-    is_start = np.zeros(len(data), np.bool_)
-    zeros = data[1:-1] | data[2:]
-    np.equal(zeros[:-1] | data[3:], 0, out=is_start[:-3])
-    places = is_start.nonzero()[0]
-    if len(places) != count or places[::rows].tolist() != list(starts):
-        return None
-    # Where each text begins once the lengths are gone, four bytes each.
-    offsets = np.empty(count + 1, np.int32)
-    offsets[:-1] = places - np.arange(0, 4 * count, 4)
-    offsets[-1] = len(data) - 4 * count
-    if (offsets[1:] - offsets[:-1] != data[places]).any():
-        return None
-    is_text = ~is_start
-    is_text[1:] &= is_text[:-1]
-    is_text[2:] &= is_text[:-2]
-    kept = data[is_text]
-    texts = pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(kept))
-    if not _is_utf8(texts, kept):
-        return None
-    return [texts.slice(at, rows) for at in range(0, count, rows)]
-
-
-def _is_utf8(texts: pa.Array, content: np.ndarray[Any, Any]) -> bool:
-    if int(content.max()) < 128:
-        return True
-    try:
-        texts.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
-def texts_of(content: memoryview, count: int, name: str) -> list[Any]:
-    """Each element as text; one that is no UTF-8 stands there as Unreadable.
-
-    Raises MalformedBody when the bytes are not so many elements.
-    """
-    texts: list[Any] = []
-    at, end = 0, len(content)
-    while at < end:
-        if at + _LENGTH.size > end:
-            raise _wrong_size(name, "an element that breaks off", f"{count} BYTES values")
-        (length,) = _LENGTH.unpack_from(content, at)
-        at += _LENGTH.size
-        if at + length > end or len(texts) == count:
-            raise _wrong_size(name, f"{len(content)} bytes", f"{count} BYTES values")
-        texts.append(_text(content[at : at + length]))
-        at += length
-    if len(texts) != count:
-        raise _wrong_size(name, f"{len(texts)} elements", f"{count} BYTES values")
-    return texts
-
-
-def _text(content: memoryview) -> Any:
-    try:
-        return str(content, "utf-8")
-    except UnicodeDecodeError:
-        return Unreadable("bad-encoding", "string", repr(bytes(content[:40])))
-
-
-def _wrong_size(name: str, found: str, expected: str) -> MalformedBody:
-    return MalformedBody(f"The input `{shown(name)}` has {found} where {expected} were expected.")
