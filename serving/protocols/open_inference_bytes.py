@@ -38,13 +38,16 @@ class _Kind(msgspec.Struct, frozen=True, gc=False):
     width: int
 
 
-class _Run:
-    """Tensors of one kind side by side; ``starts`` are counted from ``start``."""
+class _Run(msgspec.Struct, gc=False):
+    """Tensors of one kind side by side: the places of their columns, and where each begins.
 
-    def __init__(self, kind: _Kind, start: int) -> None:
-        self.kind, self.start = kind, start
-        self.places: list[int] = []
-        self.starts: list[int] = []
+    ``starts`` are counted from ``start``.
+    """
+
+    kind: _Kind
+    start: int
+    places: list[int] = []
+    starts: list[int] = []
 
 
 class ByteReader:
