@@ -9,8 +9,9 @@ from typing import Any
 
 from benchmarks.load import Aim, Loaded, load
 
-ROUNDS = 3
-SECONDS = 3.0
+ROUNDS = 5
+SECONDS = 2.0
+WARM_S = 2
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ Pairs = list[tuple[Loaded, Loaded]]
 
 def loads_in_turn(ours: Aim, theirs: Aim, *, seconds: float = SECONDS) -> Pairs:
     """Ours, theirs, ours, theirs, ...; a short load of each before does not count."""
-    load(ours, seconds=1), load(theirs, seconds=1)
+    load(ours, seconds=WARM_S), load(theirs, seconds=WARM_S)
     return [(load(ours, seconds=seconds), load(theirs, seconds=seconds)) for _ in range(ROUNDS)]
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import requests
 
 from benchmarks import servers
-from benchmarks.figures import Figure, faster, loads_in_turn, slower_at_most
+from benchmarks.figures import ROUNDS, WARM_S, Figure, faster, loads_in_turn, slower_at_most
 from benchmarks.load import Aim, Body, load, loading, told_by
 from benchmarks.servers import Peer, Rows, Served, aim_at, running
 from benchmarks.service import ARROW, PASSWORD, Service, started
@@ -26,10 +26,10 @@ from benchmarks.workload import TEXTS, Trained, rows_of, trained
 REQUESTS = 400
 MANY = 1_000
 MANY_REQUESTS = 20
-MANY_SECONDS = 4.0
+MANY_SECONDS = 2.5
 SLOW_CONNECTIONS = 32
 OTHER_CONNECTIONS = 2
-P10_SECONDS = 6.0
+P10_SECONDS = 4.0
 # "as installed", and what has to be reached beside it.
 FIELD: tuple[tuple[Peer, float], ...] = (
     (servers.MLFLOW, 60),
@@ -305,8 +305,9 @@ def neighbours() -> Iterator[Figure]:
 
 def _beside(other: Aim, slow: Aim) -> tuple[list[float], list[float]]:
     """The other's p95 in ms alone, and beside the slow model, in turn."""
+    load(other, seconds=WARM_S, connections=OTHER_CONNECTIONS)
     alone, beside = [], []
-    for _ in range(3):
+    for _ in range(ROUNDS):
         alone.append(load(other, seconds=P10_SECONDS, connections=OTHER_CONNECTIONS).p95_ms)
         with loading(slow, seconds=P10_SECONDS + 4, connections=SLOW_CONNECTIONS) as process:
             beside.append(load(other, seconds=P10_SECONDS, connections=OTHER_CONNECTIONS).p95_ms)
