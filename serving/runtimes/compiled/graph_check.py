@@ -24,6 +24,7 @@ from serving.runtimes.compiled.graph_elements import (
 from serving.runtimes.compiled.graph_layout import Layout, read_layout
 from serving.runtimes.compiled.graph_memory import reckoned_bytes
 from serving.runtimes.compiled.graph_operators import Known, check_node
+from serving.runtimes.compiled.graph_ranks import check_ranks
 from serving.runtimes.compiled.graph_reader import Declared, Graph, read_graph
 from serving.runtimes.compiled.graph_trees import check_trees
 
@@ -57,6 +58,7 @@ def check_graph(content: bytes, signature: Signature) -> Checked:
         check_node(node, Known(graph.constants, made))
     check_trees(node for node in graph.nodes if node.operator == "TreeEnsemble")
     check_elements(graph)
+    check_ranks(graph)
     _check_answers(graph, layout)
     return Checked(layout, reckoned_bytes(graph, len(content)))
 

@@ -350,6 +350,28 @@ def twice(model: onnx.ModelProto) -> None:
     model.graph.node.append(model.graph.node[0])
 
 
+def add_dimensions(*then: str, axes: int = 1) -> Callable[[onnx.ModelProto], None]:
+    """Ten times so many dimensions more, and after each time another operator on as many axes."""
+
+    def act(model: onnx.ModelProto) -> None:
+        graph, last = model.graph, model.graph.input[0].name
+        along = helper.make_tensor("along", TensorProto.INT64, [axes], [1] * axes)
+        graph.initializer.append(along)
+        for at in range(10):
+            for operator in ("Unsqueeze", *then):
+                keeps = {"keepdims": 0} if operator.startswith("Reduce") else {}
+                made = f"{operator}{at}"
+                graph.node.append(helper.make_node(operator, [last, "along"], [made], **keeps))
+                last = made
+
+    return act
+
+
+@pytest.mark.parametrize("operator", ["Squeeze", "ReduceSum"])
+def test_dimensions_that_are_taken_away_again_are_not_too_many(forest, operator):
+    check_graph(altered(forest, add_dimensions(operator)), FOREST)
+
+
 WHOLE: dict[str, tuple[str, Callable[[onnx.ModelProto], None]]] = {
     "an operator that is not listed": ("graph-operator", add_node("NonZero")),
     "random numbers": ("graph-operator", add_node("RandomNormalLike")),
@@ -359,6 +381,8 @@ WHOLE: dict[str, tuple[str, Callable[[onnx.ModelProto], None]]] = {
     )),
     "data in another file": ("graph-malformed", outside),
     "a tensor that is made twice": ("graph-malformed", twice),
+    "more dimensions with each step": ("graph-numbers", add_dimensions()),
+    "an axis that is taken away twice": ("graph-numbers", add_dimensions("ReduceSum", axes=2)),
     "a fixed number of rows": ("graph-inputs", declare(0, TensorProto.DOUBLE, [1, 4])),
     "another width": ("graph-inputs", declare(0, TensorProto.DOUBLE, ["N", 5])),
     "another element": ("graph-inputs", declare(0, TensorProto.FLOAT, ["N", 4])),
