@@ -134,9 +134,9 @@ _writers: dict[int, PartWriter] = {}
 def written_part(part: Part, name_of: Callable[[PartLayout], str]) -> WrittenPart | None:
     """The part, or None for one that is written the general way."""
     layout = part.layout
-    # By identity: classes 1 and true are equal, and written differently.
+    # By identity, which the writer holds: classes 1 and true are equal, and written differently.
     writer = _writers.get(id(layout))
-    if writer is None or writer.layout is not layout:
+    if writer is None:
         if len(_writers) >= _KEPT:
             _writers.clear()
         writer = _writers[id(layout)] = PartWriter(layout, name_of(layout))

@@ -361,6 +361,16 @@ def test_an_element_that_belongs_to_the_next_tensor_is_refused(n):
         read(body, TOWNS, head)
 
 
+@pytest.mark.parametrize("lengths", [(5, 5), (5, 3), (3, 5)])
+def test_lengths_that_are_not_those_of_the_texts_are_refused(lengths):
+    signature = Signature.from_json({"inputs": [{"name": "t", "type": "string"}]})
+    content = b"".join(struct.pack("<I", length) + b"Rome" for length in lengths * 10)
+    entry, _ = packed(tensor("t", "BYTES", ["Rome"] * 20))
+    body, head = binary([(entry, content)])
+    with pytest.raises(MalformedBody):
+        read(body, signature, head)
+
+
 @pytest.mark.parametrize("n", [3, 20])
 def test_a_character_that_two_elements_share_is_a_bad_cell(n):
     cells = [b"R\xc3", b"\xbcgen", *[b"Rome"] * (n - 2)]
@@ -473,6 +483,12 @@ def test_tensors_in_any_order_and_of_any_datatype_that_fits_are_read_straight(n)
         assert values(read(given, signature), "age") == [42] * n
 
 
+def test_tensors_alike_in_another_order_keep_their_names():
+    signature = Signature.from_json({"inputs": [{"name": n, "type": "int64"} for n in "abc"]})
+    inputs = [tensor(name, "INT64", [at]) for at, name in enumerate("acb")]
+    assert [values(read(inputs, signature), name) for name in "abc"] == [[0], [2], [1]]
+
+
 @pytest.mark.parametrize("name", ["größe", "a/b c", "n"])
 def test_a_name_of_any_characters_is_found(name):
     signature = Signature.from_json({"inputs": [{"name": name, "type": "int64"}]})
@@ -487,6 +503,8 @@ def test_shapes_and_lengths_of_ordered_tensors_are_looked_at():
         for name in ("age", "member"):
             with pytest.raises(InvalidField):
                 read(tensors(**{name: wrong}))
+    with pytest.raises(InvalidField, match="has 2 values for the shape"):
+        read(tensors(**{c["name"]: {"shape": [2, 2]} for c in INPUTS}))
 
 
 @pytest.mark.parametrize(
@@ -615,6 +633,14 @@ def test_what_is_written_ahead_says_what_the_general_way_says(layout, arrays, is
             assert (told, tail) == answered(Answer(len(cells), lean.blocks), **members)[:2]
             again = answered(lean, **members)
             assert again[:2] == (told, tail)
+
+
+def test_equal_classes_of_other_types_are_written_as_their_own(monkeypatch):
+    monkeypatch.setattr("serving.protocols.open_inference_parts._KEPT", 1)
+    for classes in [(1, 0), (True, False), (1.0, 0.0)] * 2:
+        layout = PartLayout("prediction", None, None, classes)
+        told, _, _ = answered(LeanAnswer(2, (Part(layout, np.array([0, 1])),)))
+        assert list(map(repr, told["outputs"][0]["data"])) == list(map(repr, classes))
 
 
 def test_several_outputs_are_named_after_the_kind_and_the_output():
