@@ -7,11 +7,16 @@ graph or the model host answer, and holds the answer to its promise: as many ans
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
+from threading import BoundedSemaphore
 from typing import Any, Literal
 
 from registry import storage
+from registry.errors import Overloaded
 from registry.signature.facts import ModelFacts
 from registry.signature.validate import Validated
 from serving.actions.engines import engine_of
@@ -26,6 +31,8 @@ from serving.runtimes.isolation.errors import ModelDied
 
 OnRowError = Literal["fail", "skip"]
 DEADLINE_S = 30.0
+# More runs of many rows at once would not be faster, and each takes memory of its own.
+_turns = BoundedSemaphore(len(os.sched_getaffinity(0)))
 
 
 def score(
@@ -87,17 +94,35 @@ def _by_graph(
 
     That is so for all rows of a call when the original would raise on one of them: the error is
     then told in its own words. Raises ModelDied at the deadline, as the host does: the original
-    is slower.
+    is slower. Raises Overloaded where other large requests left no room in time.
     """
     engine = engine_of(target) if target.compiled_sha256 else None
     if engine is None:
         return None
     try:
-        return engine.score(validated, asked, deadline_s=deadline_s)
+        if validated.n_good <= FEW_ROWS:
+            return engine.score(validated, asked, deadline_s=deadline_s)
+        with _turn(deadline_s) as left_s:
+            return engine.score(validated, asked, deadline_s=left_s)
     except LeftToOriginal:
         return None
     except DeadlinePassed as error:
         raise ModelDied("The model did not answer in time.", {"cause": "deadline"}) from error
+
+
+@contextmanager
+def _turn(deadline_s: float) -> Iterator[float]:
+    """One of the runs of many rows that go on at once; the seconds left of the deadline.
+
+    Raises Overloaded where none came free in time.
+    """
+    began_s = time.monotonic()
+    if not _turns.acquire(timeout=deadline_s):
+        raise Overloaded("Too many large requests at once.", retry_after_s=1)
+    try:
+        yield deadline_s - (time.monotonic() - began_s)
+    finally:
+        _turns.release()
 
 
 def choose_outputs(facts: ModelFacts, outputs: Sequence[str] | None) -> tuple[str, ...]:

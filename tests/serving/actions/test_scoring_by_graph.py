@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from registry.errors import Overloaded
 from registry.signature.facts import ModelFacts, OutputFacts
 from registry.signature.types import Column, Signature
 from registry.signature.validate import Validated, validate_rows
@@ -125,3 +127,19 @@ def test_a_graph_past_the_deadline_ends_the_call_as_the_host_would(graph: Graph)
         who(target(), deadline_s=0.5)
     assert told.value.evidence == {"cause": "deadline"}
     assert "0.5 s" in str(told.value.__cause__)
+
+
+def test_runs_of_many_rows_wait_for_their_turn_and_those_of_few_do_not(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes memory of its own: 64 threads of a process must not run them all at once."""
+    monkeypatch.setattr(scoring, "_turns", threading.BoundedSemaphore(1))
+    many = [[1.0]] * (scoring.FEW_ROWS + 1)
+    with scoring._turn(1.0):
+        with pytest.raises(Overloaded, match="Too many large requests"):
+            who(target(), many, deadline_s=0.01)
+        assert who(target()) == ["graph", "graph"]
+    graph.leaves = True
+    assert set(who(target(), many)) == {"original"}  # a turn that failed is given back
+    graph.leaves = False
+    assert set(who(target(), many)) == {"graph"}
