@@ -1,7 +1,7 @@
 """Tells every process that something governing has changed, and what this process has heard of it.
 
-Whoever keeps what it read of keys, rights and versions notes ``changes.generation()`` before it
-reads, and reads anew once that differs. Every statement that may write to a governing table
+Whoever keeps what it read of keys, rights and versions notes ``changes.now()`` before it reads, and
+reads anew once that moment is not recent. Every statement that may write to a governing table
 counts, however it was made: ``save()``, ``update()``, a cascade, a join table, SQL by hand. The
 news goes out through Redis when the transaction commits. It says no more than that something has
 changed.
@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 from django.db import transaction
@@ -36,6 +36,9 @@ PING_EVERY_S = 0.5
 # Three pings without a word: the connection may be dead without having been closed.
 IN_TOUCH_S = 1.5
 GIVEN_UP_S = 5.0
+# What was read is looked up again after this time; without news after that.
+AGE_S = 30.0
+POLL_S = 1.0
 RECONNECT_S = 0.5
 
 # What statements begin with that write nothing, as Django writes them; and those that change the
@@ -80,12 +83,34 @@ def generation() -> int:
     return _news.generation if _news.is_begun else _news.begin()
 
 
+class Moment(NamedTuple):
+    """When something was read: noted before the reading begins."""
+
+    generation: int
+    at_s: float
+
+    def is_recent(self) -> bool:
+        """Whether what was read then may still be used: nothing has changed that we heard of.
+
+        It is for half a minute at most, and for a second where no news would come.
+        """
+        if self.generation != generation():
+            return False
+        now_s = time.monotonic()
+        return now_s - self.at_s < (AGE_S if is_in_touch(now_s) else POLL_S)
+
+
 def is_in_touch(now_s: float | None = None) -> bool:
     """Whether news would have come: without it, what was read is good for a moment only.
 
     ``now_s`` is the monotonic clock, for who has read it already.
     """
     return (time.monotonic() if now_s is None else now_s) - _news.heard_s < IN_TOUCH_S
+
+
+def now() -> Moment:
+    """The present moment, for who is about to read."""
+    return Moment(generation(), time.monotonic())
 
 
 def announce() -> None:

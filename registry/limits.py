@@ -56,6 +56,11 @@ def spend_for_key(public_id: str) -> None:
     _limiter.spend(f"key:{public_id}", conf.rate_limit, "with one key")
 
 
+def spend_for_user(user_id: str) -> None:
+    """One call in a browser session of this user. Raises RateLimited."""
+    _limiter.spend(f"user:{user_id}", conf.rate_limit, "by one user")
+
+
 def spend_for_address(address: str | None) -> None:
     """One call without a key, from this address; None where it is not known: no limit.
 

@@ -2,9 +2,8 @@
 
 Every write to sessions and to users is announced (``registry.governing``): a session that was
 ended, and those of somebody who has left or has a new password, are asked about again at once, and
-within a second in every process. What is remembered is never good for longer than half a minute,
-for a second where no news would come, and not beyond the end of the session, which nothing here
-puts off. Refusals are not remembered.
+within a second in every process. What is remembered is not good beyond the end of the session,
+which nothing here puts off. Refusals are not remembered.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from django.contrib.auth import get_user
 from django.contrib.sessions.models import Session
@@ -23,26 +22,19 @@ from django.http import HttpRequest
 from registry import changes
 from registry.models import User
 
-AGE_S = 30.0
-# Without news, what was read is looked up again after this time.
-POLL_S = 1.0
 KEPT = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """Whose session it is, and when it ends; read after ``generation`` was noted."""
+class _Found(NamedTuple):
+    """Whose session it is, and when it ends."""
 
     user: User
     ends_s: float
-    generation: int
-    began_s: float
+    read: changes.Moment
 
     def holds(self) -> bool:
         """Whether nothing has changed since, and the session has not ended."""
-        age_s = time.monotonic() - self.began_s
-        is_current = self.generation == changes.generation() and time.time() < self.ends_s
-        return is_current and age_s < (AGE_S if changes.is_in_touch() else POLL_S)
+        return time.time() < self.ends_s and self.read.is_recent()
 
 
 class SignedIn:
@@ -59,15 +51,20 @@ class SignedIn:
         Threads share the object: it is there to be read, and nobody saves it.
         """
         key = request.session.session_key
-        found = self._kept.get(key) if key else None
-        if found is None or not found.holds():
+        user = self.known(key) if key else None
+        if user is None:
             return self._read(request, key)
         # As if it had been read: the answer depends on the cookie, and says so.
         request.session.accessed = True
-        return found.user
+        return user
+
+    def known(self, key: str) -> User | None:
+        """The same of a session's key, as far as it is at hand; asks nobody."""
+        found = self._kept.get(key)
+        return found.user if found is not None and found.holds() else None
 
     def _read(self, request: HttpRequest, key: str | None) -> User | None:
-        generation, began_s = changes.generation(), time.monotonic()
+        moment = changes.now()
         # Django looks at the end of the session, at the user and at the password's hash in it.
         user = get_user(request)
         if not user.is_authenticated:
@@ -76,7 +73,7 @@ class SignedIn:
         # A session that was changed on the way gets another key; what a transaction sees may
         # never be committed.
         if key and ends and not request.session.modified and not connection.in_atomic_block:
-            self._keep(key, _Found(user, ends.timestamp(), generation, began_s))
+            self._keep(key, _Found(user, ends.timestamp(), moment))
         return user
 
     def _keep(self, key: str, found: _Found) -> None:

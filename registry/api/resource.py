@@ -69,7 +69,7 @@ class Resource(APIView):
         return NoForm(request, (JSON_TYPE,))
 
     def perform_authentication(self, request: Request) -> None:
-        """Find out who asks, and count the call: for the key, or for the address without one."""
+        """Find out who asks, and count the call: for the key, the user, or the address."""
         address = request.META.get("REMOTE_ADDR")
         try:
             super().perform_authentication(request)
@@ -78,6 +78,8 @@ class Resource(APIView):
             raise
         if isinstance(request.auth, ApiKey):
             limits.spend_for_key(request.auth.public_id)
+        elif request.user.is_authenticated:
+            limits.spend_for_user(str(request.user.pk))
         else:
             limits.spend_for_address(address)
 

@@ -1,19 +1,17 @@
 """Passes: who may score with what, remembered for as long as nothing that governs has changed.
 
-What ``find_key`` and ``resolve`` have said is kept in this process; what they refuse is not. A
-pass holds while ``changes.generation()`` stands, for a second where no news would come, and never
-longer than half a minute.
+What ``find_key`` and ``resolve`` have said is kept in this process, as long as the moment of its
+reading is recent (``registry.changes``); what they refuse is not.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import connection
@@ -26,29 +24,17 @@ from registry.principals import Principal
 from serving.actions.key_uses import note_use_later
 from serving.actions.targets import Resolution, resolve, resolve_version
 
-AGE_S = 30.0
-# Without news, what was read is looked up again after this time.
-POLL_S = 1.0
 KEPT = 4096
 
 Slot = tuple[str, str, int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """Somebody and what a ref calls for them; read after ``generation`` was noted."""
+class Pass(NamedTuple):
+    """Somebody, and what a ref calls for them."""
 
     principal: Principal
     resolution: Resolution
-    generation: int
-    began_s: float
-
-    def is_fresh(self) -> bool:
-        """Whether it may still be used."""
-        if self.generation != changes.generation():
-            return False
-        now_s = time.monotonic()
-        return now_s - self.began_s < (AGE_S if changes.is_in_touch(now_s) else POLL_S)
+    read: changes.Moment
 
 
 class Passes:
@@ -72,6 +58,10 @@ class Passes:
         require_live(key)
         return found
 
+    def of_user(self, user: User, ref: str, number: int | None = None) -> Pass | None:
+        """The pass of somebody without a key; None if not at hand. Asks nobody."""
+        return self._fresh((Principal(user).id, ref, number))
+
     def find(self, key_text: str, ref: str, number: int | None = None) -> Pass:
         """The same, read from the database where needed. Raises what is raised there."""
         known = self.known(key_text, ref, number)
@@ -93,7 +83,7 @@ class Passes:
 
     def _fresh(self, slot: Slot) -> Pass | None:
         found = self._kept.get(slot)
-        return found if found is not None and found.is_fresh() else None
+        return found if found is not None and found.read.is_recent() else None
 
     def _fill(
         self,
@@ -150,11 +140,11 @@ def _slot_of_key(text: str, ref: str, number: int | None) -> Slot:
 
 
 def _read(read: Callable[[], Principal], ref: str, number: int | None) -> Pass:
-    generation, began_s = changes.generation(), time.monotonic()
+    moment = changes.now()
     by = read()
     if number is None:
-        return Pass(by, resolve(by, ref), generation, began_s)
-    return Pass(by, resolve_version(by, ref, number), generation, began_s)
+        return Pass(by, resolve(by, ref), moment)
+    return Pass(by, resolve_version(by, ref, number), moment)
 
 
 def _holder(key_text: str) -> Principal:

@@ -1,4 +1,4 @@
-"""The express lane: answers scoring requests with an API key before Django sees them.
+"""The express lane: answers scoring requests with a key or a known session before Django does.
 
 A WSGI callable in front of Django's. What is plainly a scoring request of somebody who may make it
 is answered here, with no query, no request object and no middleware; everything else goes on to
@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import close_old_connections
 
 from registry import limits, problems
+from registry.api.auth import session_at_hand
 from registry.api.metrics import count_request
 from registry.conf import conf
 from registry.errors import DomainError
@@ -32,6 +33,8 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+
+_KEY, _TOKEN = "HTTP_AUTHORIZATION", "HTTP_X_CSRFTOKEN"
 # Django has its own readers for these.
 _FORMS = ("multipart/", "application/x-www-form-urlencoded")
 
@@ -62,7 +65,7 @@ class Express:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer, or hand on."""
         began_s = time.perf_counter()
-        if environ["REQUEST_METHOD"] != "POST" or "HTTP_AUTHORIZATION" not in environ:
+        if environ["REQUEST_METHOD"] != "POST" or not (_KEY in environ or _TOKEN in environ):
             return self.app(environ, start_response)
         request = self._read(environ)
         if request is None:
@@ -85,12 +88,10 @@ class Express:
         place = lanes.place_of(environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", ""))
         if place is None:
             return None
-        key = place.lane.key_of(environ)
         length = _length(environ, self.max_body_bytes)
-        # A cookie may be a session, which has a word in the headers.
-        if key is None or length is None or "HTTP_COOKIE" in environ or _is_form(environ):
+        if length is None or _is_form(environ):
             return None
-        found = _pass(key, place.ref, place.number)
+        found = _pass_of_key(place, environ) if _KEY in environ else _pass_of_user(place, environ)
         frame = self.frames.of(place.lane, environ) if found else None
         if found is None or frame is None:
             return None
@@ -113,7 +114,7 @@ class Express:
             known or error,
             request_id=name,
             docs_url=_docs_url(environ),
-            dialect=problems.dialect_of(path, environ["HTTP_AUTHORIZATION"]),
+            dialect=problems.dialect_of(path, environ.get(_KEY, "")),
         )
         if known is None:
             log.error("Unexpected error at %s", path, exc_info=error)
@@ -126,6 +127,8 @@ def _score(request: _Request, environ: Environ, name: str) -> Encoded:
     by = request.found.principal
     if by.api_key is not None:
         limits.spend_for_key(by.api_key.public_id)
+    else:
+        limits.spend_for_user(str(by.user.pk))
     body = environ["wsgi.input"].read(request.length) if request.length else b""
     return lanes.answer(
         request.place.lane,
@@ -139,8 +142,22 @@ def _score(request: _Request, environ: Environ, name: str) -> Encoded:
     )
 
 
-def _pass(key: str, ref: str, number: int | None) -> Pass | None:
+def _pass_of_user(place: lanes.Place, environ: Environ) -> Pass | None:
+    """The pass of who is signed in, where it is at hand: Django reads it, once a change."""
+    try:
+        user = session_at_hand(environ)
+    except Exception:  # whatever it is, Django meets it again
+        return None
+    return passes.of_user(user, place.ref, place.number) if user else None
+
+
+def _pass_of_key(place: lanes.Place, environ: Environ) -> Pass | None:
     """The caller's pass; None where there is none: Django finds out again why, and says it."""
+    key = place.lane.key_of(environ)
+    # A cookie may be a session, which has a word in the headers.
+    if key is None or "HTTP_COOKIE" in environ:
+        return None
+    ref, number = place.ref, place.number
     try:
         known = passes.known(key, ref, number)
         if known is not None:

@@ -22,6 +22,7 @@ KEPT = 256
 _LENGTH = "content-length"
 # An answer's own: never taken over from another one.
 _OWN = frozenset({"content-type", "www-authenticate", HEADER.lower()})
+_HAS_KEY = "HTTP_AUTHORIZATION"
 _NO_KEY = "Bearer -"
 
 
@@ -51,18 +52,18 @@ class Frame:
 
 
 class Frames:
-    """A frame for each lane, scheme and host that Django would answer at."""
+    """A frame for each lane, scheme and host that Django would answer at, for keys and without."""
 
     def __init__(self, app: WsgiApp) -> None:
         self._app = app
-        self._known: dict[tuple[str, str, str], Frame] = {}
+        self._known: dict[tuple[str, str, str, bool], Frame] = {}
 
     def of(self, lane: Lane, environ: dict[str, Any]) -> Frame | None:
         """The frame of a request; None where Django has other plans, such as a wrong host."""
         host = environ.get("HTTP_HOST")
         if not host:
             return None
-        key = (lane.route, environ["wsgi.url_scheme"], host)
+        key = (lane.route, environ["wsgi.url_scheme"], host, _HAS_KEY in environ)
         found = self._known.get(key)
         if found is None:
             found = _frame(*self._ask(environ))
@@ -73,14 +74,16 @@ class Frames:
         return found
 
     def _ask(self, environ: dict[str, Any]) -> tuple[str, Headers]:
-        """Status and headers of Django's answer to the same call with a key that is none."""
+        """Status and headers of Django's answer to the same call with a key that is none.
+
+        Without a key it is asked without: the answer then depends on the cookie, and says so.
+        """
         told: list[Any] = []
         asked = {
             "REQUEST_METHOD": "POST",
             "QUERY_STRING": "",
             "SERVER_PROTOCOL": "HTTP/1.1",
             "CONTENT_LENGTH": "0",
-            "HTTP_AUTHORIZATION": _NO_KEY,
             "wsgi.version": (1, 0),
             "wsgi.input": io.BytesIO(),
             "wsgi.errors": sys.stderr,
@@ -92,6 +95,8 @@ class Frames:
         for name in ("PATH_INFO", "SCRIPT_NAME", "HTTP_HOST", "SERVER_NAME", "SERVER_PORT"):
             asked[name] = environ.get(name, "")
         asked["wsgi.url_scheme"] = environ["wsgi.url_scheme"]
+        if _HAS_KEY in environ:
+            asked[_HAS_KEY] = _NO_KEY
         answer = self._app(asked, lambda status, headers, *_: told.extend((status, headers)))
         if close := getattr(answer, "close", None):
             close()

@@ -15,7 +15,8 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from registry import changes
-from registry.actions.signed_in import AGE_S, POLL_S, SignedIn
+from registry.actions.signed_in import SignedIn
+from registry.changes import AGE_S, POLL_S
 from registry.models import User
 from tests import people
 

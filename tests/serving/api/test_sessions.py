@@ -13,8 +13,9 @@ from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from registry import changes
+from registry import changes, limits
 from registry.models import User
+from tests.serving.api.doors import Asked, django_door, express_door
 from tests.serving.batch import ledger
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -103,3 +104,76 @@ def test_who_has_left_scores_nothing(browser: Client) -> None:
     User.objects.filter(username="ana").update(is_active=False)
 
     assert ask(browser).status_code == 401
+
+
+CASES: dict[str, tuple[int, bool, dict[str, Any], dict[str, str]]] = {
+    # status, whether the express lane answers, what of the request is different
+    "rows": (200, True, {}, {}),
+    "a version": (200, True, {"path": "/api/v1/models/churn/versions/1/predict"}, {}),
+    "skipping": (200, True, {"query": "on_row_error=skip"}, {}),
+    "bad rows": (422, True, {"body": b'{"instances": [{"age": "x"}]}'}, {}),
+    "broken JSON": (400, True, {"body": b"{"}, {}),
+    "the same site": (200, True, {}, {"Origin": "http://localhost:8000"}),
+    "another site": (403, False, {}, {"Origin": "https://elsewhere.example"}),
+    "https without a referer": (403, False, {"scheme": "https"}, {}),
+    "https": (200, True, {"scheme": "https"}, {"Referer": "https://localhost:8000/admin/"}),
+    "another host": (400, False, {}, {"Host": "elsewhere.example"}),
+    "no token": (403, False, {}, {"X-CSRFToken": ""}),
+    "another token": (403, False, {}, {"X-CSRFToken": "b" * 32}),
+    "no cookie": (401, False, {}, {"Cookie": ""}),
+    "a session that is none": (401, False, {}, {"Cookie": "modelyard-session=" + "a" * 32}),
+    "another query": (400, False, {"query": "nonsense=1"}, {}),
+    "a form": (415, False, {}, {"Content-Type": "application/x-www-form-urlencoded"}),
+    "an unknown model": (404, False, {"path": "/api/v1/models/none/predict"}, {}),
+    "chunks": (200, True, {"chunked": True}, {}),
+}
+
+
+def as_sent(browser: Client, headers: dict[str, str], **different: Any) -> Asked:
+    cookies = "; ".join(f"{name}={held.value}" for name, held in browser.cookies.items())
+    sent = {"Content-Type": "application/json", "X-CSRFToken": TOKEN, "Cookie": cookies}
+    return Asked(headers=sent | {"X-Request-Id": "one"} | headers, **different)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_both_doors_answer_a_session_alike(browser: Client, name: str) -> None:
+    status, is_express, different, headers = CASES[name]
+    ask(browser)
+    asked = as_sent(browser, headers, **different)
+    door, behind = express_door()
+    # What nobody has asked for yet goes through Django once.
+    door.ask(asked)
+    before = behind.requests
+
+    told = door.ask(asked)
+
+    assert told == django_door().ask(asked)
+    assert (told.code, behind.requests == before) == (status, is_express)
+
+
+def test_an_ended_session_is_none_of_the_express_lane_s(browser: Client) -> None:
+    door, behind = express_door()
+    asked = as_sent(browser, {})
+    assert [door.ask(asked).code for _ in range(2)] == [200, 200]
+    assert behind.requests == 1
+
+    Session.objects.all().delete()
+
+    assert door.ask(asked).code == 401
+
+
+def test_sessions_are_limited_by_user_in_both_doors(
+    browser: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = as_sent(browser, {})
+    express = express_door()[0]
+    express.ask(asked)
+    settings.MODELYARD = settings.MODELYARD | {"RATE_LIMIT": (2, 3600.0)}
+    told = []
+    for door in (express, django_door()):
+        monkeypatch.setattr(limits, "_limiter", limits._Limiter())
+        monkeypatch.setattr(limits._limiter, "_is_begun", True)
+        told.append([door.ask(asked) for _ in range(3)])
+
+    assert [one.code for one in told[0]] == [200, 200, 429]
+    assert told[0] == told[1]
