@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from benchmarks.load import Aim, Loaded, load
 ROUNDS = 5
 SECONDS = 2.0
 WARM_S = 2
+REST_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,13 @@ Pairs = list[tuple[Loaded, Loaded]]
 def loads_in_turn(ours: Aim, theirs: Aim, *, seconds: float = SECONDS) -> Pairs:
     """Ours, theirs, ours, theirs, ...; a short load of each before does not count."""
     load(ours, seconds=WARM_S), load(theirs, seconds=WARM_S)
-    return [(load(ours, seconds=seconds), load(theirs, seconds=seconds)) for _ in range(ROUNDS)]
+    return [(_after_rest(ours, seconds), _after_rest(theirs, seconds)) for _ in range(ROUNDS)]
+
+
+def _after_rest(aim: Aim, seconds: float) -> Loaded:
+    """A load, once a slow server has done with what it was asked before."""
+    time.sleep(REST_S)
+    return load(aim, seconds=seconds)
 
 
 def faster(
