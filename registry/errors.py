@@ -79,12 +79,15 @@ class RowProblem:
 
 
 def received_text(value: object) -> str:
-    """At most 40 characters of one cell, as the person who sent it would recognise it."""
+    """At most 40 characters of one cell, as the person who sent it would recognise it.
+
+    U+0000, which PostgreSQL keeps in no text, is shown by its symbol.
+    """
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = value if isinstance(value, str) else str(value)
+    text = (value if isinstance(value, str) else str(value)).replace("\0", "\u2400")
     return text if len(text) <= RECEIVED_MAX_CHARS else text[: RECEIVED_MAX_CHARS - 1] + "…"
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,8 @@ class Heartbeat:
     """Calls ``extend`` every ``every_s`` seconds, from a thread of its own, inside a with block.
 
     ``extend`` says whether the lease still was ours. A beat that the database does not take is
-    logged and tried again with the next: with a third of the lease as the pace, two may fail.
+    tried again at once on a new connection, then with the next: with a third of the lease as the
+    pace, two may fail.
     """
 
     def __init__(self, extend: Callable[[], bool], *, every_s: float, name: str) -> None:
@@ -57,8 +59,16 @@ class Heartbeat:
             connection.close()
 
     def _beat(self) -> None:
-        try:
-            if not self._extend():
-                self._is_lost.set()
-        except DatabaseError as error:
-            log.warning("Heartbeat of %s failed: %s", self._name, error)
+        for is_last in (False, True):
+            try:
+                if not self._extend():
+                    self._is_lost.set()
+            except Error as error:
+                log.warning("Heartbeat of %s failed: %s", self._name, error)
+                if is_last or connection.in_atomic_block:
+                    return
+                # A session that the database has ended stays broken until it is closed.
+                with suppress(Error):
+                    connection.close()
+            else:
+                return

@@ -72,7 +72,7 @@ def put(file: BinaryIO, *, max_bytes: int | None = None) -> Stored:
     Raises TooLarge over ``max_bytes`` and StorageFull when no space is left; then nothing is kept.
     """
     with scratch_file() as path:
-        with _space_errors(), path.open("wb") as out:
+        with space_errors(), path.open("wb") as out:
             stored = _copy_hashing(file, out, max_bytes)
         put_file(path, blob_name(stored.sha256))
     return stored
@@ -81,7 +81,7 @@ def put(file: BinaryIO, *, max_bytes: int | None = None) -> Stored:
 def put_bytes(body: bytes) -> Stored:
     """Hold a few bytes that are in memory."""
     with scratch_file() as path:
-        with _space_errors():
+        with space_errors():
             path.write_bytes(body)
         stored = Stored(hashlib.sha256(body).hexdigest(), len(body))
         put_file(path, blob_name(stored.sha256))
@@ -96,7 +96,7 @@ def put_file(path: Path, name: str) -> None:
     storage = _storage()
     if storage.exists(name):
         return
-    with _space_errors():
+    with space_errors():
         if isinstance(storage, FileSystemStorage):
             _move_durably(path, Path(storage.path(name)))
             return
@@ -205,14 +205,15 @@ def _cached_copy(name: str) -> Path:
     cached = conf.home / "cache" / name
     if not cached.exists():
         with scratch_file() as path:
-            with open_named(name) as source, _space_errors(), path.open("wb") as out:
+            with open_named(name) as source, space_errors(), path.open("wb") as out:
                 _copy_hashing(source, out, None)
             _move_durably(path, cached)
     return cached
 
 
 @contextmanager
-def _space_errors() -> Iterator[None]:
+def space_errors() -> Iterator[None]:
+    """Raises StorageFull in place of what the system says when no space is left."""
     try:
         yield
     except OSError as error:

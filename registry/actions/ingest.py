@@ -29,7 +29,7 @@ def ingest_dataset(version_id: uuid.UUID | str) -> None:
         return
     version = DatasetVersion.objects.select_related("dataset").get(pk=version_id)
     try:
-        with _lease_kept(version):
+        with _lease_kept(version), storage.space_errors():
             _read(version)
     except TabularError as error:
         shown = error.errors(confidential=version.dataset.hides_cells)
@@ -39,6 +39,7 @@ def ingest_dataset(version_id: uuid.UUID | str) -> None:
         record_refused(version, errors=shown, error_count=1)
     except StorageFull as error:
         log.warning("Reading %s put off: %s", version, error)
+        DatasetVersion.objects.put_off_ingest(version_id)
 
 
 def _read(version: DatasetVersion) -> None:

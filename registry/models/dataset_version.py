@@ -62,6 +62,11 @@ class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
             )
         )
 
+    def put_off_ingest(self, version_id: uuid.UUID | str) -> None:
+        """Waiting for something else is no attempt; the claim ends by itself."""
+        taken = self.filter(pk=version_id, status=DatasetStatus.PENDING, read_attempts__gt=0)
+        taken.update(read_attempts=models.F("read_attempts") - 1)
+
     def extend_ingest(self, version_id: uuid.UUID | str, *, lease_s: int) -> bool:
         """Keep a claim for another lease; False when the version is settled."""
         pending = self.filter(pk=version_id, status=DatasetStatus.PENDING)

@@ -116,7 +116,7 @@ def _require_still_allowed(job: BatchJob) -> None:
 def reap_expired(*, pace: Pace) -> int:
     """Take back the leases that ran out; how many there were.
 
-    The chunk is claimable again after a backoff, or failed when it lost too many.
+    The chunk is claimable again after a moment, or failed when it lost too many.
     """
     expired = BatchChunk.objects.expired().select_related("job").order_by("lease_until")
     return sum(_reap(chunk, pace) for chunk in list(expired[:REAPED_AT_ONCE]))
@@ -147,7 +147,7 @@ def _reap(chunk: BatchChunk, pace: Pace) -> bool:
         reason=reason,
         lease_until=None,
         lease_owner="",
-        not_before=Now() + timedelta(seconds=pace.backoff(losses)),
+        not_before=Now() + timedelta(seconds=pace.loss_wait_s),
     )
     if moved:
         end_attempt(chunk, AttemptOutcome.LOST, reason=reason)

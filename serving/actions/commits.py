@@ -93,6 +93,13 @@ def commit_chunk(chunk: BatchChunk, result: ChunkResult) -> bool:
     return True
 
 
+def is_committed(chunk: BatchChunk, result: ChunkResult) -> bool:
+    """Whether this attempt's result is the chunk's already."""
+    return BatchChunk.objects.filter(
+        pk=chunk.pk, state=ChunkState.DONE, attempt=chunk.attempt, **_files(result)
+    ).exists()
+
+
 @transaction.atomic
 def give_back(
     chunk: BatchChunk,
@@ -218,6 +225,20 @@ def _running(chunk: BatchChunk) -> BatchJob | None:
 
 
 def _mark_done(chunk: BatchChunk, result: ChunkResult) -> bool:
+    return bool(
+        BatchChunk.objects.held_by(chunk).update(
+            state=ChunkState.DONE,
+            rows_out=result.rows_out,
+            rejects=result.rows_rejected,
+            reason="",
+            lease_until=None,
+            **_files(result),
+        )
+    )
+
+
+def _files(result: ChunkResult) -> dict[str, Any]:
+    """The fields of a chunk that name its files."""
     files: dict[str, Any] = {}
     if result.results:
         files = {
@@ -228,16 +249,7 @@ def _mark_done(chunk: BatchChunk, result: ChunkResult) -> bool:
     if result.rejects:
         files["rejects_name"] = result.rejects.name
         files["rejects_sha256"] = result.rejects.written.sha256
-    return bool(
-        BatchChunk.objects.held_by(chunk).update(
-            state=ChunkState.DONE,
-            rows_out=result.rows_out,
-            rejects=result.rows_rejected,
-            reason="",
-            lease_until=None,
-            **files,
-        )
-    )
+    return files
 
 
 def _max_memory_bytes() -> int:

@@ -17,11 +17,21 @@ from __future__ import annotations
 import errno
 import logging
 import time
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import (
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+)
 
 from registry import storage
 from registry.errors import DomainError, ModelFailed, RowProblem, StorageFull, Unavailable
@@ -36,6 +46,7 @@ from serving.actions.commits import (
     end_attempt,
     fail_held_chunk,
     give_back,
+    is_committed,
     split_chunk,
 )
 from serving.batch import failpoints
@@ -92,7 +103,9 @@ def work_on(chunk: BatchChunk, *, pace: Pace = PACE) -> None:
         _narrow(chunk, found)
     except RowRefused as refused:
         fail_held_chunk(chunk, _row_error(refused.problem))
-    except DatabaseError:
+    except (DataError, IntegrityError) as error:
+        _settle_error(chunk, error, pace)  # it is about what was written, and comes again
+    except (DatabaseError, InterfaceError):
         # Nothing can be written now; the lease runs out, and somebody takes the chunk again.
         log.exception("The database failed under %s", chunk)
         raise
@@ -108,7 +121,7 @@ def _attempt(chunk: BatchChunk, heartbeat: Heartbeat, pace: Pace) -> None:
     with ChunkWork(chunk, heartbeat, pace) as work:
         result = _score_chunk(work)
         try:
-            is_ours = commit_chunk(chunk, result)
+            is_ours = _commit(chunk, result)
         except ColumnsChanged:
             _remove(result)
             raise
@@ -117,6 +130,23 @@ def _attempt(chunk: BatchChunk, heartbeat: Heartbeat, pace: Pace) -> None:
             _remove(result)
             raise LeaseLost(str(chunk))
     failpoints.reach("commit.after")
+
+
+def _commit(chunk: BatchChunk, result: ChunkResult) -> bool:
+    """Commit; once more on a new connection when the database has ended the old one.
+
+    The first may have been carried out without our hearing of it: then it is ours already, and
+    its files are the chunk's. False when the fence was lost.
+    """
+    try:
+        return commit_chunk(chunk, result)
+    except (InterfaceError, OperationalError) as error:
+        if connection.in_atomic_block:
+            raise
+        log.warning("The commit of %s is tried again: %s", chunk, error)
+        with suppress(Error):
+            connection.close()
+        return is_committed(chunk, result) or commit_chunk(chunk, result)
 
 
 def _heartbeat(chunk: BatchChunk, pace: Pace) -> Heartbeat:

@@ -8,11 +8,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice, takewhile
 from uuid import UUID
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models.functions import Now
 
 from registry.errors import DomainError
 from registry.principals import Principal
@@ -24,7 +28,10 @@ from serving.models.scheduled_slot import SlotState
 from serving.schedules.cron import due_after, first_due
 from serving.schedules.due import MAX_PER_TICK, Decision, decide
 
+log = logging.getLogger(__name__)
+
 SETTLED_PER_TICK = 500
+PUT_OFF = timedelta(minutes=5)
 # With overlap "queue" so many runs wait; what comes then is skipped.
 MAX_WAITING = 100
 
@@ -33,9 +40,28 @@ def tick(now: datetime | None = None) -> int:
     """Settle all that is due; how many jobs were made. ``now`` None is the database's now."""
     moment = now or database_now()
     waiting = ScheduledSlot.objects.waiting().order_by().values("schedule").distinct()
-    started = sum(_start_waiting(pk) for (pk,) in waiting.values_list("schedule"))
+    started = sum(_apart(_start_waiting, pk) for (pk,) in waiting.values_list("schedule"))
     due = Schedule.objects.due(moment).order_by("next_due").values_list("pk", flat=True)
-    return started + sum(_settle(pk, moment) for pk in list(due[:SETTLED_PER_TICK]))
+    for pk in list(due[:SETTLED_PER_TICK]):
+        started += _apart(partial(_settle, now=moment), pk)
+    return started
+
+
+def _apart(step: Callable[[UUID], int], schedule_id: UUID) -> int:
+    """One schedule's step. What is wrong with one keeps no other from its turn.
+
+    It is put off for a while, so that it is not the first to be looked at each time; its cursor
+    stands, and nothing that is due is forgotten. Raises what says that the database is away.
+    """
+    try:
+        return step(schedule_id)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("The schedule %s could not be settled", schedule_id)
+        later = Now() + PUT_OFF
+        Schedule.objects.filter(pk=schedule_id, next_due__isnull=False).update(next_due=later)
+        return 0
 
 
 @transaction.atomic

@@ -16,7 +16,8 @@ class Pace:
     """How long things may take, in seconds.
 
     ``budget_s``: after this no further chunk is claimed in one go. ``chunk_s``: a chunk that needs
-    longer is split; budget and chunk together stay below the time limit of the task.
+    longer is split; budget and chunk together stay below the time limit of the task. After a lost
+    lease it waits ``loss_wait_s``: the lease itself was the wait.
     """
 
     lease_s: float = 30.0
@@ -24,6 +25,7 @@ class Pace:
     chunk_s: float = 90.0
     backoff_s: float = 5.0
     longest_backoff_s: float = 300.0
+    loss_wait_s: float = 2.0
     pause_s: float = 30.0
 
     @property

@@ -8,13 +8,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import DataError, OperationalError
 from django.db.models.functions import Now
 
 from registry import storage
 from registry.errors import StorageFull
 from registry.principals import Principal
 from serving.actions import batch_jobs, chunks
+from serving.actions import drive as drive_module
 from serving.actions.claims import claim_next, reap_expired
+from serving.actions.commits import commit_chunk
 from serving.actions.drive import drive, work_on
 from serving.batch.pace import MAX_FAILURES, MAX_LOSSES, PACE
 from serving.models import BatchChunk, BatchJob, ChunkAttempt
@@ -74,6 +77,51 @@ def test_the_third_error_fails_chunk_and_job(ana: Principal, host: ObedientHost)
         "detail": "The worker failed on the rows from 0 on (RuntimeError).",
     }
     assert job.chunks.get().state == "failed"
+    assert outcomes() == ["error"] * MAX_FAILURES
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("was_carried_out", [False, True])
+def test_a_commit_whose_session_was_ended_counts_once(
+    ana: Principal,
+    host: ObedientHost,
+    monkeypatch: pytest.MonkeyPatch,
+    was_carried_out: bool,
+) -> None:
+    """Nobody heard whether it was carried out; the files of a chunk that is done stay."""
+    tries: list[int] = []
+
+    def commit(chunk: BatchChunk, result: Any) -> bool:
+        tries.append(chunk.attempt)
+        if len(tries) > 1:
+            return commit_chunk(chunk, result)
+        if was_carried_out:
+            commit_chunk(chunk, result)
+        raise OperationalError("terminating connection due to administrator command")
+
+    monkeypatch.setattr(drive_module, "commit_chunk", commit)
+    dataset_of(ana, people_rows(10))
+    job = run_to_end(ask(ana))
+
+    assert (job.state, job.rows_done) == ("completed", 10)
+    assert outcomes() == ["done"]
+    assert tries == ([1] if was_carried_out else [1, 1])
+    with storage.open_named(job.chunks.get().output_name) as file:
+        assert file.read(4) == b"PAR1"
+
+
+def test_what_the_database_will_not_keep_is_a_failure_like_others(
+    ana: Principal, host: ObedientHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset_of(ana, people_rows(10))
+
+    def commit(chunk: BatchChunk, result: Any) -> bool:
+        raise DataError("unsupported Unicode escape sequence")
+
+    monkeypatch.setattr(drive_module, "commit_chunk", commit)
+    job = run_to_end(ask(ana))
+
+    assert (job.state, job.error["code"]) == ("failed", "internal")
     assert outcomes() == ["error"] * MAX_FAILURES
 
 

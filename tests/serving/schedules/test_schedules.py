@@ -91,6 +91,25 @@ def test_a_tick_that_comes_twice_makes_one_job(ana: Principal) -> None:
     assert BatchJob.objects.count() == 1
 
 
+def test_a_schedule_that_cannot_be_settled_keeps_no_other_waiting(
+    ana: Principal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as one whose zone is no longer in the machine's table of zones."""
+    first, second = hourly(ana, name="first"), hourly(ana, name="second")
+    Schedule.objects.filter(pk=first.pk).update(timezone="Nowhere/Gone", next_due=START)
+    now = START + timedelta(hours=1)
+
+    assert tick(now) == 1
+
+    assert (first.slots.count(), second.slots.count()) == (0, 1)
+    assert str(first.pk) in caplog.text
+    assert Schedule.objects.get(pk=first.pk).next_due > timezone.now()
+    assert tick(now) == 0
+    Schedule.objects.filter(pk=first.pk).update(timezone="UTC", next_due=now)
+    assert tick(now) == 1
+    assert first.slots.get().due == now
+
+
 def test_nothing_is_due_before_its_time(ana: Principal) -> None:
     hourly(ana)
     assert tick(at(0, 59)) == 0
