@@ -26,10 +26,10 @@ from benchmarks.workload import TEXTS, Trained, rows_of, trained
 REQUESTS = 400
 MANY = 1_000
 MANY_REQUESTS = 20
-MANY_SECONDS = 2.5
+MANY_SECONDS = 2.0
 SLOW_CONNECTIONS = 32
 OTHER_CONNECTIONS = 2
-P10_SECONDS = 4.0
+P10_SECONDS = 2.0
 # "as installed", and what has to be reached beside it.
 FIELD: tuple[tuple[Peer, float], ...] = (
     (servers.MLFLOW, 60),
@@ -309,7 +309,7 @@ def _beside(other: Aim, slow: Aim) -> tuple[list[float], list[float]]:
     alone, beside = [], []
     for _ in range(ROUNDS):
         alone.append(load(other, seconds=P10_SECONDS, connections=OTHER_CONNECTIONS).p95_ms)
-        with loading(slow, seconds=P10_SECONDS + 4, connections=SLOW_CONNECTIONS) as process:
+        with loading(slow, seconds=P10_SECONDS + 2, connections=SLOW_CONNECTIONS) as process:
             beside.append(load(other, seconds=P10_SECONDS, connections=OTHER_CONNECTIONS).p95_ms)
             told_by(process, may_refuse=True)
     return alone, beside
