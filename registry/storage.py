@@ -11,10 +11,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -25,6 +28,7 @@ from registry.conf import conf
 from registry.errors import StorageFull, TooLarge
 
 CHUNK_BYTES = 1 << 20
+SCRATCH_KEPT = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,26 @@ def scratch_file(suffix: str = "") -> Iterator[Path]:
         yield Path(name)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def sweep_scratch(*, older_than: timedelta = SCRATCH_KEPT) -> int:
+    """Remove what killed processes have left of this machine's scratch files; how many it was.
+
+    Whoever still works on a file writes to it, so that it is not old.
+    """
+    born_before_s = time.time() - older_than.total_seconds()
+    old = [path for path in scratch_folder().iterdir() if _is_file_of(path, born_before_s)]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)
+
+
+def _is_file_of(path: Path, before_s: float) -> bool:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_mtime <= before_s
 
 
 def put(file: BinaryIO, *, max_bytes: int | None = None) -> Stored:

@@ -7,6 +7,7 @@ on several machines at once.
 from __future__ import annotations
 
 import logging
+import socket
 from datetime import timedelta
 from itertools import islice
 from typing import Any
@@ -18,8 +19,10 @@ from django.db.models.functions import Now
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from registry import storage
 from registry.actions.datasets import record_refused
 from registry.actions.verdicts import record_check
+from registry.conf import conf
 from registry.errors import StateConflict
 from registry.models import DatasetVersion, ModelVersion
 from registry.models.check import CheckName, Verdict
@@ -67,6 +70,9 @@ def reconcile() -> None:
     if _first_in(SWEEP_EVERY_S, "swept"):
         sweep_orphans()
         sweep_comparisons()
+    # Each machine has scratch files of its own.
+    if _first_in(SWEEP_EVERY_S, f"scratch:{socket.gethostname()}:{conf.home}"):
+        storage.sweep_scratch()
     if _first_in(RECORDS_EVERY_S, "records-swept"):
         sweep_records()
 

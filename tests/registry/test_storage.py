@@ -1,0 +1,51 @@
+"""Storage: what killed processes leave of their scratch files does not stay."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from registry import storage
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(storage, "scratch_folder", lambda: tmp_path)
+    return tmp_path
+
+
+def aged(path: Path, age: timedelta) -> Path:
+    path.write_bytes(b"half a result")
+    born_s = time.time() - age.total_seconds()
+    os.utime(path, (born_s, born_s))
+    return path
+
+
+def test_scratch_files_of_yesterday_are_removed_and_others_stay(scratch: Path) -> None:
+    old = aged(scratch / "old.parquet", timedelta(hours=25))
+    young = aged(scratch / "young.parquet", timedelta(hours=23))
+    folder = scratch / "folder"
+    folder.mkdir()
+    elsewhere = aged(scratch.parent / "elsewhere", timedelta(days=9))
+    (scratch / "link").symlink_to(elsewhere)
+
+    assert storage.sweep_scratch() == 1
+
+    assert sorted(path.name for path in scratch.iterdir()) == ["folder", "link", "young.parquet"]
+    assert elsewhere.exists()
+    assert not old.exists()
+    assert storage.sweep_scratch(older_than=timedelta(hours=1)) == 1
+    assert not young.exists()
+
+
+def test_a_file_that_goes_away_meanwhile_is_no_error(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aged(scratch / "old", timedelta(days=2))
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter([scratch / "gone", scratch / "old"]))
+
+    assert storage.sweep_scratch() == 1
