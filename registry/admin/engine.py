@@ -41,10 +41,12 @@ def engine_context(
 
 
 def _choices(version: ModelVersion) -> list[tuple[str, str, bool]]:
-    """What can be pinned: value, words, whether it is chosen now."""
+    """What can be pinned: value, words, whether it is chosen now; nothing without a graph."""
+    if not version.compiled_sha256:
+        return []
     offered = [one for one in Engine if one != Engine.COMPILED or version.compiled_sha256]
     return [
-        ("", "As the check says", version.pinned_to == ""),
+        ("", "The compiled graph, if the check found it equal", version.pinned_to == ""),
         *((one.value, f"Always: {one.label}", version.pinned_to == one) for one in offered),
     ]
 
@@ -54,7 +56,7 @@ def _figures(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
         "rows_that_differ": "Rows that differ",
         "labels_that_differ": "Labels that differ",
         "largest_absolute": "Largest difference",
-        "largest_relative": "Largest relative difference",
+        "largest_relative": "Largest relative difference (1e-9 is allowed)",
     }
     return [(said, f"{evidence[key]:.3g}") for key, said in names.items() if key in evidence]
 

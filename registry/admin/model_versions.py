@@ -210,7 +210,7 @@ class ModelVersionAdmin(GovernedAdmin[ModelVersion]):
     def pin(self, request: HttpRequest, row: ModelVersion) -> HttpResponse:
         """POST: who answers from now on."""
         if request.method == "POST":
-            with told(request, f"{row} is set."):
+            with told(request, f"It is set who answers for {row} from now on."):
                 engine = request.POST.get("engine", "")
                 pin_version(by=principal_of(request), version=row, engine=engine)
         return to_page(self.url_of("change", row.pk))

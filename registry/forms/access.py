@@ -21,7 +21,7 @@ _SCOPE_WORDS = {
     "score": "score: call models and run batch jobs",
     "publish": "publish: register versions, upload datasets, move aliases",
     "approve": "approve: decide approval requests",
-    "admin": "admin: manage people, rules and keys",
+    "admin": "admin: manage people, rules and keys, read captured requests",
 }
 _EXPIRIES = [("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"), ("", "never")]
 MODELS_OFFERED = 500

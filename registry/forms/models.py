@@ -48,8 +48,9 @@ class ModelRulesForm(ModelDescriptionForm):
         max_value=100,
         initial=0,
         label="Captured requests, percent",
-        help_text="Of a hundred requests so many are kept with their answers, for you to look at. "
-        "Confidential and restricted models keep answers only.",
+        help_text="How many of a hundred requests are kept with their answers, 0 to 100, for you "
+        "to look at. Of confidential and restricted models no inputs are kept, and no answers that "
+        "could repeat them.",
     )
 
     def clean_capture_percent(self) -> int:

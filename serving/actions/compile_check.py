@@ -170,7 +170,7 @@ class _Trial:
                 f"The original serves. Only {rows} of {self.n_rows} rows could be compared.",
             )
         self.evidence |= self._paces(graph)
-        summary = f"Compiled: {self.close.rows} rows are answered as by the original."
+        summary = f"Compiled: {self.close.rows:,} rows are answered as by the original."
         return Compiled(Verdict.PASSED, summary, self._evidence(""), content)
 
     def left(self, reason: str, text: str, **told: Any) -> Compiled:

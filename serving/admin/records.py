@@ -70,7 +70,7 @@ class PredictionRecordAdmin(GovernedAdmin[PredictionRecord]):
     @admin.display(description="Answered by")
     def called(self, row: PredictionRecord) -> str:
         """Model and version."""
-        return f"{row.model.name} {row.version.number}"
+        return f"{row.model.name} version {row.version.number}"
 
     @admin.display(description="Caller")
     def caller(self, row: PredictionRecord) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,11 +11,17 @@ from django import forms
 from registry.errors import DomainError
 from registry.forms.base import ActionForm, reason_field
 from registry.models import Alias, ModelVersion, RegisteredModel
+from registry.models.alias import CHAMPION
 from serving.actions.route_entries import MIRRORS_MAX, TARGETS_MAX
 from serving.actions.routes import EntryState, RouteState
 
 VERSIONS_OFFERED = 50
 SPARE = 2
+_AT_ENTRY = re.compile(r"at /(targets)?(?:mirror)?/(\d+)")
+_NOBODY = (
+    "Choose who answers. To let the champion answer everything again, take the route away on the "
+    "model's page."
+)
 
 
 class RouteForm(ActionForm):
@@ -29,7 +36,7 @@ class RouteForm(ActionForm):
         self._targets = min(TARGETS_MAX, len(state.targets) + SPARE)
         self._mirrors = min(MIRRORS_MAX, len(state.mirrors) + 1)
         for line, entry in enumerate(_lines(state.targets, self._targets)):
-            self.fields[f"target{line}"] = _choice("Version or alias", answering, entry)
+            self.fields[f"target{line}"] = _choice(f"{line + 1}. Who", answering, entry)
             self.fields[f"weight{line}"] = forms.IntegerField(
                 label="Weight",
                 required=False,
@@ -37,9 +44,10 @@ class RouteForm(ActionForm):
                 max_value=100,
                 initial=entry.weight if entry else None,
             )
+        if not state.targets and f"@{CHAMPION}" in dict(answering):
+            self.initial = {"target0": f"@{CHAMPION}", "weight0": 100, **self.initial}
         for line, entry in enumerate(_lines(state.mirrors, self._mirrors)):
-            label = "Mirror" if line == 0 else "Another mirror"
-            self.fields[f"mirror{line}"] = _choice(label, aliases + versions, entry)
+            self.fields[f"mirror{line}"] = _choice(f"{line + 1}. Mirror", aliases + versions, entry)
 
     def target_lines(self) -> list[tuple[forms.BoundField, forms.BoundField]]:
         """The fields of each target: who, and how much."""
@@ -49,12 +57,27 @@ class RouteForm(ActionForm):
         """The field of each mirror."""
         return [self[f"mirror{n}"] for n in range(self._mirrors)]
 
+    def clean(self) -> dict[str, Any]:
+        """Who without a weight, a weight without anybody, and nobody at all are errors."""
+        filled: dict[str, Any] = super().clean() or self.cleaned_data
+        for n in range(self._targets):
+            who, weight = f"target{n}", f"weight{n}"
+            if {who, weight} & self.errors.keys():
+                continue
+            if filled.get(who) and filled[weight] is None:
+                self.add_error(weight, "Write its weight, from 0 to 100.")
+            elif not filled.get(who) and filled[weight]:
+                self.add_error(who, "Choose who gets this weight, or clear it.")
+        if not self.errors and not self._filled("target", self._targets):
+            self.add_error(None, _NOBODY)
+        return filled
+
     def asked(self) -> dict[str, Any]:
         """The filled-in lines as the action takes them."""
         filled = self.cleaned_data
         return {
             "targets": [
-                {**_named(filled[f"target{n}"]), "weight": filled.get(f"weight{n}") or 0}
+                {**_named(filled[f"target{n}"]), "weight": filled[f"weight{n}"]}
                 for n in self._filled("target", self._targets)
             ],
             "mirror": [_named(filled[f"mirror{n}"]) for n in self._filled("mirror", self._mirrors)],
@@ -64,7 +87,11 @@ class RouteForm(ActionForm):
     def add_refusal(self, error: DomainError) -> None:
         """Write a refusal beside the line that its pointer names, else above the form."""
         field = self._field_at(str(error.facts.get("pointer", "")))
-        self.add_error(field, str(error))
+        self.add_error(field, _AT_ENTRY.sub(self._line_of, str(error)))
+
+    def _line_of(self, pointer: re.Match[str]) -> str:
+        kind, lines = ("target", self._targets) if pointer[1] else ("mirror", self._mirrors)
+        return f"in line {self._filled(kind, lines)[int(pointer[2])] + 1}"
 
     def _filled(self, kind: str, lines: int) -> list[int]:
         return [n for n in range(lines) if self.cleaned_data.get(f"{kind}{n}")]

@@ -39,6 +39,8 @@ def comparisons(request: HttpRequest, model: RegisteredModel) -> PanelContent | 
     if not by.may(roles.PUBLISHER, model):
         return None
     rows = list(MirroredAnswer.objects.of(model)[:COMPARISONS_SHOWN])
+    if not rows and not route_state(model).mirrors:
+        return None
     for row in rows:
         row.model = model
     examples = next((shown_examples(row) for row in rows if row.examples), [])
@@ -46,7 +48,7 @@ def comparisons(request: HttpRequest, model: RegisteredModel) -> PanelContent | 
         "rows": rows,
         "examples": examples if by.may(roles.MANAGER, model) else [],
     }
-    return PanelContent("serving/comparisons_panel.html", context) if rows else None
+    return PanelContent("serving/comparisons_panel.html", context)
 
 
 def capture(request: HttpRequest, model: RegisteredModel) -> PanelContent | None:
@@ -68,7 +70,7 @@ def route_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         form.run(lambda: set_route(by=by, model=model, **form.asked()))
         if not form.errors:
-            messages.success(request, f"{model} is routed so from now on.")
+            messages.success(request, f"The route of {model} is set.")
             return to_page(_page_of(model))
     context = {
         **admin.site.each_context(request),
@@ -80,7 +82,7 @@ def route_page(request: HttpRequest, pk: UUID) -> HttpResponse:
         "model": model,
         "form": form,
         "state": state,
-        "submit_label": "Route so",
+        "submit_label": "Set the route",
         "cancel_url": _page_of(model),
     }
     return TemplateResponse(request, "serving/route_form.html", context)

@@ -74,6 +74,11 @@ class MirroredAnswer(TimeOrdered):
         return self.difference_sum / self.numbers if self.numbers else None
 
     @property
+    def percent_differ(self) -> float | None:
+        """How many of a hundred rows differ; None where there is none."""
+        return 100 * self.rows_differ / self.rows if self.rows else None
+
+    @property
     def served_ms(self) -> float | None:
         """Milliseconds of scoring that a request took the version that answered, on average."""
         return 1_000 * self.served_seconds / self.requests if self.requests else None

@@ -218,7 +218,8 @@ class Nursery:
             has_group = len(fate.get("serving", ())) > 1
             count = self.graves.count_group if has_group else self.graves.count
             count(child.name, time.monotonic())
-        log(f"process {child.pid} ended: {json.dumps(fate)[:300]}")
+        if child.name is not None or status:  # an inspection ends by itself
+            log(f"process {child.pid} ended: {json.dumps(fate)[:300]}")
         child.board.close()
         return fate
 

@@ -79,10 +79,18 @@ def test_the_form_shows_the_route_and_leaves_lines_to_spare(owner: Client, world
         ({"weight1": "11"}, None, "add to 101"),
         ({"weight1": "110"}, "weight1", "less than or equal to 100"),
         ({"weight1": "x"}, "weight1", "whole number"),
-        ({"target1": "@champion"}, "target1", "stands at /targets/0"),
+        ({"target1": "@champion"}, "target1", "stands in line 1"),
+        ({"weight1": ""}, "weight1", "Write its weight"),
+        ({"target1": ""}, "target1", "Choose who gets this weight"),
+        ({"weight2": "10"}, "target2", "Choose who gets this weight"),
         ({"target1": "3"}, "target1", "not one of the available choices"),
-        ({"target0": "", "target2": "2", "weight2": "90"}, "target2", "stands at /targets/0"),
-        ({"target0": "", "target1": "", "mirror0": "2"}, None, "Somebody has to answer"),
+        (
+            {"target0": "", "weight0": "", "target2": "2", "weight2": "90"},
+            "target2",
+            "stands in line 2",
+        ),
+        (dict.fromkeys(FILLED, "") | {"mirror0": "2"}, None, "Choose who answers"),
+        (dict.fromkeys(FILLED, ""), None, "take the route away"),
     ],
 )
 def test_errors_stand_beside_their_lines(
@@ -96,6 +104,18 @@ def test_errors_stand_beside_their_lines(
     assert said in str(errors)
     assert said in text(answer)
     assert written(world.model) == before
+
+
+def test_without_a_route_the_form_begins_with_the_champion(owner: Client, world: World) -> None:
+    shown = text(owner.get(form(world)))
+    assert '<option value="@champion" selected>' in shown
+    assert 'name="weight0" value="100"' in shown
+
+
+def test_a_mirror_without_requests_says_so(owner: Client, world: World) -> None:
+    assert "Mirrored answers" not in text(owner.get(page(world)))
+    route(world)
+    assert "No request was mirrored yet." in text(owner.get(page(world)))
 
 
 def test_a_version_that_went_meanwhile_is_an_error_beside_its_line(
@@ -166,7 +186,15 @@ def test_comparisons_stand_on_the_models_page(
         examples=[{"request_id": "monday", "row": 0, "inputs": [42], "served": {}, "mirror": {}}],
     )
     shown = text(owner.get(page(world)))
-    for word in ("1, 2", "1 234", "at most 0.25", "1.00 ms", "mirror 3.00 ms", "monday"):
+    for word in (
+        "version 1, version 2",
+        "0.6 %",
+        "1 234",
+        "at most 0.25",
+        "1.00 ms",
+        "mirror 3.00 ms",
+        "monday",
+    ):
         assert word in shown
     set_grant(
         by=Principal(world.admin), governed=world.model, user=world.stranger, role="publisher"
