@@ -60,14 +60,14 @@ class Passes:
 
     def of_user(self, user: User, ref: str, number: int | None = None) -> Pass | None:
         """The pass of somebody without a key; None if not at hand. Asks nobody."""
-        return self._fresh((Principal(user).id, ref, number))
+        return self._fresh(_slot(Principal(user).id, ref, number))
 
     def find(self, key_text: str, ref: str, number: int | None = None) -> Pass:
         """The same, read from the database where needed. Raises what is raised there."""
         known = self.known(key_text, ref, number)
         return known or self._fill(
             _slot_of_key(key_text, ref, number),
-            lambda: _holder(key_text),
+            lambda: _read(lambda: _holder(key_text), ref, number),
             # Somebody who guesses at a key's secret keeps its owner from nothing.
             flight=(hashlib.sha256(key_text.encode()).digest(), ref, number),
             known=lambda: self.known(key_text, ref, number),
@@ -75,9 +75,12 @@ class Passes:
 
     def resolve(self, by: Principal, ref: str, number: int | None = None) -> Resolution:
         """What a ref, or a version by number, calls for somebody who was let in already."""
-        slot = (by.id, ref, number)
+        slot = _slot(by.id, ref, number)
         found = self._fresh(slot) or self._fill(
-            slot, lambda: _reread(by), flight=slot, known=lambda: self._fresh(slot)
+            slot,
+            lambda: _read(lambda: _reread(by), ref, number),
+            flight=slot,
+            known=lambda: self._fresh(slot),
         )
         return found.resolution
 
@@ -88,7 +91,7 @@ class Passes:
     def _fill(
         self,
         slot: Slot,
-        read: Callable[[], Principal],
+        read: Callable[[], Pass],
         *,
         flight: Hashable,
         known: Callable[[], Pass | None],
@@ -98,7 +101,7 @@ class Passes:
             found = known()
             if found is not None:
                 return found
-            made = _read(read, *slot[1:])
+            made = read()
             # What a transaction sees may never be committed.
             if not connection.in_atomic_block:
                 self._keep(slot, made)
@@ -134,9 +137,14 @@ class _Flight:
         self.waiting = 0
 
 
+def _slot(who: str, ref: str, number: int | None) -> Slot:
+    """Names of models are the same however they are spelled."""
+    return (who, ref.lower(), number)
+
+
 def _slot_of_key(text: str, ref: str, number: int | None) -> Slot:
     """As ``Principal.id`` names the key: the id stands in its text."""
-    return (f"key:{text[3:11]}", ref, number)
+    return _slot(f"key:{text[3:11]}", ref, number)
 
 
 def _read(read: Callable[[], Principal], ref: str, number: int | None) -> Pass:

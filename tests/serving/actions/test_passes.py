@@ -54,6 +54,17 @@ def test_a_pass_is_at_hand_once_it_was_found(world: World) -> None:
     assert passes.find(world.text, "churn", 1).resolution == found.resolution
 
 
+def test_spellings_of_a_name_share_a_pass_and_errors_keep_them(world: World) -> None:
+    passes = Passes()
+    found = passes.find(world.text, "Churn")
+
+    assert passes.known(world.text, "churn") is found
+    assert passes.find(world.text, "CHURN") is found
+    assert len(passes._kept) == 1
+    with pytest.raises(ModelNotFound, match="“NoSuch”"):
+        passes.find(world.text, "NoSuch")
+
+
 def test_another_secret_opens_nothing(world: World) -> None:
     passes = Passes()
     passes.find(world.text, "churn")
