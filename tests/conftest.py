@@ -92,3 +92,18 @@ def repository() -> Path:
 def state_folder() -> Path:
     """The state folder of this test process."""
     return Path(os.environ["MODELYARD_HOME"])
+
+
+@pytest.fixture
+def only_our_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In touch, and told of nothing but what this test writes.
+
+    The listener of an earlier test may still be connected, and what is announced comes back to it
+    a moment later: that is one change more, just when a test looks whether there was none.
+    """
+    from registry import changes
+
+    news = changes._News()
+    news.is_begun = True
+    monkeypatch.setattr(changes, "_news", news)
+    monkeypatch.setattr(changes, "is_in_touch", lambda now_s=None: True)

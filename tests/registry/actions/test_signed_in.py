@@ -53,9 +53,8 @@ class Browser:
 
 
 @pytest.fixture
-def browser(monkeypatch: pytest.MonkeyPatch) -> Browser:
-    """In touch, as with Redis: then only news and age make anybody ask again."""
-    monkeypatch.setattr(changes, "is_in_touch", lambda now_s=None: True)
+def browser(only_our_news: None) -> Browser:
+    """Then only what a test writes, and age, make anybody ask again."""
     return Browser()
 
 

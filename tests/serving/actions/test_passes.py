@@ -19,6 +19,8 @@ from serving.actions import passes as passes_module
 from serving.actions.passes import Passes
 from tests.serving.batch import ledger
 
+pytestmark = pytest.mark.usefixtures("only_our_news")
+
 
 class World:
     """Ana with the model churn and a key."""
@@ -27,12 +29,6 @@ class World:
         self.ana = ledger.person("ana")
         self.version = ledger.ready_version(self.ana)
         self.key, self.text = create_api_key(by=self.ana, user=self.ana.user, name="k", **options)
-
-
-@pytest.fixture(autouse=True)
-def _in_touch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As with Redis: then only news and age make anybody ask again."""
-    monkeypatch.setattr(changes, "is_in_touch", lambda now_s: True)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def counted(status: int) -> tuple[float, float]:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_warm_call_asks_no_query_and_nothing_of_django(
-    keys: dict[str, str], host: ledger.ObedientHost
+    keys: dict[str, str], host: ledger.ObedientHost, only_our_news: None
 ) -> None:
     door, behind = express_door()
     asked = with_key(Asked(), keys)
@@ -48,7 +48,9 @@ def test_a_warm_call_asks_no_query_and_nothing_of_django(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_session_s_door_uses_passes_too(keys: dict[str, str], host: ledger.ObedientHost) -> None:
+def test_a_session_s_door_uses_passes_too(
+    keys: dict[str, str], host: ledger.ObedientHost, only_our_news: None
+) -> None:
     door = django_door()
     asked = with_key(Asked(), keys)
     door.ask(asked)
@@ -190,7 +192,10 @@ def test_who_has_no_key_is_limited_by_address(settings: Any, client: Any) -> Non
 
 @pytest.mark.django_db(transaction=True)
 def test_many_threads_wait_for_one_reading(
-    keys: dict[str, str], host: ledger.ObedientHost, monkeypatch: pytest.MonkeyPatch
+    keys: dict[str, str],
+    host: ledger.ObedientHost,
+    monkeypatch: pytest.MonkeyPatch,
+    only_our_news: None,
 ) -> None:
     door, _ = express_door()
     asked = with_key(Asked(), keys)

@@ -13,7 +13,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from registry import changes, limits
+from registry import limits
 from registry.models import User
 from tests.serving.api.doors import Asked, django_door, express_door
 from tests.serving.batch import ledger
@@ -32,11 +32,8 @@ OWN = ("X-Request-Id", "Vary")
 
 
 @pytest.fixture
-def browser(
-    keys: dict[str, str], host: ledger.ObedientHost, monkeypatch: pytest.MonkeyPatch
-) -> Client:
+def browser(keys: dict[str, str], host: ledger.ObedientHost, only_our_news: None) -> Client:
     """Ana, signed in; news would come at once."""
-    monkeypatch.setattr(changes, "is_in_touch", lambda now_s=None: True)
     client = Client(enforce_csrf_checks=True, raise_request_exception=False)
     client.force_login(User.objects.get(username="ana"), settings.AUTHENTICATION_BACKENDS[1])
     client.cookies[settings.CSRF_COOKIE_NAME] = TOKEN
