@@ -191,7 +191,7 @@ class Environment:
         is_plain = not (parts.username or parts.password or parts.query or parts.fragment)
         if parts.scheme not in ("http", "https") or not is_plain:
             raise SettingError(name, f"{value!r} is no plain http or https URL.", fix)
-        if not (_HOST_LABELS.fullmatch(host) or _is_address(host)) or not _PREFIX.fullmatch(prefix):
+        if not (_HOST_LABELS.fullmatch(host) or is_address(host)) or not _PREFIX.fullmatch(prefix):
             raise SettingError(name, f"{value!r} has an unusable host or path.", fix)
         return PublicUrl(parts.scheme, host, port, prefix)
 
@@ -259,7 +259,8 @@ class Environment:
         )
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether it is an IPv4 or IPv6 address, and no name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from config.env import Network
+from config.env import Network, is_address
 
 Environ = dict[str, Any]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -58,7 +58,7 @@ class Forwarded:
         for address, scheme in said:
             if scheme in ("http", "https"):
                 environ["wsgi.url_scheme"] = scheme
-            if not _is_address(address):
+            if not is_address(address):
                 break
             environ["REMOTE_ADDR"] = address
             if not self._is_trusted(address):
@@ -94,11 +94,3 @@ def _element(text: str) -> tuple[str, str]:
     said = {name.lower(): value.strip('"') for name, value in _ONE_PAIR.findall(text)}
     node = _NODE.fullmatch(said.get("for", ""))
     return (node[1] or node[2]) if node else "", said.get("proto", "").lower()
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -76,13 +76,13 @@ def sweep_scratch(*, older_than: timedelta = SCRATCH_KEPT) -> int:
     Whoever still works on a file writes to it, so that it is not old.
     """
     born_before_s = time.time() - older_than.total_seconds()
-    old = [path for path in scratch_folder().iterdir() if _is_file_of(path, born_before_s)]
+    old = [path for path in scratch_folder().iterdir() if _is_old_file(path, born_before_s)]
     for path in old:
         path.unlink(missing_ok=True)
     return len(old)
 
 
-def _is_file_of(path: Path, before_s: float) -> bool:
+def _is_old_file(path: Path, before_s: float) -> bool:
     try:
         found = path.lstat()
     except FileNotFoundError:
