@@ -27,6 +27,11 @@ MOST_BODY_BYTES = 1024 * 1024
 AIMED_S = 0.5
 # Of the time that the most urgent request of a group has left, the part that it is meant to take.
 PART_OF_TIME_LEFT = 0.5
+# Or, of a model that takes longer for one request already: so many times what one takes.
+LITTLE_LONGER = 1.5
+# How much an answer counts in what is expected once the next one has come.
+REMEMBERED = 0.8
+_NO_SPREAD = 1e-9
 
 
 @dataclass(slots=True)
@@ -56,23 +61,55 @@ class Request:
 
 @dataclass(slots=True)
 class Pace:
-    """How long the last requests took, by which the next group is measured. Unknown: alone."""
+    """How long requests of so many rows take: a line through the last ones, the older the lighter.
 
-    s_per_row: float = field(default=float("inf"))
+    Least squares with forgetting. Nothing is known at first: alone. Of one size only, the time is
+    held to grow with the rows. ``most_rows``: of what was answered at once so far.
+    """
+
+    most_rows: int = 0
+    _weight: float = 0.0
+    _rows: float = 0.0
+    _took_s: float = 0.0
+    _rows_rows: float = 0.0
+    _rows_took_s: float = 0.0
 
     def note(self, rows: int, took_s: float) -> None:
         """What was answered took so long."""
-        self.s_per_row = took_s / max(rows, 1)
+        rows = max(rows, 1)
+        self.most_rows = max(self.most_rows, rows)
+        self._weight = REMEMBERED * self._weight + 1
+        self._rows = REMEMBERED * self._rows + rows
+        self._took_s = REMEMBERED * self._took_s + took_s
+        self._rows_rows = REMEMBERED * self._rows_rows + rows * rows
+        self._rows_took_s = REMEMBERED * self._rows_took_s + rows * took_s
+
+    def expected_s(self, rows: int) -> float:
+        """Seconds for so many rows."""
+        if not self._weight:
+            return float("inf")
+        proportion = self._took_s / self._rows
+        spread = self._weight * self._rows_rows - self._rows**2
+        if spread <= _NO_SPREAD * self._rows**2:
+            return proportion * rows
+        rise = (self._weight * self._rows_took_s - self._rows * self._took_s) / spread
+        s_per_row = min(max(rise, 0.0), proportion)
+        return (self._took_s - s_per_row * self._rows) / self._weight + s_per_row * rows
 
     def allows(self, requests: int, rows: int, until: float) -> bool:
         """Whether so many requests may be one group, the most urgent of which ends then.
 
         Two always may, within the time left: a model that takes long for any number of rows would
-        otherwise never show that it takes no longer for more.
+        otherwise never show that it takes no longer for more. More than two of such a model may,
+        up to twice as many as were seen, when they take little longer than one.
         """
-        expected_s = self.s_per_row * rows
+        expected_s = self.expected_s(rows)
         left_s = until - time.monotonic()
-        return expected_s <= PART_OF_TIME_LEFT * left_s and (requests <= 2 or expected_s <= AIMED_S)
+        if expected_s > PART_OF_TIME_LEFT * left_s:
+            return False
+        if requests <= 2 or expected_s <= AIMED_S:
+            return True
+        return rows <= 2 * self.most_rows and expected_s <= LITTLE_LONGER * self.expected_s(1)
 
 
 def groups_of(requests: Iterable[Request], pace: Pace) -> Iterator[list[Request]]:

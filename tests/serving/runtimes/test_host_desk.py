@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -231,24 +231,48 @@ def sizes(asked: list[Request], pace: Pace) -> list[int]:
 def test_a_group_is_as_large_as_its_time_allows(
     s_per_row: float, left_s: float, expected: list[int]
 ) -> None:
-    assert sizes(requests(*[1] * 6, left_s=left_s), Pace(s_per_row)) == expected
+    pace = Pace()
+    if s_per_row < float("inf"):
+        pace.note(1, s_per_row)
+    assert sizes(requests(*[1] * 6, left_s=left_s), pace) == expected
 
 
 def test_a_group_has_a_bound_of_rows_and_of_requests() -> None:
-    pace = Pace(1e-9)
+    pace = Pace()
+    pace.note(1, 1e-9)
     assert sizes(requests(*[1] * (MOST_TOGETHER + 1)), pace) == [MOST_TOGETHER, 1]
     assert sizes(requests(MOST_ROWS, 1, 1), pace) == [1, 2]
     assert sizes(requests(1, MOST_ROWS + 1, 1), pace) == [2, 1]  # in the order of its first
 
 
-def test_a_model_that_takes_long_for_any_number_of_rows_is_soon_asked_for_many() -> None:
-    pace, asked, found = Pace(), requests(*[1] * 32), []
-    while asked:
-        group = next(groups_of(asked, pace))
+def answered(took_s: Callable[[int], float], rounds: int) -> list[int]:
+    """The size of each group of a model that takes so long for so many, under constant load."""
+    pace, found = Pace(), []
+    for _ in range(rounds):
+        group = next(groups_of(requests(*[1] * 32), pace))
         found.append(len(group))
-        pace.note(len(group), 0.3)
-        asked = asked[len(group) :]
-    assert found == [1, 2, 3, 5, 8, 13]
+        pace.note(len(group), took_s(len(group)))
+    return found
+
+
+@pytest.mark.parametrize("s", [0.01, 0.3, 0.5, 2.0])
+def test_a_model_that_takes_long_for_any_number_of_rows_is_soon_asked_for_many(s: float) -> None:
+    found = answered(lambda rows: s + 0.001 * rows, rounds=40)
+    assert found[:2] in ([1, 2], [1, 32])  # of 10 ms all at once
+    assert found[-20:] == [32] * 20
+
+
+@pytest.mark.parametrize("s", [0.3, 0.5, 2.0])
+def test_a_model_that_takes_as_long_for_each_row_is_asked_for_few(s: float) -> None:
+    found = answered(lambda rows: s * rows, rounds=40)
+    assert max(found) == 2
+
+
+def test_a_model_whose_pace_changes_is_followed() -> None:
+    pace = iter([0.001] * 20 + [0.4] * 60)
+    found = answered(lambda rows: next(pace) * rows, rounds=80)
+    assert found[1:20] == [32] * 19
+    assert max(found[-10:]) == 2
 
 
 # --- which models' rows may be put together -----------------------------------------------------
