@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.awake import Stolen, kept_awake
 from benchmarks.parts import PARTS
 
 RESULTS = Path(__file__).parent / "results"
@@ -23,10 +24,13 @@ def main(names: list[str]) -> int:
         print(f"No part {unknown[0]!r}; there are {', '.join(PARTS)}.", file=sys.stderr)
         return 2
     found = []
-    for name in names or PARTS:
-        for ratio in PARTS[name]():
-            print(ratio.line(), flush=True)
-            found.append(ratio.to_json() | {"part": name})
+    with kept_awake():
+        for name in names or PARTS:
+            stolen = Stolen()
+            for ratio in PARTS[name]():
+                print(ratio.line(), flush=True)
+                found.append(ratio.to_json() | {"part": name, "stolen": stolen.part()})
+                stolen = Stolen()
     RESULTS.mkdir(exist_ok=True)
     moment = datetime.now(UTC)
     path = RESULTS / f"{moment:%Y-%m-%dT%H%M%S}.json"
