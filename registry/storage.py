@@ -157,6 +157,13 @@ def open_named(name: str) -> BinaryIO:
         raise BlobMissing(name) from None
 
 
+@contextmanager
+def opened(name: str) -> Iterator[BinaryIO]:
+    """A named file for reading, seekable, whatever its size. Raises BlobMissing."""
+    with open_named(name) as file:
+        yield file
+
+
 def local_path(name: str) -> Path:
     """A path on this machine with the bytes of ``name``; a remote blob is copied here once."""
     storage = _storage()

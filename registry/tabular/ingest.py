@@ -6,8 +6,6 @@ file; where a later row does not fit its guess, the file is read again from the 
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -21,6 +19,7 @@ from registry.tabular.ahead import ahead
 from registry.tabular.arrow_types import schema_of
 from registry.tabular.csv_read import Widened
 from registry.tabular.formats import reader_of
+from registry.tabular.hashing import HashingSink
 from registry.tabular.profile import Profiler
 from registry.tabular.read import MAX_BYTES
 from registry.tabular.write import ROW_GROUP_ROWS, parquet_writer, regrouped
@@ -65,14 +64,12 @@ def _write(batches: Iterator[pa.RecordBatch], columns: tuple[Column, ...], path:
     schema = schema_of(columns)
     profiler = Profiler(columns)
     rows = 0
-    with path.open("wb") as out:
-        sink = _HashingSink(out)
+    with HashingSink(path) as sink:
         with ahead(regrouped(batches, schema)) as tables, parquet_writer(sink, schema) as writer:
             for table in _profiled(tables, profiler):
                 writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
                 rows += table.num_rows
-        out.flush()
-        os.fsync(out.fileno())
+        sink.sync()
     profile = profiler.result()
     found = zip(columns, profile, strict=True)
     nullable = tuple(replace(column, nullable=bool(facts["nulls"])) for column, facts in found)
@@ -84,24 +81,3 @@ def _profiled(tables: Iterable[pa.Table], profiler: Profiler) -> Iterator[pa.Tab
         for batch in table.combine_chunks().to_batches():
             profiler.add(batch)
         yield table
-
-
-class _HashingSink(io.RawIOBase):
-    """Hands bytes on to a file, counting and hashing them."""
-
-    def __init__(self, out: BinaryIO) -> None:
-        super().__init__()
-        self._out = out
-        self._hash = hashlib.sha256()
-        self.size_bytes = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, part: Any) -> int:
-        self._hash.update(part)
-        self.size_bytes += len(part)
-        return self._out.write(part)
-
-    def sha256(self) -> str:
-        return self._hash.hexdigest()

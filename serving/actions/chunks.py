@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -15,19 +16,21 @@ from registry import storage
 from registry.errors import ModelFailed, RowProblem, VersionNotServable
 from registry.heartbeat import Heartbeat
 from registry.signature.validate import Validated, validate_columns, validate_table
+from registry.tabular.ahead import ahead
 from serving.actions import scoring
-from serving.actions.batch_asking import column_names
+from serving.actions.attempt_meter import AttemptMeter
 from serving.actions.commits import ChunkResult, Published
+from serving.actions.rows_read import rows_read
 from serving.actions.targets import Target
 from serving.batch import as_sent, failpoints
 from serving.batch.columns import OnRowError, kept_columns, key_columns, result_columns
 from serving.batch.isolate import SearchSuspended, isolate
 from serving.batch.names import Content, part_name
 from serving.batch.pace import MAX_FAILURES, Pace
-from serving.batch.parts import Part, read_tables, score_rows
+from serving.batch.parts import Footers, OpenParts, score_rows
 from serving.batch.ranges import RowRange
 from serving.batch.rejects import every_problem, inputs_of, model_failed, part_of, rejects_table
-from serving.batch.writer import PartWriter
+from serving.batch.writer import PartWriter, Written
 from serving.models import BatchChunk, BatchJob
 from serving.protocols.tables import table_answer
 from serving.runtimes.answer_size import rows_at_once
@@ -36,6 +39,8 @@ from serving.runtimes.isolation.errors import ModelNotLoaded
 
 # Below this a call of the model is not worth trying any more.
 SHORTEST_CALL_S = 1.0
+# Of the files that this process reads: one footer for all chunks of a file.
+_footers = Footers()
 
 
 class RowRefused(Exception):
@@ -64,25 +69,31 @@ class LedgerMismatch(Exception):
 
 
 class ChunkWork:
-    """The files and counts of one attempt; to be used as a context, which removes the files."""
+    """The files and counts of one attempt; to be used as a context, which removes the files.
 
-    def __init__(self, chunk: BatchChunk, heartbeat: Heartbeat, pace: Pace) -> None:
+    ``meter`` is told what the time goes into: read (waiting for rows that are read ahead),
+    validate, score, write, store; and how many rows have come through.
+    """
+
+    def __init__(
+        self, chunk: BatchChunk, heartbeat: Heartbeat, pace: Pace, meter: AttemptMeter | None = None
+    ) -> None:
         self.chunk = chunk
         self.rows_rejected = 0
+        self.meter = meter or AttemptMeter()
         self._heartbeat = heartbeat
         self._ends_at = time.monotonic() + pace.chunk_s
         self._next_row = chunk.row_start
         self._stack = ExitStack()
-        related = ("model", "version__artifact", "version__model", "dataset", "dataset_version")
-        self._job = BatchJob.objects.select_related(*related).get(pk=chunk.job_id)
+        self._job = _job_of(chunk)
         self._target = Target.of(self._job.version)
         if self._target.sha256 != self._job.version_sha256:
             raise VersionNotServable(f"The bytes of {self._job.version} are not the accepted ones.")
-        names = column_names(self._job.dataset_version)
-        self._kept = kept_columns(self._job.keep_columns, names)
+        self._rows = rows_read(self._job.dataset_version_id)
+        self._kept = kept_columns(self._job.keep_columns, self._rows.names)
         self._keys = key_columns(self._kept, self._target.signature)
         wanted = {*self._kept, *self._target.signature.input_names}
-        self._read = [name for name in names if name in wanted]
+        self._read = [name for name in self._rows.names if name in wanted]
 
     def __enter__(self) -> ChunkWork:
         self._results_path = self._stack.enter_context(storage.scratch_file(".parquet"))
@@ -100,14 +111,22 @@ class ChunkWork:
         self._stack.close()
 
     def tables(self) -> Iterator[pa.Table]:
-        """The chunk's rows in order, in tables that are scored in one call each."""
-        return read_tables(
-            Part.from_json(self._job.dataset_version.parts),
-            storage.local_path,
+        """The chunk's rows in order, in tables that are scored in one call each.
+
+        The next ones are read meanwhile.
+        """
+        tables = OpenParts(self._rows.parts, storage.opened, _footers).tables(
             RowRange(self.chunk.row_start, self.chunk.row_stop),
             columns=self._read,
             batch_rows=self._rows_at_once(),
         )
+        read = self._stack.enter_context(ahead(tables))
+        while True:
+            with self.meter.phase("read"):
+                table = next(read, None)
+            if table is None:
+                return
+            yield table
 
     def score(self, table: pa.Table) -> None:
         """Validate and score the next table, and write what came of it.
@@ -115,26 +134,29 @@ class ChunkWork:
         Raises RowRefused, TooSlow, Narrowed, LeaseLost, and what ``scoring.score`` raises.
         """
         self._heartbeat.check()
-        inputs = inputs_of(table, self._target.signature)
-        validated = self._validate(inputs)
-        problems = every_problem(validated, inputs, self._validate)
+        with self.meter.phase("validate"):
+            inputs = inputs_of(table, self._target.signature)
+            validated = self._validate(inputs)
+            problems = every_problem(validated, inputs, self._validate)
         self._refuse_if_asked(problems)
         bad_rows = len(validated.bad_rows)
         kept = table.select(list(self._kept))
-        for rows, answer in self._answers(validated):
+        for part, answer in self._answers(validated):
             if answer is None:
-                problems.append(model_failed(int(rows[0])))
+                problems.append(model_failed(int(part.row_numbers[0])))
                 self._refuse_if_asked(problems[-1:])
                 bad_rows += 1
             else:
-                self._results.write(table_answer(answer, _batch_of(kept, rows)))
+                self._take(part, answer, kept)
             failpoints.reach("score.first")
         self._reject(problems, table, bad_rows)
         self._next_row += table.num_rows
+        self.meter.rows_scored(self._next_row - self.chunk.row_start)
 
     def publish(self) -> ChunkResult:
         """Close the files and put them into the storage under the attempt's own names."""
-        results, rejects = self._results.close(), self._rejects.close()
+        with self.meter.phase("write"):
+            results, rejects = self._results.close(), self._rejects.close()
         failpoints.reach("write.closed")
         rows_out = results.rows if results else 0
         if rows_out + self.rows_rejected != self.chunk.rows:
@@ -142,48 +164,53 @@ class ChunkWork:
                 f"{rows_out} rows out and {self.rows_rejected} rejected of {self.chunk.rows}"
             )
         self._heartbeat.check()
-        published: dict[Content, Published] = {}
-        if results:
-            name = self._name(results.sha256, "results")
-            storage.put_file(self._results_path, name)
-            published["results"] = Published(name, results)
+        published = self._store(self._results_path, "results", results)
         failpoints.reach("rename.results")
-        if rejects:
-            name = self._name(rejects.sha256, "rejects")
-            storage.put_file(self._rejects_path, name)
-            published["rejects"] = Published(name, rejects)
+        refused = self._store(self._rejects_path, "rejects", rejects)
         failpoints.reach("rename.all")
         return ChunkResult(
-            results=published.get("results"),
-            rejects=published.get("rejects"),
+            results=published,
+            rejects=refused,
             rows_out=rows_out,
             rows_rejected=self.rows_rejected,
             columns=self._columns(),
         )
+
+    def _store(self, path: Path, content: Content, written: Written | None) -> Published | None:
+        if written is None:
+            return None
+        name = self._name(written.sha256, content)
+        with self.meter.phase("store"):
+            storage.put_file(path, name)
+        return Published(name, written)
+
+    def _take(self, part: Validated, answer: Answer, kept: pa.Table) -> None:
+        """Write what the model answered to some good rows."""
+        with self.meter.phase("write"):
+            self._results.write(table_answer(answer, _batch_of(kept, part.row_numbers)))
 
     def _rows_at_once(self) -> int:
         facts, asked = self._target.facts, self._job.outputs
         wide = rows_at_once(facts, scoring.choose_outputs(facts, asked))
         return min(score_rows(self._target.signature), wide)
 
-    def _answers(
-        self, validated: Validated
-    ) -> Iterator[tuple[np.ndarray[Any, Any], Answer | None]]:
-        """Row numbers and their answer, in row order; None for a row on which the model fails."""
-        good = validated.batch.num_rows
+    def _answers(self, validated: Validated) -> Iterator[tuple[Validated, Answer | None]]:
+        """Good rows and their answer, in row order; None for a row on which the model fails."""
+        good = validated.n_good
         if not good:
             return
+        whole = part_of(validated, 0, good)
         try:
-            answer = self._call(part_of(validated, 0, good))
+            answer = self._call(whole)
         except ModelFailed as error:
             if not self._may_isolate(error):
                 raise
         else:
-            yield validated.row_numbers, answer
+            yield whole, answer
             return
         try:
             for piece in isolate(good, lambda a, b: self._call(part_of(validated, a, b))):
-                yield validated.row_numbers[piece.start : piece.stop], piece.answer
+                yield part_of(validated, piece.start, piece.stop), piece.answer
         except SearchSuspended as search:
             rows = validated.row_numbers[search.start : search.stop] + self._next_row
             raise Narrowed(RowRange(int(rows[0]), int(rows[-1]) + 1), search.wait_s) from search
@@ -194,13 +221,14 @@ class ChunkWork:
         if left_s < SHORTEST_CALL_S and self.chunk.rows > 1:
             raise TooSlow
         try:
-            answer = scoring.score(
-                self._target,
-                validated,
-                outputs=self._job.outputs,
-                deadline_s=max(left_s, SHORTEST_CALL_S),
-                is_bounded=False,  # by the rows of a table
-            )
+            with self.meter.phase("score"):
+                answer = scoring.score(
+                    self._target,
+                    validated,
+                    outputs=self._job.outputs,
+                    deadline_s=max(left_s, SHORTEST_CALL_S),
+                    is_bounded=False,  # by the rows of a table
+                )
         except ModelFailed as error:
             if time.monotonic() >= self._ends_at and self.chunk.rows > 1:
                 raise TooSlow from error
@@ -216,7 +244,7 @@ class ChunkWork:
 
     def _validate(self, inputs: pa.Table) -> Validated:
         signature = self._target.signature
-        if self._job.dataset_version.format in as_sent.FORMATS:
+        if self._rows.format in as_sent.FORMATS:
             return validate_columns(signature, as_sent.as_sent(inputs, signature))
         return validate_table(signature, inputs)
 
@@ -246,11 +274,20 @@ class ChunkWork:
     def _columns(self) -> list[dict[str, Any]] | None:
         if self._results.schema is None:
             return None
-        by_name = {column["name"]: column for column in self._job.dataset_version.columns}
-        return result_columns(self._results.schema, [by_name[name] for name in self._kept])
+        kept = [self._rows.columns[name] for name in self._kept]
+        return result_columns(self._results.schema, kept)
 
     def _name(self, sha256: str, content: Content) -> str:
         return part_name(self.chunk.job_id, self.chunk.index, self.chunk.attempt, sha256, content)
+
+
+def _job_of(chunk: BatchChunk) -> BatchJob:
+    """The chunk's job without what may be large and is not asked for here."""
+    related = ("model", "version__artifact", "version__model", "dataset", "dataset_version")
+    unread = ("columns", "parts", "profile", "errors")
+    jobs = BatchJob.objects.select_related(*related)
+    lean = jobs.defer("output_columns", *(f"dataset_version__{name}" for name in unread))
+    return lean.get(pk=chunk.job_id)
 
 
 def _batch_of(kept: pa.Table, rows: np.ndarray[Any, Any]) -> pa.RecordBatch | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +10,7 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from registry.tabular.hashing import HashingSink
 from registry.tabular.write import ROW_GROUP_ROWS, parquet_writer
 
 
@@ -30,7 +31,7 @@ class PartWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._sink = HashingSink(path)
         self._held: list[pa.RecordBatch] = []
         self._held_rows = 0
         self._writer: pq.ParquetWriter | None = None
@@ -46,8 +47,9 @@ class PartWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._writer is not None and self._writer.is_open:
-            self._writer.close()
+        with closing(self._sink):
+            if self._writer is not None and self._writer.is_open:
+                self._writer.close()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take the next rows."""
@@ -62,21 +64,20 @@ class PartWriter:
             self._flush(ROW_GROUP_ROWS)
 
     def close(self) -> Written | None:
-        """Finish the file and hash what now lies on disk; None when there was no row."""
+        """Finish the file, which was hashed while it was written; None when there was no row."""
         if self.rows == 0:
             return None
         if self._held_rows:
             self._flush(self._held_rows)
         assert self._writer is not None
         self._writer.close()
-        with self._path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return Written(digest, self._path.stat().st_size, self.rows)
+        self._sink.close()
+        return Written(self._sink.sha256(), self._sink.size_bytes, self.rows)
 
     def _flush(self, rows: int) -> None:
         whole = pa.Table.from_batches(self._held).replace_schema_metadata(None)
         if self._writer is None:
-            self._writer = parquet_writer(self._path, whole.schema)
+            self._writer = parquet_writer(self._sink, whole.schema)
         self._writer.write_table(whole.slice(0, rows).combine_chunks(), row_group_size=rows)
         self._held = whole.slice(rows).to_batches()
         self._held_rows = whole.num_rows - rows

@@ -95,7 +95,7 @@ def test_nothing_is_left_behind_when_the_sink_fails(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("registry.tabular.ingest._HashingSink.write", full)
+    monkeypatch.setattr("registry.tabular.hashing.HashingSink.write", full)
     with pytest.raises(OSError, match="No space"):
         ingested(CSV, "csv", tmp_path / "p")
     assert list(tmp_path.iterdir()) == []

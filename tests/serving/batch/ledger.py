@@ -25,7 +25,7 @@ from registry.signature.facts import ModelFacts, OutputFacts
 from registry.signature.outputs import output_columns
 from registry.signature.types import Column, Signature
 from serving.actions import batch_jobs
-from serving.batch.parts import Part, read_tables
+from serving.batch.parts import OpenParts, Part
 from serving.batch.ranges import RowRange
 from serving.models import BatchJob
 from serving.runtimes.base import Answer, Block
@@ -199,13 +199,8 @@ def results(job: BatchJob) -> pa.Table:
 def rows_of(version: DatasetVersion) -> pa.Table:
     """All rows of a dataset version."""
     names = [column["name"] for column in version.columns]
-    tables = read_tables(
-        Part.from_json(version.parts),
-        storage.local_path,
-        RowRange(0, version.rows or 0),
-        columns=names,
-        batch_rows=10_000,
-    )
+    parts = OpenParts(Part.from_json(version.parts), storage.opened)
+    tables = parts.tables(RowRange(0, version.rows or 0), columns=names, batch_rows=10_000)
     return pa.concat_tables(list(tables))
 
 

@@ -17,7 +17,7 @@ from serving.batch.columns import kept_columns, require_inputs, result_columns
 from serving.batch.isolate import MAX_FAILING_CALLS, isolate
 from serving.batch.names import job_of, part_name
 from serving.batch.pace import Pace
-from serving.batch.parts import SCORE_ROWS, Part, read_tables, score_rows
+from serving.batch.parts import SCORE_ROWS, Footers, OpenParts, Part, score_rows
 from serving.batch.progress import fraction_done, seconds_left
 from serving.batch.ranges import RowRange, chunk_ranges, split_range
 from serving.batch.writer import PartWriter
@@ -123,15 +123,8 @@ def test_rows_are_read_across_files_and_row_groups(
     tmp_path: Path, start: int, stop: int, batch_rows: int
 ) -> None:
     parts = numbers_in_parts(tmp_path, [9, 0, 1, 10])
-    tables = list(
-        read_tables(
-            parts,
-            lambda name: tmp_path / name,
-            RowRange(start, stop),
-            columns=["n"],
-            batch_rows=batch_rows,
-        )
-    )
+    opened = OpenParts(parts, lambda name: (tmp_path / name).open("rb"))
+    tables = list(opened.tables(RowRange(start, stop), columns=["n"], batch_rows=batch_rows))
     numbers = [n for table in tables for n in table.column("n").to_pylist()]
     assert numbers == list(range(start, stop))
     assert all(table.num_rows == batch_rows for table in tables[:-1])
@@ -141,12 +134,25 @@ def test_rows_are_read_across_files_and_row_groups(
 def test_a_file_of_other_length_than_told_is_refused(tmp_path: Path) -> None:
     (part,) = numbers_in_parts(tmp_path, [9])
     told = [Part(part.name, 10)]
+    opened = OpenParts(told, lambda name: (tmp_path / name).open("rb"))
     with pytest.raises(ValueError, match="has 9 rows, not 10"):
-        list(
-            read_tables(
-                told, lambda name: tmp_path / name, RowRange(0, 10), columns=["n"], batch_rows=5
-            )
-        )
+        list(opened.tables(RowRange(0, 10), columns=["n"], batch_rows=5))
+
+
+def test_a_footer_is_read_once_and_the_ones_used_last_are_kept(tmp_path: Path) -> None:
+    parts, footers = numbers_in_parts(tmp_path, [9, 5, 7]), Footers(most=2)
+
+    def read(start: int, stop: int) -> list[int]:
+        opened = OpenParts(parts, lambda name: (tmp_path / name).open("rb"), footers)
+        tables = opened.tables(RowRange(start, stop), columns=["n"], batch_rows=100)
+        return [n for table in tables for n in table.column("n").to_pylist()]
+
+    assert read(2, 12) == list(range(2, 12))
+    first = footers.get("0")
+    assert read(0, 9) == list(range(9))
+    assert footers.get("0") is first
+    assert read(14, 21) == list(range(14, 21))
+    assert footers.get("1") is None
 
 
 def test_the_bytes_of_a_file_do_not_depend_on_how_its_rows_came(tmp_path: Path) -> None:
