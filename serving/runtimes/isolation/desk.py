@@ -62,6 +62,7 @@ class Desk:
         together_from: float = 0.0,
     ) -> None:
         self._control, self._board = control, board
+        self._control.setblocking(False)
         self._operations, self._single = operations, single
         self._together, self._together_from = together, together_from
         self._pace = Pace()
@@ -74,7 +75,7 @@ class Desk:
         """Serve until the parent closes the control socket, or the only caller has left."""
         while True:
             ready = [key.data for key, _ in self._selector.select()]
-            if 0 in ready and not self._accept():
+            if 0 in ready and not self._accept_all():
                 return
             waiting = deque(number for number in ready if number in self._connections)
             while waiting:
@@ -82,8 +83,21 @@ class Desk:
             if self._single and self._greeted and not self._connections:
                 return
 
+    def _accept_all(self) -> bool:
+        """Take every connection that the parent hands over; False when the parent has closed.
+
+        All of them: who came while a slow model was at work would else join one by one, each
+        after another answer.
+        """
+        try:
+            while self._accept():
+                pass
+        except BlockingIOError:
+            return True
+        return False
+
     def _accept(self) -> bool:
-        """Take a connection that the parent hands over; False when the parent has closed."""
+        """Take one of them; False when the parent has closed. Raises BlockingIOError for none."""
         message, fds, _, _ = socket.recv_fds(self._control, 256, 1)
         if not message:
             return False

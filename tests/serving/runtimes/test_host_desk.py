@@ -59,9 +59,7 @@ class Waiting:
         return mine
 
     def run(self) -> None:
-        """Take every caller in, then answer whoever has spoken; ends when all have left."""
-        for _ in self.callers:
-            assert self.desk._accept()
+        """Begin: all callers are handed over, and have spoken; ends when all have left."""
         thread = threading.Thread(target=self.desk.run)
         thread.start()
         self._thread = thread
