@@ -4,14 +4,15 @@
     ├── BadRequest 400            MalformedBody, MalformedMultipart, MalformedParameter
     ├── NotAuthenticated 401      KeyExpired
     ├── NotAllowed 403
-    ├── NotFound 404              ModelNotFound, VersionNotFound, AliasNotFound, ...
+    ├── NotFound 404              ModelNotFound, VersionNotFound, ConnectionNotFound, ...
     ├── MethodNotAllowed 405, NotAcceptable 406, LengthRequired 411, UnsupportedMediaType 415
     ├── Conflict 409              NameTaken, StateConflict, VersionNotReady, VersionNotServable,
     │                             IdempotencyMismatch, IdempotencyInProgress
     ├── TooLarge 413
-    ├── Unprocessable 422         InvalidField, InvalidRows, UnreadableArtifact
+    ├── Unprocessable 422         InvalidField, InvalidRows, SourceRefused, UnreadableArtifact
     ├── RateLimited 429
-    └── Unavailable 503           Overloaded, ModelLoading, ModelFailed, StorageFull
+    └── Unavailable 503           Overloaded, ModelLoading, ModelFailed, StorageFull, StorageAway,
+                                  SourceAway, SinkAway
 
 ``CheckRefused`` stands beside the tree: it is the verdict of a check on a version or a dataset,
 recorded as evidence, and never an answer to a request.
@@ -203,6 +204,18 @@ class ScheduleNotFound(NotFound):
     code, title = "schedule-not-found", "No such schedule"
 
 
+class ConnectionNotFound(NotFound):
+    """No such connection that the caller may use."""
+
+    code, title = "connection-not-found", "No such connection"
+
+
+class WebhookNotFound(NotFound):
+    """No such webhook of the caller's."""
+
+    code, title = "webhook-not-found", "No such webhook"
+
+
 class MethodNotAllowed(DomainError):
     """The resource has no such method."""
 
@@ -342,6 +355,24 @@ class InvalidRows(Unprocessable):
         return InvalidRows(problems, count=self.count, bad_rows=self.bad_rows, rows=self.rows)
 
 
+class SourceRefused(Unprocessable):
+    """What a query or a folder gives cannot be kept exactly as a dataset.
+
+    ``reason`` is a stable code such as ``type-not-supported``; ``column`` and ``row`` (counted from
+    0) say where, None where the whole is meant.
+    """
+
+    code, title = "source-refused", "The source cannot be read"
+
+    def __init__(
+        self, detail: str, *, reason: str, column: str | None = None, row: int | None = None
+    ) -> None:
+        super().__init__(detail, reason=reason, column=column, row=row)
+        self.reason = reason
+        self.column = column
+        self.row = row
+
+
 class RateLimited(DomainError):
     """Too many calls for now."""
 
@@ -392,6 +423,24 @@ class StorageFull(Unavailable):
     """No space is left where bytes are kept."""
 
     code, title = "storage-full", "The storage is full"
+
+
+class StorageAway(Unavailable):
+    """Where bytes are kept does not answer."""
+
+    code, title = "storage-unavailable", "The storage does not answer"
+
+
+class SourceAway(Unavailable):
+    """The database that rows are read from does not answer."""
+
+    code, title = "source-unavailable", "The source does not answer"
+
+
+class SinkAway(Unavailable):
+    """The database that results are written into does not answer."""
+
+    code, title = "sink-unavailable", "The sink does not answer"
 
 
 class CheckRefused(Exception):

@@ -1,8 +1,8 @@
 """Who asks: a user, or a key of a user; what they may do, and the two refusals.
 
-A role comes from the user's groups (for everything) or from a grant (on one model or dataset). A
-key narrows that down: to what its scopes allow and to the models it is limited to. What may not be
-seen does not exist (NotFound); what may be seen but not done is NotAllowed.
+A role comes from the user's groups (for everything) or from a grant (on one model, dataset or
+connection). A key narrows that down: to what its scopes allow and to the models it is limited to.
+What may not be seen does not exist (NotFound); what may be seen but not done is NotAllowed.
 """
 
 from __future__ import annotations
@@ -16,10 +16,18 @@ from django.db.models import Model, QuerySet
 
 from registry import roles
 from registry.errors import DatasetNotFound, ModelNotFound, NotAllowed, NotFound
-from registry.models import ApiKey, Dataset, Grant, GroupRole, RegisteredModel, User
+from registry.models import (
+    ApiKey,
+    Connection,
+    Dataset,
+    Grant,
+    GroupRole,
+    RegisteredModel,
+    User,
+)
 
 Row = TypeVar("Row", bound=Model)
-Governed = RegisteredModel | Dataset
+Governed = RegisteredModel | Dataset | Connection
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class Principal:
         return roles.rank(roles.highest(held)) >= roles.rank(role)
 
     def role_on(self, governed: Governed) -> str | None:
-        """The user's role on one model or dataset, before the key's scopes; None for none."""
+        """The user's role on one thing, before the key's scopes; None for none."""
         is_limited = isinstance(governed, RegisteredModel) and self.model_ids is not None
         if is_limited and governed.pk not in (self.model_ids or ()):
             return None
@@ -88,12 +96,18 @@ class Principal:
         return self.has_scope_for(role) and roles.rank(self.global_role) >= roles.rank(role)
 
     def _granted(self, governed: Governed) -> str | None:
-        field = "model" if isinstance(governed, RegisteredModel) else "dataset"
         return (
-            Grant.objects.filter(user=self.user, **{field: governed})
+            Grant.objects.filter(user=self.user, **grant_target(governed))
             .values_list("role", flat=True)
             .first()
         )
+
+
+def grant_target(governed: Governed) -> dict[str, Governed]:
+    """The field of a Grant that points to it."""
+    if isinstance(governed, RegisteredModel):
+        return {"model": governed}
+    return {"dataset" if isinstance(governed, Dataset) else "connection": governed}
 
 
 def require(principal: Principal, role: str, governed: Governed) -> None:

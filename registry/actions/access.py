@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from registry import audit, roles
 from registry.errors import InvalidField, KeyExpired, NotAllowed, NotAuthenticated, StateConflict
-from registry.models import ApiKey, Dataset, Grant, RegisteredModel, User
-from registry.principals import Governed, Principal, require
+from registry.models import ApiKey, Grant, RegisteredModel, User
+from registry.principals import Governed, Principal, grant_target, require
 
 KEY_PATTERN = re.compile(r"my_([a-z0-9]{8})_([A-Za-z0-9_-]{43})")
 _SECRET_AT = len("my_12345678_")
@@ -122,13 +122,13 @@ def note_use(key: ApiKey) -> None:
 
 @transaction.atomic
 def set_grant(*, by: Principal, governed: Governed, user: User, role: str) -> Grant:
-    """Give a user a role on one model or dataset. Needs the role manager on it."""
+    """Give a user a role on one thing. Needs the role manager on it."""
     require(by, roles.MANAGER, governed)
     if role not in roles.ROLES:
         raise InvalidField(f"One of {', '.join(roles.ROLES)} was expected.", pointer="/role")
     # Two calls at once queue here: the second one finds the grant of the first.
     type(governed).objects.select_for_update().get(pk=governed.pk)
-    target = _target(governed)
+    target = grant_target(governed)
     before = Grant.objects.filter(user=user, **target).first()
     role_before = before.role if before else None
     grant = before or Grant(user=user, **target)
@@ -148,7 +148,7 @@ def set_grant(*, by: Principal, governed: Governed, user: User, role: str) -> Gr
 def remove_grant(*, by: Principal, governed: Governed, user: User) -> bool:
     """Take a user's role away again; False when there was none."""
     require(by, roles.MANAGER, governed)
-    grant = Grant.objects.filter(user=user, **_target(governed)).first()
+    grant = Grant.objects.filter(user=user, **grant_target(governed)).first()
     if grant is None:
         return False
     audit.record(
@@ -167,10 +167,6 @@ def roles_held(user: User) -> frozenset[str]:
     granted = Grant.objects.filter(user=user).values_list("role", flat=True)
     held = roles.highest(r for r in (*granted, Principal(user).global_role) if r)
     return frozenset(roles.ROLES[: roles.rank(held) + 1])
-
-
-def _target(governed: Governed) -> dict[str, RegisteredModel | Dataset]:
-    return {"model" if isinstance(governed, RegisteredModel) else "dataset": governed}
 
 
 def _check_key_name(name: object) -> None:

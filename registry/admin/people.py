@@ -105,7 +105,7 @@ class UserAdmin(_ForManagers[User]):
             crumbs=self.crumbs(),
             person=row,
             role=Principal(row).global_role,
-            grants=row.grants.select_related("model", "dataset"),
+            grants=row.grants.select_related("model", "dataset", "connection"),
             success="Saved.",
         )
 

@@ -6,6 +6,7 @@ from registry.models.approval_request import ApprovalRequest
 from registry.models.artifact import Artifact
 from registry.models.audit_event import AuditEvent
 from registry.models.check import Check
+from registry.models.connection import Connection
 from registry.models.dataset import Dataset
 from registry.models.dataset_version import DatasetVersion
 from registry.models.grant import Grant, GroupRole
@@ -13,6 +14,8 @@ from registry.models.idempotency_record import IdempotencyRecord
 from registry.models.model_version import ModelVersion
 from registry.models.registered_model import RegisteredModel
 from registry.models.user import User
+from registry.models.webhook import Webhook
+from registry.models.webhook_delivery import WebhookDelivery
 
 __all__ = [
     "Alias",
@@ -22,6 +25,7 @@ __all__ = [
     "Artifact",
     "AuditEvent",
     "Check",
+    "Connection",
     "Dataset",
     "DatasetVersion",
     "Grant",
@@ -30,4 +34,6 @@ __all__ = [
     "ModelVersion",
     "RegisteredModel",
     "User",
+    "Webhook",
+    "WebhookDelivery",
 ]

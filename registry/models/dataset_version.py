@@ -79,7 +79,9 @@ class DatasetVersion(TimeOrdered):
     ``parts`` lists the typed Parquet files in row order as ``{"name", "sha256", "rows"}``, each
     name a name in the storage; one for an upload, one per chunk for the output of a batch job.
     ``columns`` are signature columns as JSON, ``profile`` has the figures of each
-    column, in the same order.
+    column, in the same order. ``source`` is null for an upload and for the output of a job, else
+    where the rows are read from instead of uploaded bytes: ``{"connection", "query"}`` or
+    ``{"prefix", "format"}``; what was read is kept, so that reading again gives the same rows.
     """
 
     dataset = models.ForeignKey(Dataset, models.PROTECT, related_name="versions")
@@ -96,6 +98,7 @@ class DatasetVersion(TimeOrdered):
     columns = models.JSONField(default=list, blank=True)
     profile = models.JSONField(default=list, blank=True)
     parts = models.JSONField(default=list, blank=True)
+    source = models.JSONField(null=True, blank=True)
     errors = models.JSONField(default=list, blank=True)
     error_count = models.PositiveBigIntegerField(default=0)
     parents = models.ManyToManyField("self", symmetrical=False, related_name="children", blank=True)

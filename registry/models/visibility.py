@@ -20,6 +20,11 @@ def visible_datasets(principal: Principal, path: str = "") -> Q:
     return _granted(principal, path, "dataset_id")
 
 
+def visible_connections(principal: Principal, path: str = "") -> Q:
+    """The condition on a Connection at ``path``."""
+    return _granted(principal, path, "connection_id")
+
+
 def _granted(principal: Principal, path: str, target: str) -> Q:
     from registry.models.grant import Grant
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from registry import roles
 from registry.errors import InvalidField, StateConflict, VersionNotFound
-from registry.models import DatasetVersion, ModelVersion
+from registry.models import Connection, DatasetVersion, ModelVersion
 from registry.models.dataset_version import DatasetStatus
 from registry.principals import Principal, find_dataset, require
 from serving.actions.scoring import choose_outputs
@@ -21,10 +21,19 @@ from serving.refs import parse_ref
 
 
 @dataclass(frozen=True, slots=True)
+class Sink:
+    """The table that results are written into as well."""
+
+    connection: Connection
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What was asked for, resolved: a version that can be scored with, rows that can be read.
 
-    ``outputs`` None is the model's default, ``keep_columns`` None is all.
+    ``outputs`` None is the model's default, ``keep_columns`` None is all, ``compared`` and
+    ``sink`` None is nothing to compare with and no table.
     """
 
     version: ModelVersion
@@ -33,6 +42,9 @@ class Asked:
     keep_columns: list[str] | None
     on_row_error: str
     chunk_rows: int
+    priority: int = 0
+    compared: ModelVersion | None = None
+    sink: Sink | None = None
 
 
 def resolve_asked(

@@ -13,16 +13,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Count, Sum
 from django.db.models.functions import Now
 
 from registry import audit, roles
 from registry.errors import DomainError, JobNotFound, NotAllowed, StateConflict
-from registry.models import Dataset, DatasetVersion
+from registry.models import Dataset, DatasetVersion, ModelVersion
 from registry.models.dataset_version import DatasetStatus
 from registry.principals import Principal, get_visible, require
 from registry.queue import DRIVE_JOB, enqueue
-from serving.actions.batch_asking import resolve_asked
+from serving.actions.batch_asking import Sink, resolve_asked
 from serving.batch.columns import KEEP_ALL as KEEP_ALL
 from serving.models import BatchChunk, BatchJob
 from serving.models.batch_chunk import ChunkState
@@ -30,13 +30,14 @@ from serving.models.batch_job import JobState
 
 
 @transaction.atomic
-def create_job(*, by: Principal, model: str, dataset: str, **options: Any) -> BatchJob:
+def create_job(*, by: Principal, model: str, **options: Any) -> BatchJob:
     """Accept a job: model version and dataset version are pinned from now on.
 
-    ``model`` is a ref, ``dataset`` a name (its newest version) or ``name@3``; a version that is
-    still being read is waited for. ``options`` and errors are those of ``resolve_asked``.
+    ``model`` is a ref; a dataset version that is still being read is waited for. ``options`` and
+    errors are those of ``resolve_asked``.
     """
-    asked = resolve_asked(by, model=model, dataset=dataset, **options)
+    asked = resolve_asked(by, model=model, **options)
+    _hold_while_read(asked.read)
     job = BatchJob.objects.create(
         model=asked.version.model,
         version=asked.version,
@@ -48,8 +49,12 @@ def create_job(*, by: Principal, model: str, dataset: str, **options: Any) -> Ba
         keep_columns=asked.keep_columns,
         on_row_error=asked.on_row_error,
         chunk_rows=asked.chunk_rows,
+        priority=asked.priority,
+        waits_for_rows=asked.read.status == DatasetStatus.PENDING,
         rows_total=asked.read.rows,
         created_by=by.user,
+        **_compared(asked.compared),
+        **_sink(asked.sink),
     )
     audit.record(by, "batch_job.create", job, after=_summary(job))
     enqueue(DRIVE_JOB, job.pk)
@@ -146,8 +151,10 @@ def on_dataset_settled(version: DatasetVersion) -> None:
     if version.status == DatasetStatus.REJECTED:
         fail_without_rows(version)
         return
-    waiting = BatchJob.objects.startable().filter(dataset_version=version)
-    for job_id in waiting.values_list("pk", flat=True)[:8]:
+    waiting = BatchJob.objects.waiting_for(version)
+    rung_for = list(waiting.values_list("pk", flat=True)[:8])
+    waiting.update(waits_for_rows=False)
+    for job_id in rung_for:
         enqueue(DRIVE_JOB, job_id)
 
 
@@ -175,17 +182,25 @@ def _reopen(job: BatchJob) -> JobState:
         rejects=0,
         rejects_name="",
         rejects_sha256="",
+        summary=None,
         **cleared,
     )
-    kept = chunks.filter(state=ChunkState.DONE).aggregate(out=Sum("rows_out"), bad=Sum("rejects"))
+    kept = chunks.filter(state=ChunkState.DONE).aggregate(
+        out=Sum("rows_out"), bad=Sum("rejects"), chunks=Count("pk")
+    )
     rejected = kept["bad"] or 0
+    rows_done = (kept["out"] or 0) + rejected
     BatchJob.objects.move(
         job,
         JobState.RUNNING,
         error=None,
         finished_at=None,
-        started_at=Now(),
-        rows_done=(kept["out"] or 0) + rejected,
+        report=None,
+        retried_at=Now(),
+        rows_at_retry=rows_done,
+        chunks_done=kept["chunks"],
+        chunks_failed=0,
+        rows_done=rows_done,
         rows_rejected=rejected,
     )
     return JobState.RUNNING
@@ -206,6 +221,24 @@ def _locked(job: BatchJob) -> BatchJob:
 
 def _record_move(by: Principal, action: str, job: BatchJob, before: str, to: JobState) -> None:
     audit.record(by, action, job, before={"state": before}, after={"state": to.value})
+
+
+def _hold_while_read(version: DatasetVersion) -> None:
+    """Who settles a pending version meanwhile waits until the job is there to be told of it."""
+    if version.status != DatasetStatus.PENDING:
+        return
+    held = DatasetVersion.objects.select_for_update(no_key=True).get(pk=version.pk)
+    version.status, version.rows = held.status, held.rows
+
+
+def _compared(version: ModelVersion | None) -> dict[str, Any]:
+    if version is None:
+        return {}
+    return {"compared_version": version, "compared_sha256": version.artifact.sha256}
+
+
+def _sink(sink: Sink | None) -> dict[str, Any]:
+    return {} if sink is None else {"sink_connection": sink.connection, "sink_table": sink.table}
 
 
 def _summary(job: BatchJob) -> dict[str, Any]:

@@ -81,12 +81,17 @@ def start_job(job: BatchJob) -> bool:
         return False
     rows = read.rows or 0
     size = effective_chunk_rows(rows, job.chunk_rows)
+    ranges = chunk_ranges(rows, size)
     moved = BatchJob.objects.move(
-        job, JobState.RUNNING, started_at=Now(), rows_total=rows, chunk_rows=size
+        job,
+        JobState.RUNNING,
+        started_at=Now(),
+        rows_total=rows,
+        chunk_rows=size,
+        chunks_total=len(ranges),
     )
     if not moved:
         return BatchJob.objects.filter(pk=job.pk, state=JobState.RUNNING).exists()
-    ranges = chunk_ranges(rows, size)
     BatchChunk.objects.bulk_create(
         BatchChunk(job=job, index=index, row_start=part.start, row_stop=part.stop)
         for index, part in enumerate(ranges)

@@ -80,6 +80,7 @@ def commit_chunk(chunk: BatchChunk, result: ChunkResult) -> bool:
             raise ColumnsChanged("The model answered in other columns than for other rows.")
         columns = list(result.columns)
     BatchJob.objects.filter(pk=job.pk).update(
+        chunks_done=F("chunks_done") + 1,
         rows_done=F("rows_done") + result.rows_out + result.rows_rejected,
         rows_rejected=F("rows_rejected") + result.rows_rejected,
         output_columns=columns,
@@ -151,6 +152,7 @@ def fail_chunk(
     reason = str(error.get("detail", ""))[:REASON_MAX_CHARS]
     if not rows.update(state=ChunkState.FAILED, reason=reason, lease_until=None, lease_owner=""):
         return False
+    BatchJob.objects.filter(pk=job.pk).update(chunks_failed=F("chunks_failed") + 1)
     end_attempt(chunk, outcome, reason=reason)
     fail_job(job, error)
     return True
@@ -197,6 +199,8 @@ def split_chunk(
         )
         for position, piece in enumerate(pieces[1:], start=1)
     )
+    jobs = BatchJob.objects.filter(pk=chunk.job_id)
+    jobs.update(chunks_total=F("chunks_total") + len(pieces) - 1)
     end_attempt(chunk, outcome, reason=reason)
     return True
 

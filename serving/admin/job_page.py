@@ -44,10 +44,12 @@ def percent(job: BatchJob) -> int:
 
 def eta_s(job: BatchJob) -> int | None:
     """Seconds left at the pace so far; None while nothing can be said."""
-    if job.state != JobState.RUNNING or job.started_at is None:
+    begun = job.retried_at or job.started_at
+    if job.state != JobState.RUNNING or begun is None:
         return None
-    elapsed_s = (timezone.now() - job.started_at).total_seconds()
-    return seconds_left(job.rows_total, job.rows_done, elapsed_s)
+    elapsed_s = (timezone.now() - begun).total_seconds()
+    before = job.rows_at_retry
+    return seconds_left(job.rows_total, job.rows_done, elapsed_s, rows_before=before)
 
 
 class JobPage:

@@ -158,15 +158,18 @@ class BatchJobOut(Out):
 
     def get_eta_s(self, row: Any) -> int | None:
         """Seconds left at the pace so far."""
-        if row.state != JobState.RUNNING or row.started_at is None:
+        begun = row.retried_at or row.started_at
+        if row.state != JobState.RUNNING or begun is None:
             return None
-        elapsed_s = (row.now - row.started_at).total_seconds()
-        return seconds_left(row.rows_total, row.rows_done, elapsed_s)
+        elapsed_s = (row.now - begun).total_seconds()
+        before = row.rows_at_retry
+        return seconds_left(row.rows_total, row.rows_done, elapsed_s, rows_before=before)
 
     @extend_schema_field(ChunkCounts)
     def get_chunks(self, row: Any) -> dict[str, int]:
         """How many chunks stand where."""
-        return {state: getattr(row, f"chunks_{state}") for state in ChunkState.values}
+        known = {"leased": row.leased, "done": row.chunks_done, "failed": row.chunks_failed}
+        return {"pending": row.chunks_total - sum(known.values()), **known}
 
     def get_paused_reason(self, row: BatchJob) -> str | None:
         """Why a running job waits; null while it goes on."""
@@ -185,7 +188,6 @@ class BatchJobOut(Out):
 
 def visible_jobs(by: Principal) -> QuerySet[BatchJob]:
     """Visible jobs with all that writing them out needs."""
-    counts = {f"chunks_{state}": _count_of(state) for state in ChunkState.values}
     return (
         BatchJob.objects.visible_to(by)
         .select_related(
@@ -197,12 +199,13 @@ def visible_jobs(by: Principal) -> QuerySet[BatchJob]:
             *(f"dataset_version__{name}" for name in ("columns", "profile", "parts", "errors")),
             *(f"output__{name}" for name in ("columns", "profile", "parts", "errors")),
         )
-        .annotate(now=Now(), **counts)
+        .annotate(now=Now(), leased=_leased())
     )
 
 
-def _count_of(state: str) -> Coalesce:
-    chunks = BatchChunk.objects.filter(job=OuterRef("pk"), state=state).order_by()
+def _leased() -> Coalesce:
+    """Few rows, however many chunks there are; the other figures stand on the job."""
+    chunks = BatchChunk.objects.filter(job=OuterRef("pk"), state=ChunkState.LEASED).order_by()
     counted = chunks.values("job").annotate(count=Count("pk")).values("count")
     return Coalesce(Subquery(counted), 0)
 

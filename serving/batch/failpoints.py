@@ -22,6 +22,13 @@ STEPS = (
     "commit.after",  # committed, nothing else done
 )
 
+# Of a job with a sink, between "rename.all" and "commit.fenced".
+SINK_STEPS = (
+    "sink.before",  # the file is published, nothing is in the table
+    "sink.written",  # inside the sink's transaction: the rows are in the table
+    "sink.committed",  # the sink has them, the ledger does not know
+)
+
 _hook: Callable[[str], None] | None = None
 
 

@@ -12,8 +12,14 @@ def fraction_done(rows_total: int | None, rows_done: int, *, has_ended_well: boo
     return round(rows_done / rows_total, 4)
 
 
-def seconds_left(rows_total: int | None, rows_done: int, elapsed_s: float) -> int | None:
-    """Seconds that the rest takes at the pace so far; None before anything is done."""
-    if not rows_total or not rows_done or elapsed_s <= 0:
+def seconds_left(
+    rows_total: int | None, rows_done: int, elapsed_s: float, *, rows_before: int = 0
+) -> int | None:
+    """Seconds that the rest takes at the pace so far; None before anything is done.
+
+    ``rows_before`` were done already when the time began to count: those of an earlier run.
+    """
+    rows_now = rows_done - rows_before
+    if not rows_total or rows_now <= 0 or elapsed_s <= 0:
         return None
-    return round(elapsed_s * (rows_total - rows_done) / rows_done)
+    return round(elapsed_s * (rows_total - rows_done) / rows_now)

@@ -79,7 +79,10 @@ class BatchChunk(models.Model):
     ``attempt`` counts the claims and is the fencing token: only its holder may write. ``failures``
     counts errors, ``losses`` leases that ran out. ``output_name`` is empty for a chunk that is
     not done or has no good row, ``rejects_name`` where nothing was rejected; ``rows_out`` and
-    ``rejects`` count rows. All times are the database's.
+    ``rejects`` count rows. ``rows_scored`` is how far the present attempt has come, as its
+    heartbeat says. ``is_guarded``: the compiled graph is run in the model host, because workers
+    have died of the chunk. ``summary`` is the chunk's part of the comparison of two versions, null
+    where nothing is compared. All times are the database's.
     """
 
     job = models.ForeignKey("serving.BatchJob", models.CASCADE, related_name="chunks")
@@ -101,6 +104,9 @@ class BatchChunk(models.Model):
     rejects = models.PositiveBigIntegerField(default=0)
     rejects_name = models.CharField(max_length=200, blank=True)
     rejects_sha256 = models.CharField(max_length=64, blank=True)
+    rows_scored = models.PositiveBigIntegerField(default=0)
+    is_guarded = models.BooleanField(default=False)
+    summary = models.JSONField(null=True, blank=True)
     reason = models.TextField(blank=True)
 
     # This process's processor time when it leased the chunk; None in every other process.

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from registry.models.base import TimeOrdered, one_of
-from registry.models.dataset_version import DatasetStatus
+from registry.models.dataset_version import DatasetStatus, DatasetVersion
 from registry.models.visibility import visible_datasets, visible_models
 from serving.batch.columns import OnRowError
 
@@ -46,11 +46,14 @@ ENDED_STATES = tuple(state for state in JobState if state not in ACTIVE_STATES)
 class PausedReason(models.TextChoices):
     """Why a running job makes no progress for now; it goes on by itself.
 
-    Model unavailable: the model host is away or full, or the model is suspended for a while.
+    Model unavailable: the model host is away or full, or the model is suspended for a while. Sink:
+    the database that the results are written into.
     """
 
     STORAGE_FULL = "storage-full"
+    STORAGE_UNAVAILABLE = "storage-unavailable"
     MODEL_UNAVAILABLE = "model-unavailable"
+    SINK_UNAVAILABLE = "sink-unavailable"
 
 
 class Unindexed(models.Func):
@@ -95,11 +98,19 @@ class BatchJobQuerySet(models.QuerySet["BatchJob"]):
 
     def startable(self) -> BatchJobQuerySet:
         """Queued ones whose rows can be read."""
-        return self.filter(state=JobState.QUEUED, dataset_version__status=DatasetStatus.READY)
+        return self.filter(state=JobState.QUEUED, waits_for_rows=False)
+
+    def waiting_for(self, version: DatasetVersion) -> BatchJobQuerySet:
+        """Queued ones whose rows are this version's, still to be read."""
+        return self.filter(dataset_version=version, state=JobState.QUEUED, waits_for_rows=True)
 
     def without_rows(self) -> BatchJobQuerySet:
         """Queued ones whose dataset version was rejected: nothing will ever come."""
-        return self.filter(state=JobState.QUEUED, dataset_version__status=DatasetStatus.REJECTED)
+        return self.filter(
+            state=JobState.QUEUED,
+            waits_for_rows=True,
+            dataset_version__status=DatasetStatus.REJECTED,
+        )
 
     def move(self, job: BatchJob, to: JobState, **values: Any) -> bool:
         """One step of the state table, if the job still stands where it was read.
@@ -119,6 +130,14 @@ class BatchJob(TimeOrdered):
     rows are known; ``rows_done`` counts the rows of chunks that are done, rejected rows included.
     ``output_columns`` are signature columns as JSON, set by the first chunk that is done: every
     other chunk must have the same. ``error`` is ``{"code", "detail", ...}`` of a failed job.
+
+    ``waits_for_rows`` as long as the dataset version is still to be read: no worker looks at the
+    job until it is cleared. ``paused_until`` keeps its chunks from being claimed. ``chunks_total``,
+    ``chunks_done`` and ``chunks_failed`` are counted here with each move of a chunk.
+    ``retried_at`` and ``rows_at_retry`` say from when and from how many rows on the last retry
+    works; null and 0 without one. With a ``compared_version`` each row is scored by it too, and
+    ``report`` says how the two differ. With a ``sink_connection`` the results are written into its
+    table ``sink_table`` as well.
     """
 
     # Without an index of their own where one below begins with them.
@@ -134,6 +153,22 @@ class BatchJob(TimeOrdered):
     dataset_version = models.ForeignKey(
         "registry.DatasetVersion", models.PROTECT, related_name="batch_jobs"
     )
+    compared_version = models.ForeignKey(
+        "registry.ModelVersion",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="compared_in_jobs",
+    )
+    compared_sha256 = models.CharField(max_length=64, blank=True)
+    sink_connection = models.ForeignKey(
+        "registry.Connection",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="batch_jobs",
+    )
+    sink_table = models.CharField(max_length=200, blank=True)
     outputs = models.JSONField(null=True, blank=True)
     keep_columns = models.JSONField(null=True, blank=True)
     on_row_error = models.CharField(
@@ -145,8 +180,14 @@ class BatchJob(TimeOrdered):
     rows_total = models.PositiveBigIntegerField(null=True, blank=True)
     rows_done = models.PositiveBigIntegerField(default=0)
     rows_rejected = models.PositiveBigIntegerField(default=0)
+    chunks_total = models.PositiveIntegerField(default=0)
+    chunks_done = models.PositiveIntegerField(default=0)
+    chunks_failed = models.PositiveIntegerField(default=0)
+    waits_for_rows = models.BooleanField(default=False)
     paused_reason = models.CharField(max_length=24, blank=True)
+    paused_until = models.DateTimeField(null=True, blank=True)
     error = models.JSONField(null=True, blank=True)
+    report = models.JSONField(null=True, blank=True)
     output_columns = models.JSONField(null=True, blank=True)
     output = models.ForeignKey(
         "registry.DatasetVersion",
@@ -161,6 +202,8 @@ class BatchJob(TimeOrdered):
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    retried_at = models.DateTimeField(null=True, blank=True)
+    rows_at_retry = models.PositiveBigIntegerField(default=0)
 
     objects = BatchJobQuerySet.as_manager()
 
@@ -200,14 +243,29 @@ class BatchJob(TimeOrdered):
                 ),
                 name="job_finished_when_ended",
             ),
+            models.CheckConstraint(
+                condition=~Q(waits_for_rows=True) | ~Q(state="running"),
+                name="job_that_runs_has_rows",
+            ),
+            models.CheckConstraint(
+                condition=Q(compared_version__isnull=True, compared_sha256="")
+                | (Q(compared_version__isnull=False) & ~Q(compared_sha256="")),
+                name="job_compared_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(sink_connection__isnull=True, sink_table="")
+                | (Q(sink_connection__isnull=False) & ~Q(sink_table="")),
+                name="job_sink_whole",
+            ),
         ]
         indexes = [
             models.Index(fields=["state", "-id"], name="job_by_state"),
             models.Index(fields=["model", "-id"], name="job_by_model"),
             models.Index(fields=["dataset", "-id"], name="job_by_dataset"),
-            # Claiming asks for the first of each principal.
+            # Claiming asks for the principals with jobs in a state, then for the first of each.
             models.Index(
-                fields=["created_by", "state", "-priority", "id"], name="job_by_principal"
+                fields=["state", "waits_for_rows", "created_by", "-priority", "id"],
+                name="job_by_principal",
             ),
         ]
 

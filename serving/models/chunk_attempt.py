@@ -30,7 +30,9 @@ class ChunkAttempt(models.Model):
     """Who tried, from when to when, and how it ended.
 
     ``signal`` is the number of the signal that ended the process, null where none is known;
-    ``cpu_s`` and ``max_memory_bytes`` are the worker's own, null when it died.
+    ``cpu_s`` and ``max_memory_bytes`` are those of the worker's process during the attempt,
+    ``phases`` the seconds by what it did (``read``, ``validate``, ``score``, ``write``, ``store``,
+    ``sink``), ``rows`` how many rows it scored; null when it died.
     """
 
     chunk = models.ForeignKey(BatchChunk, models.CASCADE, related_name="attempts")
@@ -43,6 +45,8 @@ class ChunkAttempt(models.Model):
     signal = models.SmallIntegerField(null=True)
     cpu_s = models.FloatField(null=True)
     max_memory_bytes = models.PositiveBigIntegerField(null=True)
+    rows = models.PositiveBigIntegerField(null=True)
+    phases = models.JSONField(null=True)
 
     class Meta:
         ordering = ("chunk", "attempt")

@@ -62,20 +62,27 @@ class Schedule(TimeOrdered):
     ``model_ref`` and ``dataset_ref`` are resolved anew at each run, as its owner; ``model`` and
     ``dataset`` are what they named when they were written. ``cursor`` is the instant up to which
     everything due has its slot; ``next_due`` the first instant after it, null for a disabled one.
+    It reads a dataset, or with ``source`` what a query or a folder holds at that time. ``error``
+    says why its last turn came to nothing, at ``error_at``; empty and null when it went well.
     """
 
     name = name_field()
     model = models.ForeignKey("registry.RegisteredModel", models.PROTECT, related_name="schedules")
     model_ref = models.CharField(max_length=200)
     version_number = models.PositiveIntegerField(null=True, blank=True)
-    dataset = models.ForeignKey("registry.Dataset", models.PROTECT, related_name="schedules")
-    dataset_ref = models.CharField(max_length=200)
+    dataset = models.ForeignKey(
+        "registry.Dataset", models.PROTECT, null=True, blank=True, related_name="schedules"
+    )
+    dataset_ref = models.CharField(max_length=200, blank=True)
+    source = models.JSONField(null=True, blank=True)
+    sink = models.JSONField(null=True, blank=True)
     outputs = models.JSONField(null=True, blank=True)
     keep_columns = models.JSONField(null=True, blank=True)
     on_row_error = models.CharField(
         max_length=8, choices=[(c.value, c.value) for c in OnRowError], default="reject"
     )
     chunk_rows = models.PositiveIntegerField(null=True, blank=True)
+    priority = models.SmallIntegerField(default=0)
     cron = models.CharField(max_length=200)
     timezone = models.CharField(max_length=64, default="UTC")
     overlap = models.CharField(max_length=8, choices=Overlap.choices, default=Overlap.SKIP)
@@ -89,6 +96,8 @@ class Schedule(TimeOrdered):
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True)
+    error_at = models.DateTimeField(null=True, blank=True)
 
     objects = ScheduleQuerySet.as_manager()
 
@@ -101,6 +110,11 @@ class Schedule(TimeOrdered):
             models.CheckConstraint(
                 condition=Q(deleted_at__isnull=True) | Q(enabled=False),
                 name="schedule_deleted_is_disabled",
+            ),
+            models.CheckConstraint(
+                condition=(Q(dataset__isnull=False, source__isnull=True) & ~Q(dataset_ref=""))
+                | Q(dataset__isnull=True, dataset_ref="", source__isnull=False),
+                name="schedule_reads_one_thing",
             ),
         ]
         indexes = [

@@ -32,7 +32,10 @@ class ScheduledSlotQuerySet(models.QuerySet["ScheduledSlot"]):
 
 
 class ScheduledSlot(TimeOrdered):
-    """``due`` is the instant in UTC; ``is_manual`` where somebody pressed run-now."""
+    """``due`` is the instant in UTC; ``is_manual`` where somebody pressed run-now.
+
+    ``is_running`` is written with the moves of its job: true from its start until it has ended.
+    """
 
     schedule = models.ForeignKey(Schedule, models.CASCADE, related_name="slots")
     due = models.DateTimeField()
@@ -40,6 +43,7 @@ class ScheduledSlot(TimeOrdered):
     reason = models.TextField(blank=True)
     job = models.ForeignKey(BatchJob, models.PROTECT, null=True, blank=True, related_name="slots")
     is_manual = models.BooleanField(default=False)
+    is_running = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now())
 
     objects = ScheduledSlotQuerySet.as_manager()
@@ -56,8 +60,15 @@ class ScheduledSlot(TimeOrdered):
             models.CheckConstraint(
                 condition=~Q(state="skipped") | ~Q(reason=""), name="slot_skipped_has_reason"
             ),
+            models.CheckConstraint(
+                condition=Q(is_running=False) | Q(state="started"), name="slot_running_has_started"
+            ),
         ]
-        indexes = [models.Index(fields=["state", "schedule", "due"], name="slot_by_state")]
+        indexes = [
+            models.Index(fields=["state", "schedule", "due"], name="slot_by_state"),
+            # Few rows, however long a schedule has been there.
+            models.Index(fields=["schedule"], condition=Q(is_running=True), name="slot_running"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.schedule.name} at {self.due:%Y-%m-%dT%H:%MZ}"

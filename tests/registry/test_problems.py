@@ -30,6 +30,8 @@ TABLE: list[tuple[Exception, str, str, int, dict[str, Any]]] = [
     (errors.DatasetNotFound("None."), "None.", "dataset-not-found", 404, {}),
     (errors.JobNotFound("None."), "None.", "job-not-found", 404, {}),
     (errors.ScheduleNotFound("None."), "None.", "schedule-not-found", 404, {}),
+    (errors.ConnectionNotFound("None."), "None.", "connection-not-found", 404, {}),
+    (errors.WebhookNotFound("None."), "None.", "webhook-not-found", 404, {}),
     (errors.MethodNotAllowed("PUT", allow=["GET"]), "PUT", "method-not-allowed", 405, {}),
     (errors.NotAcceptable("HTML"), "HTML", "not-acceptable", 406, {}),
     (errors.Conflict("Now."), "Now.", "state-conflict", 409, {}),
@@ -82,6 +84,16 @@ TABLE: list[tuple[Exception, str, str, int, dict[str, Any]]] = [
     (errors.ModelLoading("Wait.", retry_after_s=1), "Wait.", "model-loading", 503, {}),
     (errors.ModelFailed("It raised."), "It raised.", "model-failed", 503, {}),
     (errors.StorageFull("Full."), "Full.", "storage-full", 503, {}),
+    (errors.StorageAway("Away."), "Away.", "storage-unavailable", 503, {}),
+    (errors.SourceAway("Away."), "Away.", "source-unavailable", 503, {}),
+    (errors.SinkAway("Away."), "Away.", "sink-unavailable", 503, {}),
+    (
+        errors.SourceRefused("Twice.", reason="duplicate-column", column="id"),
+        "Twice.",
+        "source-refused",
+        422,
+        {"reason": "duplicate-column", "column": "id", "row": None},
+    ),
 ]
 IDS = [type(row[0]).__name__ for row in TABLE]
 

@@ -74,7 +74,7 @@ class GrantIn(In):
 
 
 class GrantOut(Out):
-    """A role of a user on one model or one dataset."""
+    """A role of a user on one model, one dataset or one connection."""
 
     kind_key = "grant"
 
@@ -89,7 +89,8 @@ class GrantOut(Out):
 
     def neighbours(self, row: Grant) -> dict[str, str | None]:
         """What the role is on."""
-        return {"model" if row.model_id else "dataset": _governed_path(row)}
+        kind = "model" if row.model_id else "dataset" if row.dataset_id else "connection"
+        return {kind: _governed_path(row)}
 
 
 class MeOut(serializers.Serializer[Any]):
@@ -132,12 +133,14 @@ def visible_keys(by: Principal) -> QuerySet[ApiKey]:
 
 def all_grants(by: Principal) -> QuerySet[Grant]:
     """Grants with what they are on. The doors have asked for the role manager before."""
-    return Grant.objects.select_related("user", "model", "dataset")
+    return Grant.objects.select_related("user", "model", "dataset", "connection")
 
 
 def _governed_path(row: Grant) -> str:
     if row.model is not None:
         return f"/models/{row.model.name}"
+    if row.connection is not None:
+        return f"/connections/{row.connection.name}"
     assert row.dataset is not None  # a named constraint says so
     return f"/datasets/{row.dataset.name}"
 

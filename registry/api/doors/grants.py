@@ -15,8 +15,8 @@ from registry.api.find import dataset_named, model_named, user_named
 from registry.api.parameters import PAGING
 from registry.api.resource import Resource, no_content
 from registry.errors import NotFound
-from registry.models import Grant, RegisteredModel
-from registry.principals import Governed, require
+from registry.models import Grant
+from registry.principals import Governed, grant_target, require
 
 
 class _Grants(Resource):
@@ -25,8 +25,7 @@ class _Grants(Resource):
     def grants_on(self, governed: Governed) -> QuerySet[Grant]:
         """The grants on it. Raises NotAllowed below manager."""
         require(self.by, roles.MANAGER, governed)
-        is_model = isinstance(governed, RegisteredModel)
-        return all_grants(self.by).filter(**{"model" if is_model else "dataset": governed})
+        return all_grants(self.by).filter(**grant_target(governed))
 
     def grant_of(self, governed: Governed, user: str) -> Response:
         """The answer with one user's grant. Raises NotFound."""

@@ -18,6 +18,7 @@ from registry.models import (
     ApprovalRequest,
     Artifact,
     Check,
+    Connection,
     Dataset,
     DatasetVersion,
     Grant,
@@ -25,6 +26,8 @@ from registry.models import (
     IdempotencyRecord,
     ModelVersion,
     RegisteredModel,
+    Webhook,
+    WebhookDelivery,
 )
 from tests import people, things
 
@@ -116,6 +119,17 @@ def check(w: World, **values: Any) -> None:
     Check.objects.create(**{"version": w.version, "name": "compile"} | values)
 
 
+def connection(w: World, **values: Any) -> Connection:
+    row = {"name": "crm", "driver": "postgresql", "address": "db", "owner": w.owner.user} | values
+    return Connection.objects.create(**row)
+
+
+def delivery(w: World, **values: Any) -> None:
+    webhook, _ = Webhook.objects.get_or_create(url="https://news.example", owner=w.owner.user)
+    row = {"event": "batch-job.failed", "subject_id": w.model.pk, "occasion": "failed:1"}
+    WebhookDelivery.objects.create(**{"webhook": webhook, "body": "{}"} | row | values)
+
+
 BROKEN: dict[str, Callable[[World], object]] = {
     "alias_once_per_model": lambda w: w.twice(
         lambda: Alias.objects.create(model=w.model, name="a", version=w.version)
@@ -131,6 +145,11 @@ BROKEN: dict[str, Callable[[World], object]] = {
     "approval_pending_once": lambda w: w.twice(w.approval),
     "approval_by_somebody_else": lambda w: w.decided(decided_by=w.owner.user),
     "approval_decided_whole": lambda w: w.decided(decided_by=None),
+    "connection_name_once": lambda w: (connection(w), connection(w, name="CRM")),
+    "connection_driver_known": lambda w: connection(w, driver="oracle"),
+    "delivery_state_known": lambda w: delivery(w, state="lost"),
+    "delivery_once_per_occasion": lambda w: w.twice(lambda: delivery(w)),
+    "delivery_sent_has_time": lambda w: delivery(w, state="sent"),
     "artifact_once_per_digest": lambda w: Artifact.objects.create(
         sha256=w.version.artifact.sha256, format="pickle", size_bytes=1
     ),
@@ -156,6 +175,9 @@ BROKEN: dict[str, Callable[[World], object]] = {
     "grant_once_per_model": lambda w: w.twice(lambda: grant(w, model=w.model)),
     "grant_once_per_dataset": lambda w: w.twice(
         lambda: grant(w, dataset=w.dataset_version.dataset)
+    ),
+    "grant_once_per_connection": lambda w: (
+        grant(w, connection=connection(w)) or grant(w, connection=Connection.objects.get())
     ),
     "idempotency_key_once": lambda w: w.twice(lambda: record(w)),
     "model_name_once": lambda w: RegisteredModel.objects.create(name="CHURN", owner=w.owner.user),

@@ -63,6 +63,9 @@ def breaks(name: str) -> Any:
         ({"state": "failed", "finished_at": NOW}, "job_failed_has_error"),
         ({"state": "cancelled"}, "job_finished_when_ended"),
         ({"finished_at": NOW}, "job_finished_when_ended"),
+        ({"state": "running", "waits_for_rows": True}, "job_that_runs_has_rows"),
+        ({"compared_sha256": "0" * 64}, "job_compared_whole"),
+        ({"sink_table": "scores"}, "job_sink_whole"),
     ],
 )
 def test_a_job_cannot_be(job: BatchJob, values: dict[str, Any], constraint: str) -> None:
@@ -112,6 +115,9 @@ def test_an_attempt_has_a_known_outcome_and_ends_once(chunk: BatchChunk) -> None
         ({"missed": "twice"}, "schedule_missed_known"),
         ({"on_row_error": "skip"}, "schedule_on_row_error_known"),
         ({"deleted_at": NOW}, "schedule_deleted_is_disabled"),
+        ({"source": {"prefix": "inbox/"}}, "schedule_reads_one_thing"),
+        ({"dataset": None}, "schedule_reads_one_thing"),
+        ({"dataset_ref": ""}, "schedule_reads_one_thing"),
     ],
 )
 def test_a_schedule_cannot_be(schedule: Schedule, values: dict[str, Any], constraint: str) -> None:
@@ -132,6 +138,7 @@ def test_names_of_schedules_ignore_case(schedule: Schedule) -> None:
         ({"state": "gone"}, "slot_state_known"),
         ({"state": "started"}, "slot_started_has_job"),
         ({"state": "skipped"}, "slot_skipped_has_reason"),
+        ({"state": "waiting", "is_running": True}, "slot_running_has_started"),
     ],
 )
 def test_a_slot_cannot_be(schedule: Schedule, values: dict[str, Any], constraint: str) -> None:

@@ -1,0 +1,1 @@
+"""Plain: calls to hosts outside, only to those that are listed, and never to inner addresses."""

@@ -1,0 +1,14 @@
+"""Plain: rows out of databases elsewhere and into them, as Arrow, through ADBC."""
+
+from registry.sql.place import Place, checked_address, place_of
+from registry.sql.read import read_query, reader_of_query
+from registry.sql.sessions import DRIVERS
+
+__all__ = [
+    "DRIVERS",
+    "Place",
+    "checked_address",
+    "place_of",
+    "read_query",
+    "reader_of_query",
+]
