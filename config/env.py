@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from registry.outgoing.listed import Listed
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -175,6 +177,17 @@ class Environment:
             raise SettingError(
                 name, f"{error}.", "Write addresses or networks: 127.0.0.1,10.0.0.0/8."
             ) from error
+
+    def outgoing_hosts(self, name: str) -> tuple[str, ...]:
+        """Hosts, ``*.suffix``, addresses and networks, separated by commas."""
+        entries = tuple(part.strip() for part in self.text(name).split(",") if part.strip())
+        try:
+            Listed.of(entries)
+        except ValueError as error:
+            raise SettingError(
+                name, f"{error}.", "Write such as hooks.example.org,*.example.com,10.0.0.0/8."
+            ) from error
+        return entries
 
     def public_url(self, name: str) -> PublicUrl | None:
         """``http(s)://host[:port][/prefix]``; None if unset."""

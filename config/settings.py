@@ -57,6 +57,7 @@ MODELYARD: dict[str, Any] = {
     "DEMO": env.boolean("DEMO", default=True),
     "ADMIN_PASSWORD": env.secret("MODELYARD_ADMIN_PASSWORD"),
     "REDIS_URL": REDIS_URL,
+    "OUTGOING_HOSTS": env.outgoing_hosts("OUTGOING_HOSTS"),
     "RATE_LIMIT": env.rate("RATE_LIMIT", "20000/s"),
     "ADDRESS_RATE_LIMIT": env.rate("ADDRESS_RATE_LIMIT", "1000/s"),
     "MAX_ARTIFACT_BYTES": env.size_bytes("MAX_ARTIFACT_BYTES", 2 * GIB),

@@ -83,5 +83,10 @@ class RegistryConf:
         """What one address may call without a key; None for no limit."""
         return cast("Rate | None", _of("ADDRESS_RATE_LIMIT"))
 
+    @property
+    def outgoing_hosts(self) -> tuple[str, ...]:
+        """The hosts that may be called from here; without any nothing leaves."""
+        return cast("tuple[str, ...]", _of("OUTGOING_HOSTS"))
+
 
 conf = RegistryConf()

@@ -304,6 +304,7 @@ READERS = {
     "zone",
     "folder",
     "networks",
+    "outgoing_hosts",
 }
 SECRETS = {"secret", "database", "redis_url", "s3"}
 
