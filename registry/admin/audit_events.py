@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from registry.admin.base import GovernedAdmin
 from registry.admin.dashboard import events_for
+from registry.admin.event_words import words_of
 from registry.models import AuditEvent
 from registry.principals import Principal
 
@@ -53,7 +54,7 @@ class AuditEventAdmin(GovernedAdmin[AuditEvent]):
     list_intro = "Who did what, when, to what: written with the change and never altered."
     empty_title = "Nothing has happened yet"
     empty_text = "Every change that somebody makes is written down here."
-    list_display = ("action", "object_shown", "actor_shown", "at", "change_shown")
+    list_display = ("action_shown", "object_shown", "actor_shown", "at", "change_shown")
     list_filter = (ActionFilter,)
     search_fields = ("object_name", "actor", "action", "request_id", "object_id")
     search_placeholder = "Object, person, action or request id"
@@ -62,6 +63,11 @@ class AuditEventAdmin(GovernedAdmin[AuditEvent]):
     def visible(self, principal: Principal) -> QuerySet[AuditEvent]:
         """As far as somebody may read."""
         return events_for(principal)
+
+    @admin.display(description="Action", ordering="action")
+    def action_shown(self, row: AuditEvent) -> SafeString:
+        """In words; the code on hover."""
+        return format_html('<span title="{}">{}</span>', row.action, words_of(row.action))
 
     @admin.display(description="Object")
     def object_shown(self, row: AuditEvent) -> SafeString:
@@ -87,5 +93,6 @@ class AuditEventAdmin(GovernedAdmin[AuditEvent]):
         before, after = row.before or {}, row.after or {}
         names = dict.fromkeys([*before, *after])
         changes = [(name, before.get(name), after.get(name)) for name in names]
-        context = {"title": row.action, "crumbs": self.crumbs(), "event": row, "changes": changes}
+        title = f"{words_of(row.action)} {row.object_name}"
+        context = {"title": title, "crumbs": self.crumbs(), "event": row, "changes": changes}
         return self.render(request, "registry/audit_event.html", context)

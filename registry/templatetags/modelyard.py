@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from registry.admin import event_words as words_of_events
 from registry.admin import evidence as evidence_shown
 from registry.admin import markdown as cards
 
@@ -187,6 +188,12 @@ def share(value: float | None) -> SafeString:
         '<rect class="share-part" width="{}" height="8"/></svg>'
     )
     return format_html(bar, f"{max(0.0, min(1.0, value or 0.0)) * 100:.2f}")
+
+
+@register.filter
+def event_words(action: str) -> str:
+    """An action of the audit trail, such as ``version.pin``, in words."""
+    return words_of_events.words_of(action)
 
 
 @register.filter

@@ -38,12 +38,18 @@ class CellField:
     is_param: bool = False
     problems: list[RowProblem] = field(default_factory=list)
 
+    @property
+    def is_left_out(self) -> bool:
+        """Whether nothing was typed. An empty text is a text; null is said by its own box."""
+        may_be_empty = self.kind == "text" or ("", "") in self.choices
+        return not (self.is_null or may_be_empty or self.value.strip())
+
     def token(self) -> str:
         """What was typed, as JSON; what it is worth is judged by the validator."""
-        if self.is_null or (self.nullable and self.value == "" and self.type != "string"):
+        if self.is_null:
             return "null"
         if self.kind == "json":
-            return self.value.strip() or "null"
+            return self.value.strip()
         if self.type == "boolean" and self.value in ("true", "false"):
             return self.value
         if self._is_number() and _NUMBER.fullmatch(self.value.strip()):
@@ -78,7 +84,7 @@ def fields_of(
 
 
 def body_of(fields: list[CellField]) -> bytes:
-    """The native protocol's body for one row."""
+    """The native protocol's body for one row. Fields in which nothing was typed are left out."""
     row = _object([one for one in fields if not one.is_param])
     params = [one for one in fields if one.is_param]
     rest = f', "params": {_object(params)}' if params else ""
@@ -86,7 +92,11 @@ def body_of(fields: list[CellField]) -> bytes:
 
 
 def _object(fields: list[CellField]) -> str:
-    members = (f"{json.dumps(one.name, ensure_ascii=False)}: {one.token()}" for one in fields)
+    members = (
+        f"{json.dumps(one.name, ensure_ascii=False)}: {one.token()}"
+        for one in fields
+        if not one.is_left_out
+    )
     return f"{{{', '.join(members)}}}"
 
 

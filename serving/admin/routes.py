@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -55,7 +56,9 @@ def capture(request: HttpRequest, model: RegisteredModel) -> PanelContent | None
     """How much is captured, for who may read it."""
     if not principal_of(request).may(roles.MANAGER, model):
         return None
-    records = f"{reverse('admin:serving_predictionrecord_changelist')}?model__id__exact={model.pk}"
+    # A search, which the list's own field shows and clears.
+    query = urlencode({"q": model.name})
+    records = f"{reverse('admin:serving_predictionrecord_changelist')}?{query}"
     context = {"model": model, "records_url": records}
     return PanelContent("serving/capture_panel.html", context, aside=True)
 

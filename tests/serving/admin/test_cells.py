@@ -68,9 +68,7 @@ def test_not_a_digit_of_a_number_is_lost() -> None:
     [
         ({"in0": "twenty"}, "age", "twenty"),
         ({"in0": "007"}, "age", "007"),
-        ({"in0": ""}, "age", ""),
         ({"in0": "NaN"}, "age", "NaN"),
-        ({"in2": ""}, "a [b] “c”", None),
         ({"in2-null": "1"}, "a [b] “c”", None),
         ({"in5-null": "1"}, "text", None),
         ({"in3": "maybe"}, "member", "maybe"),
@@ -80,6 +78,26 @@ def test_what_fits_no_type_goes_on_as_text_for_the_validator_to_judge(
     typed: dict[str, str], column: str, value: Any
 ) -> None:
     assert row_of(**typed)[column] == value
+
+
+@pytest.mark.parametrize(
+    ("emptied", "column"),
+    [("in0", "age"), ("in1", "city"), ("in2", "a [b] “c”"), ("in3", "member"), ("in6", "pixels")],
+)
+def test_a_field_in_which_nothing_was_typed_is_left_out(emptied: str, column: str) -> None:
+    assert column not in row_of(**{emptied: " " if emptied == "in2" else ""})
+
+
+def test_an_emptied_parameter_takes_its_default() -> None:
+    body = json.loads(body_of(fields_of(SIGNATURE, typed={**TYPED, "param0": ""})))
+    assert body["params"] == {}
+
+
+def test_an_empty_text_that_is_one_of_the_choices_is_sent() -> None:
+    column = {"name": "code", "type": "string", "nullable": False, "enum": ["", "A"]}
+    signature = Signature.from_json({"inputs": [column], "outputs": [], "params": []})
+    body = json.loads(body_of(fields_of(signature, typed={"in0": ""})))
+    assert body["instances"] == [{"code": ""}]
 
 
 def test_fields_begin_with_an_example_and_say_what_they_take() -> None:

@@ -240,6 +240,15 @@ def test_records_are_listed_and_shown_to_managers_of_their_model(
     assert eve.get(one).status_code == 404
 
 
+def test_the_records_of_a_model_say_whose_they_are(owner: Client, world: World) -> None:
+    add_record(world)
+    href = f"{reverse('admin:serving_predictionrecord_changelist')}?q=churn"
+    assert f'href="{href}"' in text(owner.get(page(world)))
+    listed = text(owner.get(href))
+    assert 'value="churn"' in listed
+    assert ">Clear</a>" in listed
+
+
 def test_a_record_without_inputs_says_why(owner: Client, world: World) -> None:
     record = add_record(world, inputs=None, answers=None)
     one = reverse("admin:serving_predictionrecord_change", args=[record.pk])
