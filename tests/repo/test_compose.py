@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from tests.services.postgres import PostgresServer
-from tests.services.processes import wait_until
-from tests.services.stack import free_port
+from tests.services.processes import free_port, wait_until
+from tests.services.s3 import running_s3
 
 OURS = ("prepare", "web", "worker", "beat", "modelhost")
 SECRETS = {
@@ -88,14 +88,9 @@ def test_what_the_image_copies_is_not_ignored(repository: Path) -> None:
 
 @pytest.fixture
 def s3() -> Iterator[str]:
-    """The address of an S3-compatible server in this process."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", free_port(), verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    """The address of an S3-compatible server."""
+    with running_s3() as server:
+        yield server.address
 
 
 @pytest.mark.long

@@ -13,18 +13,21 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
 import pytest
 
-from tests.services.processes import wait_until
+from tests.services.processes import children_of, is_alive, wait_until
 
 # For speed: what a test wrote need not survive a power cut.
 SETTINGS = {
@@ -35,37 +38,90 @@ SETTINGS = {
     "shared_buffers": "32MB",
     "max_connections": "60",
 }
+# What a server needs whose data outlive a power cut.
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
 
-@dataclass(frozen=True)
+@dataclass
 class PostgresServer:
-    """A running server. ``folder`` holds its socket."""
+    """A running server. ``folder`` holds its socket; ``start`` begins its process, and again."""
 
-    process: subprocess.Popen[bytes]
+    start: Callable[[], subprocess.Popen[bytes]]
     folder: Path
     log: Path
+
+    def __post_init__(self) -> None:
+        self.process = self.start()
+        self._await_answers()
 
     def url(self, database: str = "postgres") -> str:
         """As DATABASE_URL takes it."""
         return f"postgres://postgres@{quote(str(self.folder), safe='')}/{database}"
 
+    def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
+        """A session of one's own, which commits each statement."""
+        return psycopg.connect(
+            host=str(self.folder), user="postgres", dbname=database, autocommit=True
+        )
+
+    def kill(self) -> None:
+        """Kill the first process, as a power cut would; the others find out and end."""
+        others = children_of(self.process.pid)
+        self.process.kill()
+        self.process.wait(10)
+        wait_until(lambda: not any(map(is_alive, others)), 30, "PostgreSQL is gone", self.story)
+
+    def restart(self) -> None:
+        """Start again on the same data: what was committed is there."""
+        self.process = self.start()
+        self._await_answers()
+
+    def stop(self) -> None:
+        """End it in order, and sessions that somebody has forgotten with it."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(20)
+
+    def story(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-2_000:]
+
+    def _await_answers(self) -> None:
+        wait_until(self._answers, 30, "PostgreSQL starts", self.story)
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, self.story()
+        try:
+            self.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """The server of this test process."""
+    with running_postgres() as server:
+        yield server
+
+
+@contextmanager
+def running_postgres(**settings: str) -> Iterator[PostgresServer]:
+    """A server with no data yet, ended and removed with the block.
+
+    ``settings`` are added to those of the tests, under the server's own names.
+    """
     base = Path(tempfile.mkdtemp(prefix="my-pg-"))
     try:
-        server = _start(base)
+        server = _made(base, {**SETTINGS, **settings})
         try:
             yield server
         finally:
-            server.process.terminate()
-            server.process.wait(20)
+            server.stop()
     finally:
         shutil.rmtree(base, ignore_errors=True)
 
 
-def _start(base: Path) -> PostgresServer:
+def _made(base: Path, settings: dict[str, str]) -> PostgresServer:
     installed, user = _installation(base)
     folder, log = base / "run", base / "postgres.log"
     folder.mkdir()
@@ -86,16 +142,14 @@ def _start(base: Path) -> PostgresServer:
         **options,
     )
     assert made.returncode == 0, made.stderr
-    switches = [f"--{name}={value}" for name, value in SETTINGS.items()]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [installed / "bin/postgres", "-D", data, "-k", folder, *switches],
-            stdout=output,
-            stderr=output,
-            **options,
-        )
-    wait_until(lambda: "ready to accept" in log.read_text(), 30, "PostgreSQL starts")
-    return PostgresServer(process, folder, log)
+    switches = [f"--{name}={value}" for name, value in settings.items()]
+    command = [installed / "bin/postgres", "-D", data, "-k", folder, *switches]
+
+    def start() -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
+            return subprocess.Popen(command, stdout=output, stderr=output, **options)
+
+    return PostgresServer(start, folder, log)
 
 
 def _installation(base: Path) -> tuple[Path, str | None]:
@@ -189,11 +243,7 @@ def _empty(connection: Any) -> None:
 
 
 def _execute(server: PostgresServer, statement: str) -> None:
-    import psycopg
-
-    with psycopg.connect(
-        host=str(server.folder), user="postgres", dbname="postgres", autocommit=True
-    ) as connection:
+    with server.connect() as connection:
         connection.execute(statement)
 
 

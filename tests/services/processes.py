@@ -1,7 +1,11 @@
-"""Which processes belong to a state folder: each names it in its environment or its arguments."""
+"""Processes and ports: which belong to a state folder, who lives, and waiting for a condition.
+
+A process belongs to a state folder that it names in its environment or its arguments.
+"""
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +25,31 @@ def living_in(home: Path) -> dict[int, str]:
         except OSError:
             continue
     return found
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that this one has started and that have not ended."""
+    try:
+        told = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(child) for child in told.split()]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process is there and no zombie."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return told.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def wait_until(

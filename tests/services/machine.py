@@ -1,0 +1,99 @@
+"""Program: becomes one part of a machine, under the machine's own name and with a test's times.
+
+    python -m tests.services.machine PART
+
+Reads ``MACHINE_NAME``, how leases name this machine; ``MACHINE_PACE``, JSON with fields of ``Pace``
+and ``reconcile_every_s``;
+``MACHINE_STEPS_S``, the mean wait at each named step of the ledger: it widens what are moments
+between two writes otherwise, so that a kill at random finds each of them; and ``MACHINE_RUNTIMES``,
+JSON with further runtimes of the model host. In service nothing of it exists.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import runpy
+import socket
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Become the part; does not return."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    part = sys.argv[1]
+    if part == "modelhost" and "MACHINE_RUNTIMES" in os.environ:
+        become_model_host(json.loads(os.environ["MACHINE_RUNTIMES"]))
+    from django.conf import settings
+
+    from config import lean
+    from registry.management.commands.part import chosen
+    from registry.management.parts import child_env
+
+    wanted = chosen(part, Path(settings.MODELYARD_HOME) / "run")
+    if part != "worker":
+        os.execvpe(wanted.command[0], wanted.command, {**child_env(), **wanted.env})
+    os.environ.update(wanted.env)
+    # The settings were read before the variable was there.
+    lean.refuse_model_libraries()
+    name = os.environ["MACHINE_NAME"]
+    socket.gethostname = lambda: name
+    take_pace(json.loads(os.environ.get("MACHINE_PACE", "{}")))
+    dawdle(float(os.environ.get("MACHINE_STEPS_S", "0")))
+    # `python -m celery ...`, in this process.
+    sys.argv = list(wanted.command[2:])
+    runpy.run_module("celery", run_name="__main__", alter_sys=True)
+
+
+def become_model_host(runtimes: dict[str, str]) -> None:
+    """`manage.py modelhost` with further runtimes. Does not return."""
+    import django
+
+    django.setup()
+    from serving.conf import conf
+    from serving.runtimes.isolation.start import command_line, environment_for
+
+    command = command_line(
+        conf.modelhost_socket,
+        memory_bytes=conf.model_memory_bytes,
+        budget_bytes=conf.modelhost_memory_bytes,
+        extra_runtimes=runtimes,
+    )
+    os.execve(command[0], command, environment_for(dict(os.environ)))
+
+
+def take_pace(fields: dict[str, float]) -> None:
+    """Other times for the ledger, before anybody has read them."""
+    from celery.signals import worker_init
+
+    from serving.batch import pace
+
+    every_s = fields.pop("reconcile_every_s", None)
+    pace.PACE = replace(pace.PACE, **fields)
+
+    def ring_oftener(**_: Any) -> None:
+        from serving import tasks
+
+        tasks.RECONCILE_EVERY_S = every_s
+
+    if every_s is not None:
+        worker_init.connect(ring_oftener, weak=False)
+
+
+def dawdle(mean_s: float) -> None:
+    """Wait a little at each named step, each time differently."""
+    if not mean_s:
+        return
+    from serving.batch import failpoints
+
+    drawn = random.SystemRandom()
+    failpoints.arm(lambda step: time.sleep(drawn.expovariate(1 / mean_s)))
+
+
+if __name__ == "__main__":
+    main()
