@@ -70,7 +70,7 @@ def cancel_job(*, by: Principal, job: BatchJob) -> BatchJob:
     _require_hand(by, job)
     job = _locked(job)
     before = job.state
-    if not BatchJob.objects.move(job, JobState.CANCELLED, finished_at=Now(), paused_reason=""):
+    if not BatchJob.objects.move(job, JobState.CANCELLED, finished_at=Now()):
         raise StateConflict(f"The job is {job.state} and cannot be cancelled any more.")
     _record_move(by, "batch_job.cancel", job, before, JobState.CANCELLED)
     job.refresh_from_db()
@@ -118,9 +118,7 @@ def fail_job(job: BatchJob, error: Mapping[str, Any]) -> bool:
     To be called in a transaction.
     """
     before = job.state
-    moved = BatchJob.objects.move(
-        job, JobState.FAILED, error=dict(error), finished_at=Now(), paused_reason=""
-    )
+    moved = BatchJob.objects.move(job, JobState.FAILED, error=dict(error), finished_at=Now())
     if moved:
         audit.record(
             None,

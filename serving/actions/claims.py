@@ -24,6 +24,7 @@ from serving.actions.batch_asking import column_names
 from serving.actions.batch_jobs import error_json, fail_job
 from serving.actions.commits import end_attempt, fail_chunk
 from serving.batch import failpoints
+from serving.batch import pace as pacing
 from serving.batch.columns import kept_columns, require_inputs
 from serving.batch.pace import MAX_LOSSES, Pace
 from serving.batch.ranges import chunk_ranges, effective_chunk_rows
@@ -118,12 +119,13 @@ def _require_still_allowed(job: BatchJob) -> None:
     find_dataset(by, job.dataset_version.dataset.name)
 
 
-def reap_expired(*, pace: Pace) -> int:
+def reap_expired(*, pace: Pace | None = None) -> int:
     """Take back the leases that ran out; how many there were.
 
     The chunk is claimable again after a moment, or failed when it lost too many.
     """
     expired = BatchChunk.objects.expired().select_related("job").order_by("lease_until")
+    pace = pace or pacing.PACE
     return sum(_reap(chunk, pace) for chunk in list(expired[:REAPED_AT_ONCE]))
 
 
@@ -165,7 +167,9 @@ def claimable_jobs(limit: int) -> list[UUID]:
     At most ``limit`` of them: so many workers have something to do.
     """
     ripe = BatchChunk.objects.claimable()
-    running = BatchJob.objects.filter(Exists(ripe.filter(job=OuterRef("pk"))), state="running")
+    running = BatchJob.objects.unpaused().filter(
+        Exists(ripe.filter(job=OuterRef("pk"))), state=JobState.RUNNING
+    )
     found: list[UUID] = []
     for job_id in running.order_by("-id").values_list("pk", flat=True)[:limit]:
         left = limit - len(found)
@@ -180,7 +184,7 @@ def _first_job(passed: Collection[UUID]) -> BatchJob | None:
     if passed:
         mine = mine.exclude(pk__in=passed)
     ripe = BatchChunk.objects.claimable().filter(job=OuterRef("pk"))
-    running = mine.filter(Exists(ripe), state=JobState.RUNNING)
+    running = mine.unpaused().filter(Exists(ripe), state=JobState.RUNNING)
     people = User.objects.filter(
         Exists(BatchJob.objects.active().filter(created_by=OuterRef("pk")))
     )

@@ -50,13 +50,17 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class ChunkResult:
-    """What an attempt brings: files (None where there is no row), counts, columns as JSON."""
+    """What an attempt brings: files (None where there is no row), counts, columns as JSON.
+
+    ``summary`` is its part of a comparison, None where nothing is compared.
+    """
 
     results: Published | None
     rejects: Published | None
     rows_out: int
     rows_rejected: int
     columns: Sequence[Mapping[str, Any]] | None
+    summary: Mapping[str, Any] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -85,6 +89,7 @@ def commit_chunk(chunk: BatchChunk, result: ChunkResult) -> bool:
         rows_rejected=F("rows_rejected") + result.rows_rejected,
         output_columns=columns,
         paused_reason="",
+        paused_until=None,
     )
     end_attempt(chunk, AttemptOutcome.DONE)
     unfinished = (ChunkState.PENDING, ChunkState.LEASED, ChunkState.FAILED)
@@ -113,21 +118,24 @@ def give_back(
 ) -> bool:
     """Return a chunk to pending for another attempt after ``wait_s``; False without the fence.
 
-    ``failures`` is added to the chunk's count; ``paused_reason`` is shown on the job meanwhile.
+    ``failures`` is added to the chunk's count. With a ``paused_reason`` the whole job waits so
+    long, and shows it.
     """
     job = _running(chunk)
+    ripe_at = Now() + timedelta(seconds=wait_s)
     moved = BatchChunk.objects.held_by(chunk).update(
         state=ChunkState.PENDING,
         failures=F("failures") + failures,
         reason=reason[:REASON_MAX_CHARS],
         lease_until=None,
         lease_owner="",
-        not_before=Now() + timedelta(seconds=wait_s),
+        not_before=ripe_at,
     )
     if moved:
         end_attempt(chunk, outcome, reason=reason)
         if job is not None and paused_reason:
-            BatchJob.objects.filter(pk=job.pk).update(paused_reason=paused_reason)
+            paused = {"paused_reason": paused_reason, "paused_until": ripe_at}
+            BatchJob.objects.filter(pk=job.pk).update(**paused)
     return bool(moved)
 
 
@@ -234,6 +242,7 @@ def _mark_done(chunk: BatchChunk, result: ChunkResult) -> bool:
             state=ChunkState.DONE,
             rows_out=result.rows_out,
             rejects=result.rows_rejected,
+            summary=result.summary,
             reason="",
             lease_until=None,
             **_files(result),

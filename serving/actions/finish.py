@@ -13,6 +13,7 @@ from registry.models import Dataset, DatasetVersion
 from registry.models.dataset_version import DatasetStatus
 from registry.models.registered_model import Classification
 from serving.actions.batch_asking import column_names
+from serving.actions.comparing import attach_report, report_of
 from serving.batch import failpoints
 from serving.batch.columns import columns_without_rows, kept_columns
 from serving.models import BatchJob
@@ -39,7 +40,9 @@ def finish_job(job: BatchJob) -> None:
     output = _output_version(job, parts, totals["out"], totals["size_bytes"])
     failpoints.reach("finish.output")
     to = JobState.COMPLETED_WITH_REJECTS if totals["rejected"] else JobState.COMPLETED
-    BatchJob.objects.move(job, to, output=output, finished_at=Now(), paused_reason="")
+    job.report = report_of(job)
+    BatchJob.objects.move(job, to, output=output, report=job.report, finished_at=Now())
+    attach_report(job)
     audit.record(
         None,
         "batch_job.complete",

@@ -34,7 +34,6 @@ from serving.actions.compiling import give_up_compile, versions_to_compile
 from serving.actions.mirrors import sweep_comparisons
 from serving.actions.records import sweep_records
 from serving.actions.sweep import sweep_orphans
-from serving.batch.pace import PACE
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ COMPILE_AGAIN_S = 3_600
 
 def reconcile() -> None:
     """One pass over leases, waiting jobs, versions without checks and datasets not yet read."""
-    reap_expired(pace=PACE)
+    reap_expired()
     fail_without_rows()
     for job_id in claimable_jobs(DRIVES):
         _ring(DRIVE_JOB, job_id)

@@ -17,7 +17,8 @@ class Pace:
 
     ``budget_s``: after this no further chunk is claimed in one go. ``chunk_s``: a chunk that needs
     longer is split; budget and chunk together stay below the time limit of the task. After a lost
-    lease it waits ``loss_wait_s``: the lease itself was the wait.
+    lease it waits ``loss_wait_s``: the lease itself was the wait. Where something is away that all
+    need, it is tried again after ``pause_s``, then twice that, at most each ``longest_pause_s``.
     """
 
     lease_s: float = 30.0
@@ -26,7 +27,8 @@ class Pace:
     backoff_s: float = 5.0
     longest_backoff_s: float = 300.0
     loss_wait_s: float = 2.0
-    pause_s: float = 30.0
+    pause_s: float = 5.0
+    longest_pause_s: float = 60.0
 
     @property
     def heartbeat_s(self) -> float:
@@ -37,5 +39,10 @@ class Pace:
         """How long a chunk waits after its nth failure: 5, 20, 80 ... seconds; n from 1."""
         return min(self.backoff_s * 4.0 ** max(failures - 1, 0), self.longest_backoff_s)
 
+    def pause(self, times: int) -> float:
+        """How long to wait for what was away for the nth time: 5, 10, 20 ... seconds; n from 1."""
+        return float(min(self.pause_s * 2.0 ** min(times - 1, 16), self.longest_pause_s))
 
+
+# Of the house. Read where it is used, so that a test can have another one.
 PACE = Pace()

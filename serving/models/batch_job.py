@@ -50,10 +50,16 @@ class PausedReason(models.TextChoices):
     the database that the results are written into.
     """
 
-    STORAGE_FULL = "storage-full"
-    STORAGE_UNAVAILABLE = "storage-unavailable"
-    MODEL_UNAVAILABLE = "model-unavailable"
-    SINK_UNAVAILABLE = "sink-unavailable"
+    STORAGE_FULL = "storage-full", "No space is left where results are kept."
+    STORAGE_UNAVAILABLE = "storage-unavailable", "The storage does not answer."
+    MODEL_UNAVAILABLE = (
+        "model-unavailable",
+        "The model host does not answer, or the model may not be called for a while.",
+    )
+    SINK_UNAVAILABLE = (
+        "sink-unavailable",
+        "The database that the results are written into does not answer.",
+    )
 
 
 class Unindexed(models.Func):
@@ -96,6 +102,10 @@ class BatchJobQuerySet(models.QuerySet["BatchJob"]):
         """Neither ended nor cancelled."""
         return self.filter(state__in=ACTIVE_STATES)
 
+    def unpaused(self) -> BatchJobQuerySet:
+        """Those whose chunks may be claimed now."""
+        return self.filter(Q(paused_until__isnull=True) | Q(paused_until__lte=Now()))
+
     def startable(self) -> BatchJobQuerySet:
         """Queued ones whose rows can be read."""
         return self.filter(state=JobState.QUEUED, waits_for_rows=False)
@@ -119,7 +129,8 @@ class BatchJobQuerySet(models.QuerySet["BatchJob"]):
         """
         if to not in JOB_MOVES[job.state]:
             return False
-        return bool(self.filter(pk=job.pk, state=job.state).update(state=to, **values))
+        values |= {"state": to, "paused_reason": "", "paused_until": None}
+        return bool(self.filter(pk=job.pk, state=job.state).update(**values))
 
 
 class BatchJob(TimeOrdered):
@@ -276,6 +287,11 @@ class BatchJob(TimeOrdered):
     def is_active(self) -> bool:
         """Whether it waits or runs."""
         return self.state in ACTIVE_STATES
+
+    @property
+    def paused_words(self) -> str:
+        """Why it waits, in a sentence; empty while it goes on."""
+        return str(PausedReason(self.paused_reason).label) if self.paused_reason else ""
 
     @property
     def output_name(self) -> str:

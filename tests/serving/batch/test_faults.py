@@ -12,7 +12,7 @@ from django.db import DataError, OperationalError
 from django.db.models.functions import Now
 
 from registry import storage
-from registry.errors import StorageFull
+from registry.errors import StorageAway, StorageFull
 from registry.principals import Principal
 from serving.actions import batch_jobs, chunks
 from serving.actions import drive as drive_module
@@ -21,6 +21,7 @@ from serving.actions.commits import commit_chunk
 from serving.actions.drive import drive, work_on
 from serving.batch.pace import MAX_FAILURES, MAX_LOSSES, PACE
 from serving.models import BatchChunk, BatchJob, ChunkAttempt
+from serving.models.clock import database_now
 from serving.runtimes.isolation.errors import HostUnavailable, ModelNotLoaded, ModelSuspended
 from tests.serving.batch import ledger
 from tests.serving.batch.ledger import ObedientHost, ask, dataset_of, people_rows
@@ -31,6 +32,7 @@ pytestmark = pytest.mark.django_db
 def end_backoff() -> None:
     """As if the wait were over."""
     BatchChunk.objects.update(not_before=None)
+    BatchJob.objects.update(paused_until=None)
 
 
 def run_to_end(job: BatchJob) -> BatchJob:
@@ -164,6 +166,54 @@ def test_no_space_for_the_temporary_file_pauses_too(
         drive(owner="w1")
     job.refresh_from_db()
     assert job.paused_reason == "storage-full"
+
+
+def test_a_job_whose_storage_is_away_waits_and_goes_on_by_itself(
+    ana: Principal, host: ObedientHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset_of(ana, people_rows(20))
+    job = ask(ana, chunk_rows=10)
+    with monkeypatch.context() as away:
+        away.setattr(storage, "put_file", raising_call(StorageAway("No answer.")))
+        for _ in range(MAX_FAILURES + 2):
+            assert drive(owner="w1") == 1, "the next chunk would fare no better"
+            assert drive(owner="w2") == 0, "nobody scores for nothing"
+            end_backoff()
+    job.refresh_from_db()
+    assert (job.state, job.paused_reason) == ("running", "storage-unavailable")
+    assert not job.chunks.filter(failures__gt=0).exists()
+    run_to_end(job)
+    assert (job.state, job.paused_reason, job.paused_until) == ("completed", "", None)
+    assert ledger.results(job).num_rows == 20
+
+
+def test_waits_for_what_is_away_grow_to_a_minute(
+    ana: Principal, host: ObedientHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset_of(ana, people_rows(10))
+    job = ask(ana)
+    monkeypatch.setattr(storage, "put_file", raising_call(StorageAway("No answer.")))
+    waits = []
+    for _ in range(6):
+        drive(owner="w1")
+        job.refresh_from_db()
+        waits.append(round((job.paused_until - database_now()).total_seconds()))
+        end_backoff()
+    assert waits == [5, 10, 20, 40, 60, 60]
+
+
+def test_a_job_that_ends_while_it_waits_no_longer_says_why(
+    ana: Principal, host: ObedientHost
+) -> None:
+    dataset_of(ana, people_rows(10))
+    job = ask(ana)
+    host.before = raising(HostUnavailable("away"))
+    drive(owner="w1")
+    job.refresh_from_db()
+    assert job.paused_words.startswith("The model host does not answer")
+    batch_jobs.cancel_job(by=ana, job=job)
+    job.refresh_from_db()
+    assert (job.paused_reason, job.paused_until, job.paused_words) == ("", None, "")
 
 
 def raising_call(error: Exception) -> Any:
