@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from pytest_django.fixtures import SettingsWrapper
 
 from registry.sealing import SealBroken, seal, unseal
 
@@ -17,7 +18,7 @@ def test_what_is_sealed_is_read_again_and_stands_nowhere_in_the_seal() -> None:
     assert "pass" not in first
 
 
-def test_another_key_reads_nothing_unless_the_old_one_is_kept(settings: SettingsWrapper) -> None:
+def test_another_key_reads_nothing_unless_the_old_one_is_kept(settings: Any) -> None:
     sealed, old = seal(TEXT), settings.SECRET_KEY
     settings.SECRET_KEY = "another " * 10
     with pytest.raises(SealBroken, match="another SECRET_KEY"):
