@@ -12,3 +12,5 @@ version_released = Signal()
 version_settled = Signal()
 # version: DatasetVersion that became ready or rejected
 dataset_settled = Signal()
+# request: ApprovalRequest that has just been opened for the move of an alias
+approval_requested = Signal()

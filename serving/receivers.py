@@ -7,12 +7,14 @@ from typing import Any
 from registry.models import DatasetVersion
 from registry.queue import CHECK_VERSION, enqueue
 from registry.signals import (
+    approval_requested,
     dataset_settled,
     version_registered,
     version_released,
     version_settled,
 )
 from serving.actions.batch_jobs import on_dataset_settled
+from serving.actions.comparing import attach_reports
 from serving.actions.routes import refuse_archiving
 
 
@@ -21,7 +23,12 @@ def connect() -> None:
     version_registered.connect(_check, dispatch_uid="serving.check.registered")
     version_released.connect(_check, dispatch_uid="serving.check.released")
     version_settled.connect(_keep_routed, dispatch_uid="serving.routes.version_settled")
+    approval_requested.connect(_show_comparisons, dispatch_uid="serving.comparisons.approval")
     dataset_settled.connect(_resume_jobs, dispatch_uid="serving.jobs.dataset_settled")
+
+
+def _show_comparisons(request: Any, **_: Any) -> None:
+    attach_reports(request)
 
 
 def _resume_jobs(version: DatasetVersion, **_: Any) -> None:

@@ -12,6 +12,7 @@ from registry.models import Alias, AliasChange, ApprovalRequest, ModelVersion, R
 from registry.models.alias import ALIAS_HELP, ALIAS_PATTERN
 from registry.models.approval_request import ApprovalSubject
 from registry.principals import Principal, require
+from registry.signals import approval_requested
 
 
 @transaction.atomic
@@ -115,4 +116,5 @@ def _ask(by: Principal, version: ModelVersion, alias: str, reason: str) -> Appro
         request_reason=reason,
     )
     audit.record(by, "approval.request", request, after={"alias": alias, "version": version.number})
+    approval_requested.send(ApprovalRequest, request=request)
     return request

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -49,6 +52,29 @@ def reject(*, by: Principal, request: ApprovalRequest, reason: str) -> ApprovalR
     if request.subject == ApprovalSubject.VERSION:
         reject_quarantined(request.version, summary=f"Rejected by {by.name}: {reason}")
     return request
+
+
+@transaction.atomic
+def attach_evidence(
+    request: ApprovalRequest, key: str, evidence: Mapping[str, Any], *, most: int
+) -> bool:
+    """Put something beside what a reviewer is shown; False when the request is decided already.
+
+    ``key`` is ``<sort>:<id>``; of a sort those ``most`` are kept whose ids are the newest. The same
+    key again replaces what was there.
+    """
+    rows = ApprovalRequest.objects.select_for_update().pending()
+    held = rows.filter(pk=request.pk).first()
+    if held is None:
+        return False
+    sort = key.partition(":")[0]
+    found = {**held.evidence, key: dict(evidence)}
+    for old in sorted(name for name in found if name.startswith(f"{sort}:"))[:-most]:
+        del found[old]
+    held.evidence = request.evidence = found
+    held.save(update_fields=["evidence"])
+    audit.record(None, "approval.evidence", request, after={"evidence": key})
+    return key in found
 
 
 def _require_decision(by: Principal, request: ApprovalRequest, reason: str) -> None:

@@ -5,6 +5,7 @@ Schedules are checked in the same way when they are written, and again at each r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,11 +14,17 @@ from registry.errors import InvalidField, StateConflict, VersionNotFound
 from registry.models import Connection, DatasetVersion, ModelVersion
 from registry.models.dataset_version import DatasetStatus
 from registry.principals import Principal, find_dataset, require
+from serving.actions.comparing import shared_kinds
 from serving.actions.scoring import choose_outputs
-from serving.actions.targets import called_version, find_version
+from serving.actions.targets import called_version, find_version, pointed_to, version_of
 from serving.batch.columns import KEEP_ALL, OnRowError, kept_columns, require_inputs
 from serving.batch.ranges import CHUNK_ROWS, MAX_CHUNK_ROWS
 from serving.refs import parse_ref
+
+# Jobs of a higher priority are claimed first, whoever asked for them.
+LOWEST_PRIORITY, HIGHEST_PRIORITY = -10, 10
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_NUMBERS_END = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +64,15 @@ def resolve_asked(
     keep_columns: object = KEEP_ALL,
     on_row_error: object = OnRowError.REJECT,
     chunk_rows: int | None = None,
+    priority: int | None = None,
+    compare_with: object = None,
 ) -> Asked:
     """Find and check all that a job needs, for somebody who may ask for it.
 
-    Raises InvalidField with the field's pointer, ModelNotFound, VersionNotReady and the like,
-    DatasetNotFound, StateConflict for a rejected dataset version, NotAllowed.
+    ``compare_with`` is a version of the same model, its number or ``@alias``, that answers the same
+    rows. Raises InvalidField with the field's pointer, ModelNotFound, VersionNotReady and the like,
+    DatasetNotFound, StateConflict for a rejected dataset version, NotAllowed, which a priority
+    above 0 raises without the role publisher.
     """
     called = resolve_called(by, model, version)
     require(by, roles.SCORER, called.model)
@@ -73,6 +84,8 @@ def resolve_asked(
         keep_columns=checked_keep(keep_columns),
         on_row_error=checked_on_row_error(on_row_error),
         chunk_rows=checked_chunk_rows(chunk_rows),
+        priority=_checked_priority(by, called, priority),
+        compared=_resolve_compared(called, compare_with),
     )
     _check_against_each_other(asked)
     return asked
@@ -143,6 +156,47 @@ def checked_chunk_rows(rows: int | None) -> int:
     return rows
 
 
+def _checked_priority(by: Principal, version: ModelVersion, priority: int | None) -> int:
+    if priority is None:
+        return 0
+    if isinstance(priority, bool) or not LOWEST_PRIORITY <= priority <= HIGHEST_PRIORITY:
+        raise InvalidField(
+            f"A whole number from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY} was expected.",
+            pointer="/priority",
+        )
+    if priority > 0:
+        require(by, roles.PUBLISHER, version.model)
+    return priority
+
+
+def _resolve_compared(version: ModelVersion, other: object) -> ModelVersion | None:
+    """The version that ``other`` means; None for None. It must be one that can be called."""
+    if other is None:
+        return None
+    found = _find_compared(version, other)
+    found.require_servable()
+    if found.pk == version.pk:
+        raise InvalidField(
+            f"{version} would be compared with itself: name another version, or another alias.",
+            pointer="/compare_with",
+        )
+    return found
+
+
+def _find_compared(version: ModelVersion, other: object) -> ModelVersion:
+    if isinstance(other, str) and other.startswith("@"):
+        ref = parse_ref(f"{version.model.name}{other}", pointer="/compare_with")
+        assert ref.alias is not None
+        return pointed_to(version.model, ref.alias)
+    number = int(other) if isinstance(other, str) and _NUMBER.fullmatch(other) else other
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < _NUMBERS_END:
+        raise InvalidField(
+            "The number of a version was expected, or an alias such as @champion.",
+            pointer="/compare_with",
+        )
+    return version_of(version.model, number)
+
+
 def column_names(version: DatasetVersion) -> list[str]:
     """Names of the columns of a version that is ready, in its order."""
     return [column["name"] for column in version.columns]
@@ -157,3 +211,17 @@ def _check_against_each_other(asked: Asked) -> None:
         names = column_names(asked.read)
         require_inputs(asked.version.parsed_signature, names)
         kept_columns(asked.keep_columns, names)
+    if asked.compared is not None:
+        _check_compared(asked, asked.compared)
+
+
+def _check_compared(asked: Asked, other: ModelVersion) -> None:
+    if not shared_kinds(asked.version.parsed_facts, other.parsed_facts, asked.outputs):
+        raise InvalidField(
+            f"{other} has none of the outputs that are asked for.", pointer="/compare_with"
+        )
+    if asked.read.status == DatasetStatus.READY:
+        try:
+            require_inputs(other.parsed_signature, column_names(asked.read))
+        except InvalidField as error:
+            raise InvalidField(f"{other}: {error.detail}", pointer="/compare_with") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,11 +15,13 @@ import pyarrow as pa
 from registry import storage
 from registry.errors import ModelFailed, RowProblem, VersionNotServable
 from registry.heartbeat import Heartbeat
+from registry.signature.types import Signature
 from registry.signature.validate import Validated, validate_columns, validate_table
 from registry.tabular.ahead import ahead
 from serving.actions import scoring
 from serving.actions.attempt_meter import AttemptMeter
 from serving.actions.commits import ChunkResult, Published
+from serving.actions.comparing import SecondOpinion
 from serving.actions.rows_read import rows_read
 from serving.actions.targets import Target
 from serving.batch import as_sent, failpoints
@@ -72,7 +74,7 @@ class ChunkWork:
     """The files and counts of one attempt; to be used as a context, which removes the files.
 
     ``meter`` is told what the time goes into: read (waiting for rows that are read ahead),
-    validate, score, write, store; and how many rows have come through.
+    validate, score, compare, write, store; and how many rows have come through.
     """
 
     def __init__(
@@ -93,6 +95,10 @@ class ChunkWork:
         self._kept = kept_columns(self._job.keep_columns, self._rows.names)
         self._keys = key_columns(self._kept, self._target.signature)
         wanted = {*self._kept, *self._target.signature.input_names}
+        self._second = None
+        if self._job.compared_version_id:
+            self._second = SecondOpinion(self._job, self._rows.names)
+            wanted |= self._second.columns
         self._read = [name for name in self._rows.names if name in wanted]
 
     def __enter__(self) -> ChunkWork:
@@ -148,6 +154,7 @@ class ChunkWork:
                 bad_rows += 1
             else:
                 self._take(part, answer, kept)
+                self._compare(part, answer, table)
             failpoints.reach("score.first")
         self._reject(problems, table, bad_rows)
         self._next_row += table.num_rows
@@ -174,6 +181,7 @@ class ChunkWork:
             rows_out=rows_out,
             rows_rejected=self.rows_rejected,
             columns=self._columns(),
+            summary=self._second.summary() if self._second else None,
         )
 
     def _store(self, path: Path, content: Content, written: Written | None) -> Published | None:
@@ -188,6 +196,19 @@ class ChunkWork:
         """Write what the model answered to some good rows."""
         with self.meter.phase("write"):
             self._results.write(table_answer(answer, _batch_of(kept, part.row_numbers)))
+
+    def _compare(self, part: Validated, answer: Answer, table: pa.Table) -> None:
+        """Ask the other version for the same rows, where the job has one."""
+        if self._second is None:
+            return
+        left_s = self._ends_at - time.monotonic()
+        if left_s < SHORTEST_CALL_S and self.chunk.rows > 1:
+            raise TooSlow
+        with self.meter.phase("compare"), self._in_time():
+            self._second.add(
+                part, answer, table, self._next_row, validate=self._checked, deadline_s=left_s
+            )
+        self._heartbeat.check()
 
     def _rows_at_once(self) -> int:
         facts, asked = self._target.facts, self._job.outputs
@@ -220,22 +241,27 @@ class ChunkWork:
         left_s = self._ends_at - time.monotonic()
         if left_s < SHORTEST_CALL_S and self.chunk.rows > 1:
             raise TooSlow
+        with self.meter.phase("score"), self._in_time():
+            answer = scoring.score(
+                self._target,
+                validated,
+                outputs=self._job.outputs,
+                deadline_s=max(left_s, SHORTEST_CALL_S),
+                is_bounded=False,  # by the rows of a table
+            )
+        if answer.n_rows != validated.batch.num_rows:
+            raise LedgerMismatch(f"{answer.n_rows} answers to {validated.batch.num_rows} rows")
+        return answer
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """A failure at the end of the chunk's time says that the chunk is too large."""
         try:
-            with self.meter.phase("score"):
-                answer = scoring.score(
-                    self._target,
-                    validated,
-                    outputs=self._job.outputs,
-                    deadline_s=max(left_s, SHORTEST_CALL_S),
-                    is_bounded=False,  # by the rows of a table
-                )
+            yield
         except ModelFailed as error:
             if time.monotonic() >= self._ends_at and self.chunk.rows > 1:
                 raise TooSlow from error
             raise
-        if answer.n_rows != validated.batch.num_rows:
-            raise LedgerMismatch(f"{answer.n_rows} answers to {validated.batch.num_rows} rows")
-        return answer
 
     def _may_isolate(self, error: ModelFailed) -> bool:
         """At the third failure the rows are searched, unless it is not a matter of rows."""
@@ -243,7 +269,9 @@ class ChunkWork:
         return is_third and not isinstance(error, ModelNotLoaded) and error.retry_after_s is None
 
     def _validate(self, inputs: pa.Table) -> Validated:
-        signature = self._target.signature
+        return self._checked(self._target.signature, inputs)
+
+    def _checked(self, signature: Signature, inputs: pa.Table) -> Validated:
         if self._rows.format in as_sent.FORMATS:
             return validate_columns(signature, as_sent.as_sent(inputs, signature))
         return validate_table(signature, inputs)
@@ -283,7 +311,12 @@ class ChunkWork:
 
 def _job_of(chunk: BatchChunk) -> BatchJob:
     """The chunk's job without what may be large and is not asked for here."""
-    related = ("model", "version__artifact", "version__model", "dataset", "dataset_version")
+    related = ["model", "dataset", "dataset_version"]
+    related += [
+        f"{version}__{kin}"
+        for version in ("version", "compared_version")
+        for kin in ("artifact", "model")
+    ]
     unread = ("columns", "parts", "profile", "errors")
     jobs = BatchJob.objects.select_related(*related)
     lean = jobs.defer("output_columns", *(f"dataset_version__{name}" for name in unread))

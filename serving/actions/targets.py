@@ -135,9 +135,9 @@ def called_version(principal: Principal, ref: str | Ref) -> ModelVersion:
     ref = parse_ref(ref) if isinstance(ref, str) else ref
     model = find_model(principal, ref.name)
     if ref.alias is not None:
-        return _pointed_to(model, ref.alias)
+        return pointed_to(model, ref.alias)
     try:
-        return _pointed_to(model, CHAMPION)
+        return pointed_to(model, CHAMPION)
     except AliasNotFound:
         heaviest = RouteTarget.objects.of(model).order_by("-weight", "place").first()
     if heaviest is None:
@@ -150,7 +150,7 @@ def called_version(principal: Principal, ref: str | Ref) -> ModelVersion:
 def version_in_route(model: RegisteredModel, target: RouteTarget) -> ModelVersion:
     """The version that a target of the model's route means now. Raises AliasNotFound."""
     if target.version is None:
-        return _pointed_to(model, target.alias)
+        return pointed_to(model, target.alias)
     target.version.model = model
     return target.version
 
@@ -203,7 +203,8 @@ def _targets(
                 refusals.append(refusal)
 
 
-def _pointed_to(model: RegisteredModel, alias: str) -> ModelVersion:
+def pointed_to(model: RegisteredModel, alias: str) -> ModelVersion:
+    """The version of a model that was found already. Raises AliasNotFound."""
     row = model.aliases.select_related("version__artifact").filter(name=alias).first()
     if row is None:
         raise AliasNotFound(f"“{model.name}” has no alias “{alias}”.")
