@@ -72,13 +72,19 @@ def enter_own_mounts() -> None:
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
 
 
-def mount_small_disk(folder: Path, size_mib: int) -> None:
-    """A disk of so many MiB at the folder, in memory."""
+@contextmanager
+def small_disk(folder: Path, size_mib: int) -> Iterator[None]:
+    """A disk of so many MiB at the folder, in memory, within the block."""
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size_mib}m,mode=0700", "none", str(folder)],
         check=True,
     )
+    try:
+        yield
+    finally:
+        # Lazily: whoever still looks at it does not keep us.
+        subprocess.run(["umount", "--lazy", str(folder)], check=False)
 
 
 @contextmanager

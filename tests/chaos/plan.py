@@ -1,0 +1,63 @@
+"""What is asked for in a chaos run: combinations of model, rows and options, and what they end as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+BAD_EVERY = 50
+DATASETS = {"small": 300, "middle": 6_000, "large": 40_000, "poisoned": 120}
+POISONED_ROW = 77
+# Compiled; pinned to its original; in a runtime that dies on a row.
+MODELS = ("swift", "stayer", "mortal")
+WHOLE = "completed_with_rejects"
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One kind of job. ``ends`` is how it ends when nobody cancels it.
+
+    Of a job that is ``narrowed`` the chunks are cut where the search for bad rows has led, so only
+    its rows are held against those of the undisturbed run.
+    """
+
+    name: str
+    model: str
+    dataset: str
+    chunk_rows: int
+    options: dict[str, Any] = field(default_factory=dict)
+    ends: str = WHOLE
+    narrowed: bool = False
+    weight: int = 1
+
+    def asked(self) -> dict[str, Any]:
+        """The arguments of ``create_job``; chunk_rows is different for each combination."""
+        return {
+            "model": self.model,
+            "dataset": self.dataset,
+            "chunk_rows": self.chunk_rows,
+            **self.options,
+        }
+
+
+COMBINATIONS = (
+    Combination("swift-small", "swift", "small", 25, weight=8),
+    Combination("swift-middle", "swift", "middle", 500, weight=8),
+    Combination("swift-large", "swift", "large", 4_000, weight=6),
+    Combination(
+        "one-output", "swift", "middle", 700,
+        {"keep_columns": ["id"], "outputs": ["prediction"]}, weight=4,
+    ),
+    Combination("stayer-small", "stayer", "small", 20, weight=8),
+    Combination("stayer-middle", "stayer", "middle", 400, weight=8),
+    Combination("scheduled", "swift", "small", 60, weight=0),
+    Combination("refused", "stayer", "small", 75, {"on_row_error": "fail"}, ends="failed"),
+    Combination("poisoned", "mortal", "poisoned", 40, narrowed=True),
+)  # fmt: skip
+BY_CHUNK_ROWS = {combination.chunk_rows: combination for combination in COMBINATIONS}
+BY_NAME = {combination.name: combination for combination in COMBINATIONS}
+
+
+def is_bad(row: int) -> bool:
+    """Whether the row lacks the age that each model needs."""
+    return row % BAD_EVERY == 7
