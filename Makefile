@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-long check bench lock lock-bench install install-extra install-dev python clean
+.PHONY: help up test test-long chaos check bench lock lock-bench install install-extra install-dev python clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -26,6 +26,9 @@ test: install-dev ## install what the tests need, then run all of them (PYTEST_A
 test-long: export MODELYARD_LONG = 1
 test-long: install-dev ## the same with the full counts of drawn tests (PYTEST_ARGS=...)
 	@$(BIN)/python -m pytest $(if $(PYTEST_ARGS),$(PYTEST_ARGS),-n 2 --dist loadgroup -q)
+
+chaos: install-dev ## kill parts at random under many jobs: nothing may be lost (CHAOS_ARGS="--seconds 1800")
+	@$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 check: install-dev ## format, lint, types, imports, migrations, deployment settings, known holes
 	@$(BIN)/python config/make_check.py

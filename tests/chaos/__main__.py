@@ -43,7 +43,6 @@ from tests.services.stack import ROOT
 from tests.services.valkey import running_valkey
 
 if TYPE_CHECKING:
-    from serving.models import BatchJob
     from tests.chaos.asking import Asking
 
 DATABASE = "modelyard"

@@ -1,4 +1,4 @@
-"""What is asked for in a chaos run: combinations of model, rows and options, and what they end as."""
+"""What a chaos run asks for: combinations of model, rows and options, and how they end."""
 
 from __future__ import annotations
 
