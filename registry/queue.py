@@ -19,6 +19,7 @@ CHECK_VERSION = "serving.check_version"
 DRIVE_JOB = "serving.drive"
 REGATE = "serving.regate"
 COMPILE_VERSION = "serving.compile"
+SEND_WEBHOOKS = "registry.send_webhooks"
 
 
 def enqueue(task_name: str, *ids: object) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from registry.actions import webhook_sending
 from registry.actions.ingest import ingest_dataset
-from registry.queue import INGEST_DATASET
+from registry.queue import INGEST_DATASET, SEND_WEBHOOKS
 
 # A file of many gigabytes takes its time; its lease says whether somebody is still at it.
 LONGEST_S = 6 * 3600
@@ -15,3 +16,10 @@ LONGEST_S = 6 * 3600
 def ingest(version_id: str) -> None:
     """Read an uploaded dataset version."""
     ingest_dataset(version_id)
+
+
+# Above the budget and one call.
+@shared_task(name=SEND_WEBHOOKS, soft_time_limit=60, time_limit=70)
+def send_webhooks() -> None:
+    """Send what waits in the outbox."""
+    webhook_sending.send_due()
