@@ -6,9 +6,9 @@ not matter how many jobs there are, only the first job of each principal is look
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -60,9 +60,7 @@ def _claim_of(job: BatchJob, owner: str, pace: Pace) -> BatchChunk | None:
     chunk = free.first()
     if chunk is None or not BatchChunk.objects.lease(chunk, owner=owner, lease_s=pace.lease_s):
         return None
-    leased = BatchChunk.objects.get(pk=chunk.pk)
-    leased.cpu_started_s = time.thread_time()
-    return leased
+    return BatchChunk.objects.get(pk=chunk.pk)
 
 
 def start_job(job: BatchJob) -> bool:
@@ -129,13 +127,34 @@ def reap_expired(*, pace: Pace | None = None) -> int:
     return sum(_reap(chunk, pace) for chunk in list(expired[:REAPED_AT_ONCE]))
 
 
-@transaction.atomic
+def note_death(owner: str, signal: int | None, *, pace: Pace | None = None) -> int:
+    """Take back what a process held that has ended for sure, without waiting for its leases.
+
+    ``signal`` is the number of the signal that ended it, None where it is not known. Returns how
+    many chunks it held: one at most, where processes end as they should.
+    """
+    held = BatchChunk.objects.filter(state=ChunkState.LEASED, lease_owner=owner)
+    what = f"by signal {signal}" if signal else "before its time"
+    reason = f"The worker {owner} was ended {what}."
+    pace = pace or pacing.PACE
+    return sum(_take_back(chunk, pace, reason=reason, signal=signal) for chunk in list(held))
+
+
 def _reap(chunk: BatchChunk, pace: Pace) -> bool:
     reason = f"The worker {chunk.lease_owner} was not heard of any more."
+    return _take_back(chunk, pace, reason=reason, lease_until__lt=Now())
+
+
+@transaction.atomic
+def _take_back(
+    chunk: BatchChunk, pace: Pace, *, reason: str, signal: int | None = None, **still: Any
+) -> bool:
+    """Make a lost chunk claimable again where it is ``still`` so and held by the same attempt."""
     losses = chunk.losses + 1
     # Job before chunk, as everywhere: two orders would be a deadlock.
     job = BatchJob.objects.select_for_update().get(pk=chunk.job_id)
-    mine = BatchChunk.objects.held_by(chunk).filter(lease_until__lt=Now())
+    mine = BatchChunk.objects.held_by(chunk).filter(**still)
+    failpoints.reach("reap.before")
     if losses >= MAX_LOSSES:
         return fail_chunk(
             job,
@@ -147,6 +166,7 @@ def _reap(chunk: BatchChunk, pace: Pace) -> bool:
                 "detail": f"{losses} workers ended while they scored the rows from "
                 f"{chunk.row_start} on.",
             },
+            signal=signal,
         )
     moved = mine.update(
         state=ChunkState.PENDING,
@@ -154,10 +174,10 @@ def _reap(chunk: BatchChunk, pace: Pace) -> bool:
         reason=reason,
         lease_until=None,
         lease_owner="",
-        not_before=Now() + timedelta(seconds=pace.loss_wait_s),
+        not_before=Now() + timedelta(seconds=pace.loss_wait(losses)),
     )
     if moved:
-        end_attempt(chunk, AttemptOutcome.LOST, reason=reason)
+        end_attempt(chunk, AttemptOutcome.LOST, reason=reason, signal=signal)
     return bool(moved)
 
 

@@ -12,8 +12,6 @@ Where any of it finds no row, somebody else has moved on and nothing is written.
 
 from __future__ import annotations
 
-import resource
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -155,13 +153,15 @@ def fail_chunk(
     rows: QuerySet[BatchChunk],
     outcome: AttemptOutcome,
     error: Mapping[str, Any],
+    *,
+    signal: int | None = None,
 ) -> bool:
     """Fail the chunk that ``rows`` still finds, and its job with it. Within a transaction."""
     reason = str(error.get("detail", ""))[:REASON_MAX_CHARS]
     if not rows.update(state=ChunkState.FAILED, reason=reason, lease_until=None, lease_owner=""):
         return False
     BatchJob.objects.filter(pk=job.pk).update(chunks_failed=F("chunks_failed") + 1)
-    end_attempt(chunk, outcome, reason=reason)
+    end_attempt(chunk, outcome, reason=reason, signal=signal)
     fail_job(job, error)
     return True
 
@@ -213,9 +213,11 @@ def split_chunk(
     return True
 
 
-def end_attempt(chunk: BatchChunk, outcome: AttemptOutcome, *, reason: str = "") -> None:
-    """Write down how an attempt ended; with processor time and memory where it was ours."""
-    started = chunk.cpu_started_s
+def end_attempt(
+    chunk: BatchChunk, outcome: AttemptOutcome, *, reason: str = "", signal: int | None = None
+) -> None:
+    """Write down how an attempt ended; with what it took where it was ours."""
+    facts = {} if chunk.facts is None else chunk.facts()
     ChunkAttempt.objects.create(
         chunk=chunk,
         attempt=chunk.attempt,
@@ -223,8 +225,8 @@ def end_attempt(chunk: BatchChunk, outcome: AttemptOutcome, *, reason: str = "")
         started_at=chunk.claimed_at,
         outcome=outcome,
         reason=reason[:REASON_MAX_CHARS],
-        cpu_s=None if started is None else round(time.thread_time() - started, 3),
-        max_memory_bytes=None if started is None else _max_memory_bytes(),
+        signal=signal,
+        **facts,
     )
 
 
@@ -243,6 +245,7 @@ def _mark_done(chunk: BatchChunk, result: ChunkResult) -> bool:
             rows_out=result.rows_out,
             rejects=result.rows_rejected,
             summary=result.summary,
+            rows_scored=chunk.rows,
             reason="",
             lease_until=None,
             **_files(result),
@@ -263,7 +266,3 @@ def _files(result: ChunkResult) -> dict[str, Any]:
         files["rejects_name"] = result.rejects.name
         files["rejects_sha256"] = result.rejects.written.sha256
     return files
-
-
-def _max_memory_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 
 from django.db import (
     DatabaseError,
@@ -34,6 +34,7 @@ from django.db import (
 
 from registry import storage
 from registry.heartbeat import Heartbeat, LeaseLost
+from serving.actions.attempt_meter import AttemptMeter
 from serving.actions.chunks import ChunkWork, Narrowed, RowRefused, TooSlow
 from serving.actions.claims import claim_next, reap_expired
 from serving.actions.commits import (
@@ -47,31 +48,44 @@ from serving.actions.settling import let_go, narrow, refuse_row, settle_error, s
 from serving.batch import failpoints
 from serving.batch import pace as pacing
 from serving.batch.pace import Pace
+from serving.batch.stop_sign import Grace, Stopped
 from serving.models import BatchChunk
 from serving.models.chunk_attempt import AttemptOutcome
 
 log = logging.getLogger(__name__)
 
 
-def drive(*, owner: str, pace: Pace | None = None, budget_s: float | None = None) -> int:
+def _never() -> bool:
+    return False
+
+
+def drive(
+    *,
+    owner: str,
+    pace: Pace | None = None,
+    budget_s: float | None = None,
+    is_stopping: Callable[[], bool] = _never,
+) -> int:
     """Work on chunks until the time budget is used or nothing can be claimed; how many it were.
 
     ``owner`` names this process in leases. ``pace`` None is that of the house, ``budget_s`` None
-    the pace's own. It ends too where the storage is away or full: the next ring tries again.
+    the pace's own. It ends too where the storage is away or full: the next ring tries again; and
+    soon after ``is_stopping`` says so, giving back what cannot be finished in some seconds.
     """
     pace = pace or pacing.PACE
     ends_at = time.monotonic() + (pace.budget_s if budget_s is None else budget_s)
     reap_expired(pace=pace)
     worked = 0
-    while True:
+    while not is_stopping():
         _renew_connection()
         chunk = claim_next(owner=owner, pace=pace)
         if chunk is None:
             return worked
-        goes_on = work_on(chunk, pace=pace)
+        goes_on = work_on(chunk, pace=pace, is_stopping=is_stopping)
         worked += 1
         if not goes_on or time.monotonic() >= ends_at:
             return worked
+    return worked
 
 
 def _renew_connection() -> None:
@@ -80,15 +94,20 @@ def _renew_connection() -> None:
         close_old_connections()
 
 
-def work_on(chunk: BatchChunk, *, pace: Pace | None = None) -> bool:
+def work_on(
+    chunk: BatchChunk, *, pace: Pace | None = None, is_stopping: Callable[[], bool] = _never
+) -> bool:
     """One attempt at a leased chunk, with one of the ends that the module's docstring lists.
 
     False when the next chunk would fare no better.
     """
     pace = pace or pacing.PACE
+    meter = AttemptMeter()
+    chunk.facts = meter.facts
     try:
-        with _heartbeat(chunk, pace) as heartbeat:
-            _attempt(chunk, heartbeat, pace)
+        with _heartbeat(chunk, pace, meter) as heartbeat:
+            work = ChunkWork(chunk, heartbeat, pace, meter)
+            _attempt(work, Grace(is_stopping, pace.grace_s))
     except LeaseLost:
         let_go(chunk)
     except TooSlow:
@@ -103,18 +122,25 @@ def work_on(chunk: BatchChunk, *, pace: Pace | None = None) -> bool:
         # Nothing can be written now; the lease runs out, and somebody takes the chunk again.
         log.exception("The database failed under %s", chunk)
         raise
+    except Stopped:
+        _give_back_at_once(chunk)
     except (KeyboardInterrupt, SystemExit):
-        give_back(chunk, AttemptOutcome.RELEASED, reason="The worker was stopped.", wait_s=0)
+        _give_back_at_once(chunk)
         raise
     except Exception as error:
         return settle_error(chunk, error, pace)
     return True
 
 
-def _attempt(chunk: BatchChunk, heartbeat: Heartbeat, pace: Pace) -> None:
+def _give_back_at_once(chunk: BatchChunk) -> None:
+    give_back(chunk, AttemptOutcome.RELEASED, reason="The worker was stopped.", wait_s=0)
+
+
+def _attempt(work: ChunkWork, grace: Grace) -> None:
     """Score, publish, commit; a result that comes too late takes its files away again."""
-    with ChunkWork(chunk, heartbeat, pace) as work:
-        result = _score_chunk(work)
+    chunk = work.chunk
+    with work:
+        result = _score_chunk(work, grace)
         try:
             is_ours = _commit(chunk, result)
         except ColumnsChanged:
@@ -144,8 +170,10 @@ def _commit(chunk: BatchChunk, result: ChunkResult) -> bool:
         return is_committed(chunk, result) or commit_chunk(chunk, result)
 
 
-def _heartbeat(chunk: BatchChunk, pace: Pace) -> Heartbeat:
-    extend = partial(BatchChunk.objects.extend, chunk, lease_s=pace.lease_s)
+def _heartbeat(chunk: BatchChunk, pace: Pace, meter: AttemptMeter) -> Heartbeat:
+    def extend() -> bool:
+        return BatchChunk.objects.extend(chunk, lease_s=pace.lease_s, rows_scored=meter.rows)
+
     return Heartbeat(extend, every_s=pace.heartbeat_s, name=str(chunk))
 
 
@@ -154,9 +182,10 @@ def _remove(result: ChunkResult) -> None:
         storage.remove(name)
 
 
-def _score_chunk(work: ChunkWork) -> ChunkResult:
+def _score_chunk(work: ChunkWork, grace: Grace) -> ChunkResult:
     """All rows of the chunk through ``scoring.score``, published under their final names."""
     for table in work.tables():
+        grace.check()
         work.score(table)
     failpoints.reach("score.all")
     return work.publish()

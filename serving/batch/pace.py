@@ -16,9 +16,10 @@ class Pace:
     """How long things may take, in seconds.
 
     ``budget_s``: after this no further chunk is claimed in one go. ``chunk_s``: a chunk that needs
-    longer is split; budget and chunk together stay below the time limit of the task. After a lost
-    lease it waits ``loss_wait_s``: the lease itself was the wait. Where something is away that all
-    need, it is tried again after ``pause_s``, then twice that, at most each ``longest_pause_s``.
+    longer is split; budget and chunk together stay below the time limit of the task. After its
+    second lost lease it waits ``loss_wait_s``: the first says nothing about the chunk. Where
+    something is away that all need, it is tried again after ``pause_s``, then twice that, at most
+    each ``longest_pause_s``. A worker that is told to stop goes on with its chunk for ``grace_s``.
     """
 
     lease_s: float = 30.0
@@ -29,6 +30,7 @@ class Pace:
     loss_wait_s: float = 2.0
     pause_s: float = 5.0
     longest_pause_s: float = 60.0
+    grace_s: float = 4.0
 
     @property
     def heartbeat_s(self) -> float:
@@ -38,6 +40,10 @@ class Pace:
     def backoff(self, failures: int) -> float:
         """How long a chunk waits after its nth failure: 5, 20, 80 ... seconds; n from 1."""
         return min(self.backoff_s * 4.0 ** max(failures - 1, 0), self.longest_backoff_s)
+
+    def loss_wait(self, losses: int) -> float:
+        """How long a chunk waits after its nth loss; n from 1."""
+        return 0.0 if losses <= 1 else self.loss_wait_s
 
     def pause(self, times: int) -> float:
         """How long to wait for what was away for the nth time: 5, 10, 20 ... seconds; n from 1."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import models
@@ -52,16 +52,21 @@ class BatchChunkQuerySet(models.QuerySet["BatchChunk"]):
             self.filter(pk=chunk.pk, state=ChunkState.PENDING, attempt=chunk.attempt).update(
                 state=ChunkState.LEASED,
                 attempt=F("attempt") + 1,
+                rows_scored=0,
                 lease_owner=owner,
                 lease_until=Now() + timedelta(seconds=lease_s),
                 claimed_at=Now(),
             )
         )
 
-    def extend(self, chunk: BatchChunk, *, lease_s: float) -> bool:
-        """A heartbeat. False when the lease was lost or the job no longer runs."""
+    def extend(self, chunk: BatchChunk, *, lease_s: float, rows_scored: int = 0) -> bool:
+        """A heartbeat, with how far it has come.
+
+        False when the lease was lost or the job no longer runs.
+        """
         mine = self.held_by(chunk).filter(job__state="running")
-        return bool(mine.update(lease_until=Now() + timedelta(seconds=lease_s)))
+        lease_until = Now() + timedelta(seconds=lease_s)
+        return bool(mine.update(lease_until=lease_until, rows_scored=rows_scored))
 
     def counts_of(self, jobs: Iterable[BatchJob]) -> dict[UUID, dict[str, int]]:
         """How many chunks of each job are in each state; every state is named."""
@@ -109,8 +114,8 @@ class BatchChunk(models.Model):
     summary = models.JSONField(null=True, blank=True)
     reason = models.TextField(blank=True)
 
-    # This process's processor time when it leased the chunk; None in every other process.
-    cpu_started_s: float | None = None
+    # What this process's attempt has taken so far; None in every other process.
+    facts: Callable[[], dict[str, Any]] | None = None
 
     objects = BatchChunkQuerySet.as_manager()
 

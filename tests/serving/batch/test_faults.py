@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -16,13 +17,15 @@ from registry.errors import StorageAway, StorageFull
 from registry.principals import Principal
 from serving.actions import batch_jobs, chunks
 from serving.actions import drive as drive_module
-from serving.actions.claims import claim_next, reap_expired
+from serving.actions.claims import claim_next, note_death, reap_expired
 from serving.actions.commits import commit_chunk
 from serving.actions.drive import drive, work_on
 from serving.batch.pace import MAX_FAILURES, MAX_LOSSES, PACE
+from serving.batch.stop_sign import StopSign
 from serving.models import BatchChunk, BatchJob, ChunkAttempt
 from serving.models.clock import database_now
 from serving.runtimes.isolation.errors import HostUnavailable, ModelNotLoaded, ModelSuspended
+from serving.tasks import lost_workers, name_of
 from tests.serving.batch import ledger
 from tests.serving.batch.ledger import ObedientHost, ask, dataset_of, people_rows
 
@@ -336,6 +339,100 @@ def test_a_lost_lease_is_given_to_another_worker(ana: Principal, host: ObedientH
     assert job.state == "completed"
     records = ChunkAttempt.objects.order_by("id").values_list("attempt", "worker", "outcome")
     assert list(records) == [(lost.attempt, "dead", "lost"), (2, "alive", "done")]
+
+
+def test_what_a_dead_process_held_is_free_at_once(ana: Principal, host: ObedientHost) -> None:
+    dataset_of(ana, people_rows(20))
+    job = ask(ana, chunk_rows=10)
+    lost, other = (claim_next(owner=f"here:{pid}", pace=PACE) for pid in (7, 8))
+
+    assert note_death("here:7", 9) == 1
+    assert note_death("here:7", 9) == 0
+
+    taken = claim_next(owner="here:9", pace=PACE)
+    assert (taken.pk, taken.attempt, taken.losses) == (lost.pk, 2, 1)
+    assert job.chunks.get(pk=other.pk).state == "leased"
+    ended = ChunkAttempt.objects.get()
+    assert (ended.worker, ended.outcome, ended.signal) == ("here:7", "lost", 9)
+    assert (ended.cpu_s, ended.max_memory_bytes, ended.phases) == (None, None, None)
+
+
+def test_an_attempt_says_what_it_took(
+    ana: Principal, host: ObedientHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset_of(ana, people_rows(10))
+    ask(ana)
+    drive(owner="w1")
+    ended = ChunkAttempt.objects.get()
+    assert ended.rows == 10
+    assert ended.cpu_s > 0
+    assert {"read", "validate", "score", "write", "store"} <= set(ended.phases)
+    assert ended.signal is None
+    assert ended.max_memory_bytes is None or ended.max_memory_bytes > 1 << 20
+
+
+def test_a_heartbeat_says_how_far_the_attempt_has_come(ana: Principal, host: ObedientHost) -> None:
+    dataset_of(ana, people_rows(10))
+    job = ask(ana)
+    first = claim_next(owner="w1", pace=PACE)
+    assert BatchChunk.objects.extend(first, lease_s=30, rows_scored=6)
+    assert job.chunks.get().rows_scored == 6
+    note_death("w1", None)
+    again = claim_next(owner="w2", pace=PACE)
+    assert again.rows_scored == 0
+    work_on(again)
+    assert job.chunks.get().rows_scored == 10
+
+
+def test_a_worker_that_is_told_to_stop_gives_back_what_it_cannot_finish(
+    ana: Principal, host: ObedientHost
+) -> None:
+    dataset_of(ana, people_rows(20))
+    job = ask(ana, chunk_rows=10)
+    sign = StopSign()
+    host.before = sign.put_up  # while it scores the first chunk
+
+    assert drive(owner="w1", is_stopping=sign) == 1, "a chunk that ends in time is committed"
+    assert drive(owner="w1", is_stopping=sign) == 0, "no other one is begun"
+
+    chunk = claim_next(owner="w1", pace=PACE)
+    assert work_on(chunk, pace=replace(PACE, grace_s=0), is_stopping=sign)
+    assert list(job.chunks.in_row_order().values_list("state", flat=True)) == ["done", "pending"]
+    assert outcomes() == ["done", "released"]
+    assert run_to_end(job).state == "completed"
+
+
+def test_children_see_the_sign_that_their_parent_puts_up() -> None:
+    sign = StopSign()
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        os.read(reader, 1)
+        os._exit(7 if sign() else 1)
+    sign.put_up()
+    os.write(writer, b"x")
+    _, status = os.waitpid(child, 0)
+    os.close(reader)
+    os.close(writer)
+    assert os.waitstatus_to_exitcode(status) == 7
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("said", "signal"),
+    [
+        ("Worker exited prematurely: signal 9 (SIGKILL) Job: 3.", 9),
+        ("Worker exited prematurely: exitcode 1 Job: 3.", None),
+    ],
+)
+def test_the_main_process_notes_with_what_signal_its_child_died(
+    transactional_ana: Principal, host: ObedientHost, said: str, signal: int | None
+) -> None:
+    dataset_of(transactional_ana, people_rows(10))
+    ask(transactional_ana)
+    claim_next(owner=name_of(4711), pace=PACE)
+    lost_workers.note_lost(4711, said)
+    ended = ChunkAttempt.objects.get()
+    assert (ended.outcome, ended.signal) == ("lost", signal)
 
 
 def test_a_chunk_that_ends_worker_after_worker_is_failed(

@@ -11,7 +11,7 @@ import socket
 from typing import Any
 
 from celery import current_app, shared_task
-from celery.signals import worker_ready
+from celery.signals import worker_ready, worker_shutting_down
 from kombu.exceptions import OperationalError
 
 from registry.queue import CHECK_VERSION, COMPILE_VERSION, DRIVE_JOB, REGATE
@@ -19,6 +19,7 @@ from serving.actions import drive as driving
 from serving.actions import probes, reconcile, ticking
 from serving.actions.compiling import compile_by_id
 from serving.actions.regate import regate_in_background
+from serving.batch.stop_sign import StopSign
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ RECONCILE = "serving.reconcile"
 RECONCILE_EVERY_S = 10.0
 # Below the reconciler's rings for it: one run ends before the next begins.
 REGATE_BUDGET_S = 45.0
+# Made here, before the worker forks: the main process puts it up, its children see it.
+is_stopping = StopSign()
 
 
 # Below the lease of the checks.
@@ -37,10 +40,15 @@ def check_version(version_id: str) -> None:
 
 
 # Above the budget and one chunk: the limits are for a worker that hangs.
-@shared_task(name=DRIVE_JOB, soft_time_limit=170, time_limit=180)
+@shared_task(
+    name=DRIVE_JOB,
+    soft_time_limit=170,
+    time_limit=180,
+    Request="serving.tasks.lost_workers:DriveRequest",
+)
 def drive(job_id: str = "") -> None:
     """Work on chunks: which ones is the ledger's choice, the id only says why it rang."""
-    driving.drive(owner=worker_name())
+    driving.drive(owner=worker_name(), is_stopping=is_stopping)
 
 
 @shared_task(name=TICK)
@@ -71,7 +79,17 @@ def run_regate() -> None:
 
 def worker_name() -> str:
     """This process in leases and records."""
-    return f"{socket.gethostname()[:100]}:{os.getpid()}"
+    return name_of(os.getpid())
+
+
+def name_of(pid: int) -> str:
+    """A process of this machine in leases and records."""
+    return f"{socket.gethostname()[:100]}:{pid}"
+
+
+@worker_shutting_down.connect
+def _stop_driving(**_: Any) -> None:
+    is_stopping.put_up()
 
 
 @worker_ready.connect
