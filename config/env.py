@@ -73,6 +73,19 @@ class S3Store:
     secret_key: str | None
     addressing_style: str
 
+    def client_config(self) -> Any:
+        """How its client asks: signed by version 4, and not for long where nobody answers."""
+        from botocore.config import Config
+
+        return Config(
+            s3={"addressing_style": self.addressing_style},
+            signature_version="s3v4",
+            connect_timeout=5,
+            read_timeout=30,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            max_pool_connections=32,
+        )
+
 
 class Environment:
     """Typed readers over a mapping of variables; an empty value counts as unset."""

@@ -49,6 +49,11 @@ class RegistryConf:
         return cast(int, _of("MAX_DATASET_BYTES"))
 
     @property
+    def cache_bytes(self) -> int:
+        """How much this machine keeps of small files that lie in a remote storage."""
+        return cast(int, _of("CACHE_BYTES"))
+
+    @property
     def max_body_bytes(self) -> int:
         """The largest JSON or CSV body."""
         return cast(int, _of("MAX_BODY_BYTES"))

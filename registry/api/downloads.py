@@ -12,8 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from django.http import FileResponse, StreamingHttpResponse
+from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.http import content_disposition_header
 
 from registry import storage
 from registry.errors import StateConflict
@@ -58,34 +59,44 @@ def send_parts(
     known = FORMATS[format]
     file_name, media_type = f"{name}{known.suffixes[0]}", known.media_types[0]
     if format == "parquet" and len(parts) == 1:
-        return FileResponse(
-            storage.open_named(parts[0]["name"]),
-            as_attachment=True,
-            filename=file_name,
-            content_type=media_type,
-            headers={"ETag": f'"{parts[0]["sha256"]}"'},
-        )
+        part = parts[0]
+        return send_file(part["name"], file_name, media_type, sha256=part["sha256"])
     schema = _schema_of(parts, columns)
     chunks = write_chunks(format, _batches(parts), schema, safe=safe)
     first = next(chunks, b"")
     return StreamingHttpResponse(
         itertools.chain((first,), chunks),
         content_type=media_type,
-        headers={"Content-Disposition": f'attachment; filename="{file_name}"'},
+        headers={"Content-Disposition": content_disposition_header(True, file_name)},
+    )
+
+
+def send_file(name: str, file_name: str, media_type: str, *, sha256: str) -> HttpResponseBase:
+    """A file of the storage as it is, in pieces. Raises BlobMissing before anything is sent."""
+    size = storage.size_of(name)
+    return StreamingHttpResponse(
+        storage.chunks_of(name),
+        content_type=media_type,
+        headers={
+            "Content-Disposition": content_disposition_header(True, file_name),
+            "Content-Length": str(size),
+            "ETag": f'"{sha256}"',
+        },
     )
 
 
 def _batches(parts: Iterable[Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:
     for part in parts:
-        with pq.ParquetFile(storage.local_path(part["name"])) as file:
-            yield from file.iter_batches(batch_size=BATCH_ROWS)
+        with storage.opened(part["name"]) as file:
+            yield from pq.ParquetFile(file).iter_batches(batch_size=BATCH_ROWS, use_threads=False)
 
 
 def _schema_of(
     parts: Sequence[Mapping[str, Any]], columns: Sequence[Mapping[str, Any]]
 ) -> pa.Schema:
     if parts:
-        return pq.read_schema(storage.local_path(parts[0]["name"])).remove_metadata()
+        with storage.opened(parts[0]["name"]) as file:
+            return pq.read_schema(file).remove_metadata()
     return Signature.from_json({"inputs": list(columns)}).input_schema()
 
 
@@ -93,10 +104,6 @@ def _send_original(version: DatasetVersion, name: str) -> HttpResponseBase:
     if not version.sha256:
         raise StateConflict(f"{version} was made here: it has no file as it came.")
     suffix = FORMATS[version.format].suffixes[0] if version.format in FORMATS else ""
-    return FileResponse(
-        storage.open_blob(version.sha256),
-        as_attachment=True,
-        filename=f"{name}{suffix}",
-        content_type=_BYTES_TYPE,
-        headers={"ETag": f'"{version.sha256}"', "Content-Length": str(version.size_bytes)},
+    return send_file(
+        storage.blob_name(version.sha256), f"{name}{suffix}", _BYTES_TYPE, sha256=version.sha256
     )

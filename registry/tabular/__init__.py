@@ -2,8 +2,14 @@
 
 from registry.tabular.csv_declared import CsvCells, read_csv_cells
 from registry.tabular.errors import REASONS, TabularError
-from registry.tabular.formats import FORMATS, detect, format_of_media_type, write_chunks
-from registry.tabular.ingest import Ingested, to_parquet
+from registry.tabular.formats import (
+    FORMATS,
+    detect,
+    format_of_media_type,
+    reader_of,
+    write_chunks,
+)
+from registry.tabular.ingest import Ingested, to_parquet, to_parts
 from registry.tabular.profile import Profiler
 from registry.tabular.read import infer_columns, read_batches, read_table
 from registry.tabular.write import (
@@ -34,7 +40,9 @@ __all__ = [
     "read_batches",
     "read_csv_cells",
     "read_table",
+    "reader_of",
     "to_parquet",
+    "to_parts",
     "write_arrow",
     "write_chunks",
     "write_csv",

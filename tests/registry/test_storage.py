@@ -8,13 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import SuspiciousFileOperation
 
 from registry import storage
 
 
 @pytest.fixture
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(storage, "scratch_folder", lambda: tmp_path)
+    monkeypatch.setattr("registry.storage.scratch.scratch_folder", lambda: tmp_path)
     return tmp_path
 
 
@@ -49,3 +50,24 @@ def test_a_file_that_goes_away_meanwhile_is_no_error(
     monkeypatch.setattr(Path, "iterdir", lambda _: iter([scratch / "gone", scratch / "old"]))
 
     assert storage.sweep_scratch() == 1
+
+
+def test_a_file_on_this_machine_is_listed_read_in_pieces_and_removed() -> None:
+    for name in ("inbox/day/b.csv", "inbox/a.csv", "inboxes/c.csv"):
+        with storage.scratch_file() as path:
+            path.write_bytes(b"x" * 10)
+            storage.put_file(path, name)
+
+    assert [one.name for one in storage.listed("inbox/")] == ["inbox/a.csv", "inbox/day/b.csv"]
+    assert [len(piece) for piece in storage.chunks_of("inbox/a.csv", at_once=4)] == [4, 4, 2]
+    assert storage.size_of("inbox/a.csv") == 10
+    for name in ("inbox/day/b.csv", "inbox/a.csv", "inboxes/c.csv"):
+        storage.remove(name)
+    assert list(storage.listed("inbox/")) == []
+    with pytest.raises(storage.BlobMissing):
+        storage.size_of("inbox/a.csv")
+
+
+def test_what_leads_out_of_the_storage_is_not_listed() -> None:
+    with pytest.raises(SuspiciousFileOperation):
+        list(storage.listed("../"))

@@ -32,7 +32,7 @@ def test_a_full_disk_is_no_attempt(error: Exception, monkeypatch: pytest.MonkeyP
         raise error
 
     with monkeypatch.context() as full:
-        full.setattr(ingest, "to_parquet", is_full)
+        full.setattr(ingest, "to_parts", is_full)
         for _ in range(9):
             ingest_dataset(version.pk)
             version.refresh_from_db()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import itertools
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from registry.tabular import Profiler, TabularError, to_parquet
+from registry.tabular import Profiler, TabularError, reader_of, to_parquet, to_parts
 
 CSV = b'name,age,city\nAnn,42,"Rome, IT"\nBob,,""\n,7,\n'
 
@@ -29,7 +30,7 @@ def test_rows_columns_profile_and_hash_of_a_file(tmp_path):
         ("city", "string", True),
     ]
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert found.size_bytes == path.stat().st_size
+    assert found.parts[0].size_bytes == path.stat().st_size
     assert [p["nulls"] for p in found.profile] == [1, 1, 1]
     assert pq.read_table(path).to_pydict() == {
         "name": ["Ann", "Bob", None],
@@ -155,3 +156,41 @@ def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch):
         peaks.append(max(held) - before)
     # Five times the rows: what is held is a few row groups all the same.
     assert peaks[1] < 2 * peaks[0]
+
+
+def parts_of(content: bytes, folder, **options):
+    """The rows of a CSV in parts below a folder."""
+    paths = (folder / f"{number}.parquet" for number in itertools.count())
+    reader = reader_of(io.BytesIO(content), "csv", max_bytes=1 << 30)
+    return to_parts(reader, lambda: next(paths), **options)
+
+
+def test_many_rows_become_several_parts_with_the_same_bytes_each_time(tmp_path):
+    csv = b"a,b\n" + b"".join(b"%d,x%d\n" % (n, n % 7) for n in range(150_000))
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    one = parts_of(csv, tmp_path / "one", most_groups=1)
+    two = parts_of(csv, tmp_path / "two", most_groups=1)
+
+    assert [part.rows for part in one.parts] == [65_536, 65_536, 18_928]
+    assert one.rows == 150_000
+    assert [part.sha256 for part in one.parts] == [part.sha256 for part in two.parts]
+    assert [hashlib.sha256(part.path.read_bytes()).hexdigest() for part in one.parts] == [
+        part.sha256 for part in one.parts
+    ]
+    numbers = [n for part in one.parts for n in pq.read_table(part.path).column("a").to_pylist()]
+    assert numbers == list(range(150_000))
+
+
+def test_parts_of_a_wrong_guess_are_taken_away(tmp_path):
+    rows = b"".join(b"%d\n" % n for n in range(140_000))
+    found = parts_of(b"a\n" + rows + b"late\n", tmp_path, most_groups=1)
+
+    assert [column.type for column in found.columns] == ["string"]
+    assert sorted(tmp_path.iterdir()) == sorted(part.path for part in found.parts)
+    assert found.rows == 140_001
+
+
+def test_a_table_without_rows_has_one_part(tmp_path):
+    found = parts_of(b"a,b\n", tmp_path)
+    assert [part.rows for part in found.parts] == [0]
