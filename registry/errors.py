@@ -9,7 +9,8 @@
     ├── Conflict 409              NameTaken, StateConflict, VersionNotReady, VersionNotServable,
     │                             IdempotencyMismatch, IdempotencyInProgress
     ├── TooLarge 413
-    ├── Unprocessable 422         InvalidField, InvalidRows, SourceRefused, UnreadableArtifact
+    ├── Unprocessable 422         InvalidField, InvalidRows, SourceRefused, SinkRefused,
+    │                             UnreadableArtifact
     ├── RateLimited 429
     └── Unavailable 503           Overloaded, ModelLoading, ModelFailed, StorageFull, StorageAway,
                                   SourceAway, SinkAway
@@ -371,6 +372,16 @@ class SourceRefused(Unprocessable):
         self.reason = reason
         self.column = column
         self.row = row
+
+
+class SinkRefused(Unprocessable):
+    """A table does not take the results as they are. ``column`` says which, None for the whole."""
+
+    code, title = "sink-refused", "The sink does not take the results"
+
+    def __init__(self, detail: str, *, column: str | None = None) -> None:
+        super().__init__(detail, column=column)
+        self.column = column
 
 
 class RateLimited(DomainError):

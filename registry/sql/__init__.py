@@ -3,12 +3,16 @@
 from registry.sql.place import Place, checked_address, place_of
 from registry.sql.read import read_query, reader_of_query
 from registry.sql.sessions import DRIVERS
+from registry.sql.write import ChunkIdentity, SinkFenced, write_chunk
 
 __all__ = [
     "DRIVERS",
+    "ChunkIdentity",
     "Place",
+    "SinkFenced",
     "checked_address",
     "place_of",
     "read_query",
     "reader_of_query",
+    "write_chunk",
 ]

@@ -77,7 +77,7 @@ class TabularError(CheckRefused):
 
     ``problems`` are the first 100 refused cells or rows by row and column and ``count`` counts
     all of them; both are empty where the file as a whole is meant. ``evidence`` then names
-    ``line`` (1-based, physical) and ``column`` where they are known.
+    ``line`` (1-based, physical), ``column`` and ``row`` (0-based) where they are known.
     """
 
     def __init__(
@@ -103,6 +103,6 @@ class TabularError(CheckRefused):
         if self.problems:
             return [p.to_json(confidential=confidential) for p in self.problems]
         shown: dict[str, Any] = {
-            key: self.evidence[key] for key in ("line", "column") if key in self.evidence
+            key: self.evidence[key] for key in ("row", "line", "column") if key in self.evidence
         }
         return [{**shown, "code": self.reason, "detail": str(self)}]

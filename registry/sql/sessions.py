@@ -1,0 +1,139 @@
+"""Plain: sessions with a database elsewhere, through ADBC; imported when the first is opened.
+
+Reading: one read-only transaction that sees one state of the database. What the session itself
+enforces is no sandbox: a function that the query calls may do what its user may do.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from registry.sql.faults import source_errors
+from registry.sql.place import Place
+
+CONNECT_TIMEOUT_S = 10
+LOCK_TIMEOUT_S = 30
+BATCH_BYTES = 4 << 20
+# libpq would look for a password in the home folder of whoever runs the worker.
+_NO_PASSWORD_FILE = "/nonexistent/modelyard"  # noqa: S105 - a path that is not there
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """How to speak to one kind of database. ``quoted`` quotes a name for its SQL."""
+
+    key: str
+    title: str
+    module: str
+    readable: Callable[[Place, float], str]
+    writable: Callable[[Place], str]
+    options: Mapping[str, str]
+
+
+def _postgresql(place: Place, options: Mapping[str, str]) -> str:
+    settings = " ".join(f"-c {key}={value}" for key, value in options.items())
+    parameters = {
+        "application_name": "modelyard",
+        "connect_timeout": str(CONNECT_TIMEOUT_S),
+        "keepalives_idle": "30",
+        "tcp_user_timeout": "60000",
+        "passfile": _NO_PASSWORD_FILE,
+        "options": settings,
+    }
+    added = "&".join(f"{key}={quote(value, safe='')}" for key, value in parameters.items())
+    return f"{place.uri}{'&' if '?' in place.uri else '?'}{added}"
+
+
+def _postgresql_readable(place: Place, deadline_s: float) -> str:
+    return _postgresql(
+        place,
+        {
+            "default_transaction_read_only": "on",
+            "default_transaction_isolation": r"repeatable\ read",
+            "statement_timeout": f"{max(1, int(deadline_s * 1000))}",
+            "lock_timeout": f"{LOCK_TIMEOUT_S}s",
+            "TimeZone": "UTC",
+        },
+    )
+
+
+def _postgresql_writable(place: Place) -> str:
+    return _postgresql(
+        place,
+        {
+            "default_transaction_read_only": "off",
+            "default_transaction_isolation": r"read\ committed",
+            "statement_timeout": "120s",
+            "lock_timeout": f"{LOCK_TIMEOUT_S}s",
+            "TimeZone": "UTC",
+        },
+    )
+
+
+def _sqlite(place: Place, mode: str) -> str:
+    return f"file:{quote(place.uri)}?mode={mode}"
+
+
+DRIVERS: Mapping[str, Driver] = {
+    "postgresql": Driver(
+        "postgresql",
+        "PostgreSQL",
+        "adbc_driver_postgresql.dbapi",
+        _postgresql_readable,
+        _postgresql_writable,
+        {"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)},
+    ),
+    "sqlite": Driver(
+        "sqlite",
+        "SQLite",
+        "adbc_driver_sqlite.dbapi",
+        lambda place, deadline_s: _sqlite(place, "ro"),
+        lambda place: _sqlite(place, "rw"),
+        {"adbc.sqlite.query.batch_rows": "16384"},
+    ),
+}
+
+
+@contextmanager
+def reading(place: Place, *, deadline_s: float) -> Iterator[Any]:
+    """A cursor in a read-only transaction, given up after ``deadline_s`` seconds.
+
+    Raises SourceAway and SourceRefused; what is done with the cursor raises the driver's errors.
+    """
+    driver = DRIVERS[place.driver]
+    dbapi = importlib.import_module(driver.module)
+    with source_errors(place):
+        session = dbapi.connect(driver.readable(place, deadline_s))
+    with session, session.cursor() as cursor:
+        cursor.adbc_statement.set_options(**driver.options)
+        yield cursor
+
+
+@contextmanager
+def writing(place: Place) -> Iterator[tuple[Any, Any]]:
+    """A session and its cursor; nothing stays unless the caller commits. Raises the driver's."""
+    driver = DRIVERS[place.driver]
+    dbapi = importlib.import_module(driver.module)
+    session = dbapi.connect(driver.writable(place))
+    with session, session.cursor() as cursor:
+        if driver.key == "sqlite":
+            _lock_file(cursor)
+        yield session, cursor
+
+
+def _lock_file(cursor: Any) -> None:
+    """Wait for the one who writes. The driver's own BEGIN would take the lock too late to wait."""
+    cursor.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_S * 1000}")
+    cursor.fetchall()
+    cursor.executemany("COMMIT", None)
+    cursor.executemany("BEGIN IMMEDIATE", None)
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'

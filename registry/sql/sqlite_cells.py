@@ -1,0 +1,145 @@
+"""Plain: SQLite's columns, in which each cell has a type of its own, as columns of one type.
+
+SQLite tells ``integer``, ``real``, ``text``, ``blob`` and ``null`` (datatype3.html). It has neither
+booleans nor times: they are 0 and 1, and texts, unless ``types`` says what they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from registry.signature.names import shown
+from registry.signature.types import Column
+from registry.tabular.errors import TabularError
+
+# Columns at once: SQLite answers with at most 2,000.
+AT_ONCE = 200
+EXACT_MAX = 2**53
+_TYPES = ("integer", "real", "text", "blob")
+_SEEDS = {"int64": "1", "float64": "1.0", "string": "'x'"}
+_REPEATED = re.compile(r"(.+):\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the cells of a column are: its type, or (``fault``, ``odd``) why it has none.
+
+    ``odd`` are the SQLite types of which the first cell is looked for.
+    """
+
+    key: str
+    fault: str | None = None
+    odd: tuple[str, ...] = ()
+
+
+def statement(query: str, kinds: Sequence[Kind]) -> str:
+    """The rows of the query after a row of seeds: the driver takes its types from the first row."""
+    seeds = ", ".join(_SEEDS[kind.key] for kind in kinds)
+    cells = ", ".join(
+        f"CAST(c{place} AS REAL)" if kind.key == "float64" else f"c{place}"
+        for place, kind in enumerate(kinds)
+    )
+    named = _with(query, len(kinds))
+    return f"{named} SELECT * FROM (SELECT {seeds}) UNION ALL SELECT {cells} FROM q"
+
+
+def questions(query: str, width: int) -> Iterator[str]:
+    """Statements that answer in one row of what types the cells of the columns are."""
+    named = _with(query, width)
+    for start in range(0, width, AT_ONCE):
+        asked = []
+        for place in range(start, min(start + AT_ONCE, width)):
+            asked += [f"coalesce(max(typeof(c{place}) = '{kind}'), 0)" for kind in _TYPES]
+            whole = f"CASE WHEN typeof(c{place}) = 'integer' THEN c{place} END"
+            asked += [f"coalesce(min({whole}), 0)", f"coalesce(max({whole}), 0)"]
+        yield f"{named} SELECT {', '.join(asked)} FROM q"
+
+
+def kinds_of(answer: pa.RecordBatch) -> list[Kind]:
+    """The kinds of the columns that a question asked about."""
+    cells = [column[0].as_py() for column in answer.columns]
+    return [_kind(*cells[start : start + 6]) for start in range(0, len(cells), 6)]
+
+
+def _kind(whole: int, real: int, text: int, blob: int, low: int, high: int) -> Kind:
+    if blob:
+        return Kind("string", "type-not-supported", ("blob",))
+    if text and (whole or real):
+        return Kind("string", "mixed-types", ("integer", "real"))
+    if text:
+        return Kind("string")
+    if real and (low < -EXACT_MAX or high > EXACT_MAX):
+        return Kind("float64", "loses-precision", ("integer",))
+    return Kind("int64" if whole and not real else "float64")
+
+
+def types_of(query: str, width: int, place: int) -> str:
+    """The type of each cell of one column."""
+    return f"{_with(query, width)} SELECT typeof(c{place}) FROM q"
+
+
+def first_odd(types: pa.Array, kind: Kind) -> int | None:
+    """Where the first cell of an odd type is."""
+    found = pc.index(pc.is_in(types, value_set=pa.array(kind.odd)), True).as_py()
+    return None if found < 0 else int(found)
+
+
+def refused_column(name: str, kind: Kind, row: int | None) -> TabularError:
+    """The error for a column that has no one type."""
+    what = {
+        "type-not-supported": "holds bytes (a BLOB)",
+        "mixed-types": "holds a number, and texts elsewhere",
+        "loses-precision": "holds a whole number that its fractions' float64 does not keep",
+    }[kind.fault or ""]
+    found = f"The column `{shown(name)}` {what} in row {row}; the query can CAST it"
+    return TabularError(kind.fault or "", found, line=None, column=name, row=row)
+
+
+def plain_cells(array: pa.Array, column: Column, first_row: int) -> pa.Array:
+    """The cells, 0 and 1 as booleans where the column is declared so.
+
+    Raises TabularError for a text that is not UTF-8, which SQLite keeps all the same.
+    """
+    if pa.types.is_string(array.type):
+        _check_text(array, column.name, first_row)
+    if column.type == "boolean" and pa.types.is_int64(array.type):
+        binary = pc.or_kleene(pc.equal(array, 0), pc.equal(array, 1))
+        if pc.all(binary, min_count=0).as_py():
+            return array.cast(pa.bool_())
+    return array
+
+
+def _check_text(texts: pa.Array, name: str, first_row: int) -> None:
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:
+        cells = texts.cast(pa.binary()).to_pylist()
+        row = first_row + next(row for row, cell in enumerate(cells) if not _is_text(cell))
+        found = f"Row {row} of the column `{shown(name)}` holds bytes that are not UTF-8"
+        raise TabularError("bad-encoding", found, line=None, column=name, row=row) from None
+
+
+def _is_text(cell: bytes | None) -> bool:
+    try:
+        (cell or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def name_as_written(name: str, names: Sequence[str]) -> str:
+    """The name before SQLite made it one of its own: the second ``a`` of a query is ``a:1``."""
+    found = _REPEATED.fullmatch(name)
+    if found and found[1].casefold() in {other.casefold() for other in names if other != name}:
+        return next(o for o in names if o.casefold() == found[1].casefold())
+    return name
+
+
+def _with(query: str, width: int) -> str:
+    columns = ", ".join(f"c{place}" for place in range(width))
+    return f"WITH q({columns}) AS (\n{query}\n)"
