@@ -1,4 +1,4 @@
-"""The rows that a job gives back: where they lie, and who may read them."""
+"""What a job gives back: rows, where they lie, its report, and who may read them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from registry.errors import NotAllowed, StateConflict
+from registry.errors import NotAllowed, NotFound, StateConflict
 from registry.models import Dataset
 from registry.principals import Principal
 from serving.actions.batch_asking import column_names
+from serving.actions.comparing import shown_report
 from serving.batch.columns import kept_columns, key_columns, reject_columns
 from serving.models import BatchJob
 from serving.models.batch_job import JobState
@@ -52,6 +53,18 @@ def rejects_of(job: BatchJob, *, by: Principal) -> Rows:
         for name, sha256, rejects in lying.values_list("rejects_name", "rejects_sha256", "rejects")
     ]
     return Rows(f"{job.output_name}-rejects", parts, _reject_columns(job))
+
+
+def comparison_of(job: BatchJob, *, by: Principal) -> dict[str, Any]:
+    """The report of a job that compares two versions; with cells for who may read the rows.
+
+    Raises NotFound for a job that compares nothing, StateConflict before the end.
+    """
+    if job.compared_version_id is None:
+        raise NotFound("The job compares nothing: ask for one with “compare_with”.")
+    if job.report is None or job.is_active:
+        raise StateConflict(f"The job is {job.state}: it has no report{_yet(job)}.")
+    return shown_report(job, with_cells=may_read_rows(by, job))
 
 
 def may_read_rows(by: Principal, job: BatchJob) -> bool:

@@ -40,6 +40,8 @@ from serving.runtimes.isolation.errors import ModelNotLoaded, ModelRaised
 EVIDENCE = "comparison"
 REPORTS_MAX = 3
 REPORT_DAYS = 365
+# Of a report's rows so many are evidence: a list of requests holds many reports.
+EVIDENCE_ROWS = 20
 
 Validate = Callable[[Any, pa.Table], Validated]
 
@@ -213,6 +215,7 @@ def attach_reports(request: ApprovalRequest) -> int:
 def _attach(request: ApprovalRequest, job: BatchJob) -> bool:
     """Without cells: who decides about a model need not be one who may read the dataset."""
     report = shown_report(job, with_cells=False)
+    report["movers"] = report["movers"][:EVIDENCE_ROWS]
     return attach_evidence(request, f"{EVIDENCE}:{job.pk}", report, most=REPORTS_MAX)
 
 

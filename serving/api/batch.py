@@ -82,7 +82,9 @@ class BatchJobs(Resource):
         return once(request, request.data, work)
 
 
-class _OneJob(Resource):
+class OneJob(Resource):
+    """Below ``/batch-jobs/{id}``."""
+
     def job(self, id: str) -> BatchJob:
         """The job of the path. Raises JobNotFound."""
         try:
@@ -91,7 +93,7 @@ class _OneJob(Resource):
             raise JobNotFound("There is no batch job with this id.") from None
 
 
-class BatchJobDoor(_OneJob):
+class BatchJobDoor(OneJob):
     """``/batch-jobs/{id}``"""
 
     @describe("batch_jobs_get", "One batch job", answers={200: BatchJobOut}, query=(EXPAND,))
@@ -100,7 +102,7 @@ class BatchJobDoor(_OneJob):
         return self.one(self.job(id), "batch-job")
 
 
-class BatchJobCancel(_OneJob):
+class BatchJobCancel(OneJob):
     """``/batch-jobs/{id}/cancel``"""
 
     @describe(
@@ -119,7 +121,7 @@ class BatchJobCancel(_OneJob):
         return once(request, {}, work)
 
 
-class BatchJobRetry(_OneJob):
+class BatchJobRetry(OneJob):
     """``/batch-jobs/{id}/retry``"""
 
     @describe(
@@ -139,7 +141,7 @@ class BatchJobRetry(_OneJob):
         return once(request, {}, work)
 
 
-class _Download(_OneJob):
+class _Download(OneJob):
     def send(self, rows: Rows) -> HttpResponseBase:
         """The rows as a stream in the asked format."""
         safe = self.by.api_key is None or self.query.get("safe", False)

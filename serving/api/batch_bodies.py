@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, Now
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -24,6 +24,7 @@ from registry.api.shapes import (
     Whole,
 )
 from registry.principals import Principal
+from serving.actions.batch_asking import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from serving.batch.columns import KEEP_ALL, OnRowError
 from serving.batch.progress import fraction_done, seconds_left
 from serving.batch.ranges import CHUNK_ROWS, MAX_CHUNK_ROWS
@@ -31,6 +32,7 @@ from serving.models import BatchChunk, BatchJob
 from serving.models.batch_chunk import ChunkState
 from serving.models.batch_job import JobState
 
+_BULKY = ("signature", "facts", "declared_signature")
 _WELL_ENDED = (JobState.COMPLETED, JobState.COMPLETED_WITH_REJECTS)
 
 
@@ -55,9 +57,36 @@ class JobOptions(In):
     )
 
 
+@extend_schema_field({"oneOf": [{"type": "integer"}, {"type": "string"}, {"type": "null"}]})
+class OtherVersion(Json):
+    """The number of a version, or `@alias`."""
+
+
+class Priority(serializers.IntegerField):
+    """A whole number, and nothing that looks like it."""
+
+    default_error_messages = {"invalid": "A whole number was expected."}
+
+    def to_internal_value(self, data: Any) -> int:
+        """The number; its range is judged by the action."""
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("invalid")
+        return data
+
+
 class BatchJobIn(JobOptions):
     """A dataset to be scored."""
 
+    priority = Priority(
+        required=False,
+        help_text=f"From {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}, 0 when left out; above 0 needs "
+        "the role publisher.",
+    )
+    compare_with = OtherVersion(
+        required=False,
+        allow_null=True,
+        help_text="Another version of the model, that answers the same rows: a number or `@alias`.",
+    )
     model = Text(help_text="A name, or `name@alias`.")
     dataset = Text(help_text="A name for its newest version, or `name@number`.")
 
@@ -83,11 +112,20 @@ JOB_ERROR = {
 }
 
 
+# Where the results are written to as well.
+SINK = {
+    "type": ["object", "null"],
+    "required": ["connection", "table"],
+    "properties": {"connection": {"type": "string"}, "table": {"type": "string"}},
+}
+
+
 class BatchJobOut(Out):
     """A batch job. ``rows_done`` counts rejected rows too, so that it ends at ``rows_total``.
 
     ``rows_total`` is null until the dataset was read, ``eta_s`` unless the job runs and has done
-    something; ``paused_reason`` says why it waits, and it goes on by itself.
+    something; ``paused_reason`` says why it waits (``paused`` in words), and it goes on by itself.
+    ``rows_done`` are those of chunks that are done; ``rows_scored`` adds how far others are.
     """
 
     kind_key = "batch-job"
@@ -101,14 +139,21 @@ class BatchJobOut(Out):
     keep_columns = serializers.SerializerMethodField()
     on_row_error = serializers.CharField()
     chunk_rows = serializers.IntegerField()
+    priority = serializers.IntegerField()
+    compare_with = serializers.IntegerField(
+        source="compared_version.number", default=None, allow_null=True
+    )
+    sink = serializers.SerializerMethodField()
     state = serializers.ChoiceField(choices=JobState.choices)
     rows_total = serializers.IntegerField(allow_null=True)
     rows_done = serializers.IntegerField()
+    rows_scored = serializers.SerializerMethodField()
     rows_rejected = serializers.IntegerField()
     progress = serializers.SerializerMethodField()
     eta_s = serializers.SerializerMethodField()
     chunks = serializers.SerializerMethodField()
     paused_reason = serializers.SerializerMethodField()
+    paused = serializers.SerializerMethodField()
     output_dataset = serializers.SerializerMethodField()
     error = serializers.SerializerMethodField()
     created_by = serializers.CharField(source="created_by.username")
@@ -133,6 +178,8 @@ class BatchJobOut(Out):
             "dataset_version": f"/datasets/{row.dataset.name}/versions/{read.number}",
             "results": f"{path}/results" if has_results else None,
             "rejects": None if row.is_active else f"{path}/rejects",
+            "chunks": f"{path}/chunks",
+            "comparison": f"{path}/comparison" if has_results and row.compared_version else None,
             "output_dataset": f"/datasets/{row.output_name}" if sees_output else None,
             "cancel": f"{path}/cancel",
             "retry": f"{path}/retry",
@@ -150,6 +197,18 @@ class BatchJobOut(Out):
     def get_keep_columns(self, row: BatchJob) -> str | list[str]:
         """``"all"`` or names."""
         return KEEP_ALL if row.keep_columns is None else list(row.keep_columns)
+
+    @extend_schema_field(SINK)
+    def get_sink(self, row: BatchJob) -> dict[str, str] | None:
+        """The table that results are written into as well; null without one."""
+        if row.sink_connection is None:
+            return None
+        return {"connection": row.sink_connection.name, "table": row.sink_table}
+
+    def get_rows_scored(self, row: Any) -> int:
+        """Rows done, and those that running chunks have come through."""
+        scored: int = row.rows_done + row.rows_under_way
+        return scored if row.rows_total is None else min(scored, row.rows_total)
 
     def get_progress(self, row: BatchJob) -> float:
         """Between 0 and 1, by rows."""
@@ -175,6 +234,10 @@ class BatchJobOut(Out):
         """Why a running job waits; null while it goes on."""
         return row.paused_reason or None
 
+    def get_paused(self, row: BatchJob) -> str | None:
+        """The same in words."""
+        return row.paused_words or None
+
     @extend_schema_field(NAME_OR_ROW)
     def get_output_dataset(self, row: BatchJob) -> str | None:
         """The dataset of the results; null before the end."""
@@ -191,23 +254,33 @@ def visible_jobs(by: Principal) -> QuerySet[BatchJob]:
     return (
         BatchJob.objects.visible_to(by)
         .select_related(
-            "model", "version", "dataset", "dataset_version", "output__dataset", "created_by"
+            "model",
+            "version",
+            "compared_version",
+            "dataset",
+            "dataset_version",
+            "output__dataset",
+            "sink_connection",
+            "created_by",
         )
         .defer(
             "output_columns",
-            *(f"version__{name}" for name in ("signature", "facts", "declared_signature")),
+            "report",
+            *(f"{v}__{name}" for v in ("version", "compared_version") for name in _BULKY),
             *(f"dataset_version__{name}" for name in ("columns", "profile", "parts", "errors")),
             *(f"output__{name}" for name in ("columns", "profile", "parts", "errors")),
         )
-        .annotate(now=Now(), leased=_leased())
+        .annotate(
+            now=Now(), leased=_of_leased(Count("pk")), rows_under_way=_of_leased(Sum("rows_scored"))
+        )
     )
 
 
-def _leased() -> Coalesce:
-    """Few rows, however many chunks there are; the other figures stand on the job."""
+def _of_leased(figure: Count | Sum) -> Coalesce:
+    """Of few chunks, however many there are; the other figures stand on the job."""
     chunks = BatchChunk.objects.filter(job=OuterRef("pk"), state=ChunkState.LEASED).order_by()
-    counted = chunks.values("job").annotate(count=Count("pk")).values("count")
-    return Coalesce(Subquery(counted), 0)
+    found = chunks.values("job").annotate(figure=figure).values("figure")
+    return Coalesce(Subquery(found), 0)
 
 
 def _outputs(rows: Sequence[BatchJob], by: Principal) -> Loaded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from serving.api import batch, lanes, routes, schedules
+from serving.api import batch, batch_chunks, lanes, routes, schedules
 from serving.api.model_openapi import ModelOpenapi
 from serving.api.predict import PredictByRef, PredictByVersion
 
@@ -15,6 +15,7 @@ urlpatterns = [
     ),
     path("models/<str:ref>/openapi.json", ModelOpenapi.as_view(), name="model-openapi"),
     *batch.urlpatterns,
+    *batch_chunks.urlpatterns,
     *routes.urlpatterns,
     *schedules.urlpatterns,
 ]
