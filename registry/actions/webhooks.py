@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -166,6 +167,11 @@ def announce(
     return len(rows)
 
 
+def is_anybody_told(model_id: uuid.UUID) -> bool:
+    """Whether any webhook hears of the model at all: most changes need no more than this."""
+    return _hearing(model_id).exists()
+
+
 def visible_webhooks(by: Principal) -> QuerySet[Webhook]:
     """One's own, for a manager of everything all; for a key only those of its models."""
     rows = Webhook.objects.select_related("model", "owner")
@@ -187,9 +193,13 @@ def target_of(webhook: Webhook) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _hearing(model_id: uuid.UUID) -> QuerySet[Webhook]:
+    return Webhook.objects.filter(Q(model=None) | Q(model=model_id), enabled=True)
+
+
 def _wanting(event: str, model: RegisteredModel) -> list[Webhook]:
-    rows = Webhook.objects.filter(Q(model=None) | Q(model=model), enabled=True)
-    return [row for row in rows.select_related("owner") if event in row.events]
+    rows = _hearing(model.pk).select_related("owner")
+    return [row for row in rows if event in row.events]
 
 
 def _delivery(

@@ -22,11 +22,14 @@ from registry.models import Dataset, DatasetVersion, ModelVersion
 from registry.models.dataset_version import DatasetStatus
 from registry.principals import Principal, get_visible, require
 from registry.queue import DRIVE_JOB, enqueue
+from serving.actions.announcing import announce_end
 from serving.actions.batch_asking import Sink, resolve_asked
 from serving.batch.columns import KEEP_ALL as KEEP_ALL
 from serving.models import BatchChunk, BatchJob
 from serving.models.batch_chunk import ChunkState
 from serving.models.batch_job import JobState
+
+FAILED_AT_ONCE = 500
 
 
 @transaction.atomic
@@ -73,6 +76,7 @@ def cancel_job(*, by: Principal, job: BatchJob) -> BatchJob:
     if not BatchJob.objects.move(job, JobState.CANCELLED, finished_at=Now()):
         raise StateConflict(f"The job is {job.state} and cannot be cancelled any more.")
     _record_move(by, "batch_job.cancel", job, before, JobState.CANCELLED)
+    announce_end(job)
     job.refresh_from_db()
     return job
 
@@ -128,27 +132,19 @@ def fail_job(job: BatchJob, error: Mapping[str, Any]) -> bool:
             after={"state": JobState.FAILED.value},
             reason=str(error.get("detail", "")),
         )
+        announce_end(job)
     return moved
 
 
-@transaction.atomic
-def fail_without_rows(version: DatasetVersion | None = None) -> int:
-    """Fail the queued jobs whose dataset version was rejected; how many there were.
-
-    With ``version`` only those that wait for it.
-    """
-    rows = BatchJob.objects.without_rows().select_related("dataset_version__dataset")
-    if version is not None:
-        rows = rows.filter(dataset_version=version)
-    failed = [job for job in rows[:500] if fail_job(job, _rejected_error(job.dataset_version))]
-    return len(failed)
-
-
 def on_dataset_settled(version: DatasetVersion) -> None:
-    """The rows that jobs wait for are there, or will never be."""
+    """The rows that jobs wait for are there, or will never be: workers may look at the jobs.
+
+    To be called in the transaction that settles the version. Where it is rejected, the first jobs
+    are failed here, and any further ones when they would be started.
+    """
     if version.status == DatasetStatus.REJECTED:
-        fail_without_rows(version)
-        return
+        for job in BatchJob.objects.waiting_for(version)[:FAILED_AT_ONCE]:
+            fail_job(job, rejected_error(version))
     waiting = BatchJob.objects.waiting_for(version)
     rung_for = list(waiting.values_list("pk", flat=True)[:8])
     waiting.update(waits_for_rows=False)
@@ -248,7 +244,7 @@ def _summary(job: BatchJob) -> dict[str, Any]:
     }
 
 
-def _rejected_error(version: DatasetVersion) -> dict[str, Any]:
+def rejected_error(version: DatasetVersion) -> dict[str, Any]:
     count = version.error_count
     noun = "problem" if count == 1 else "problems"
     return {

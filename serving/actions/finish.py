@@ -12,6 +12,7 @@ from registry.actions.datasets import create_output
 from registry.models import Dataset, DatasetVersion
 from registry.models.dataset_version import DatasetStatus
 from registry.models.registered_model import Classification
+from serving.actions.announcing import announce_end
 from serving.actions.batch_asking import column_names
 from serving.actions.comparing import attach_report, report_of
 from serving.batch import failpoints
@@ -50,6 +51,7 @@ def finish_job(job: BatchJob) -> None:
         before={"state": JobState.RUNNING.value},
         after={"state": to.value, "rows_rejected": totals["rejected"], "output": str(output)},
     )
+    announce_end(job)
 
 
 def _output_version(
