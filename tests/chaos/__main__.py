@@ -300,7 +300,8 @@ def tell(run: Run, killer: Killer, figures: dict[str, Any]) -> None:
     outcomes = ", ".join(f"{n} {name}" for name, n in sorted(figures["outcomes"].items()))
     print(f"jobs: {jobs}; {figures['rows']:,} rows in {chunks} chunks")
     print(f"attempts: {attempts} for {chunks} chunks ({attempts / max(chunks, 1):.2f}): {outcomes}")
-    print(f"paused with a lease: {figures['held']}, fenced off on waking: {figures['fenced']}")
+    paused = ", ".join(figures["paused"])
+    print(f"paused with a lease: {figures['held']}, fenced off: {figures['fenced']} ({paused})")
     print(f"longest time without a chunk done: {figures['stood_still_s']} s")
     print(f"whole run: {time.monotonic() - run.began_s:.0f} s", flush=True)
 

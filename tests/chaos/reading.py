@@ -38,7 +38,7 @@ class Reader:
         return Seen(jobs, self.files, slots, [name for home in homes for name in _scratch(home)])
 
     def job(self, job: BatchJob) -> Job:
-        """One job with what stands in its files; the first whole one of a kind as a download too."""
+        """One job and what stands in its files; the first whole one of a kind as a download too."""
         chunks = list(job.chunks.in_row_order())
         results = [self._table(c.output_name) for c in chunks if c.output_name]
         rejects = [self._table(c.rejects_name) for c in chunks if c.rejects_name]
@@ -107,7 +107,9 @@ def _download(job: BatchJob, format: str) -> str:
     digest = hashlib.sha256()
     for piece in answer.streaming_content:  # type: ignore[attr-defined]
         digest.update(piece)
-    answer.close()
+    # Not `close()`: that is the end of a request, with which Django closes database connections.
+    for close in answer._resource_closers:
+        close()
     return digest.hexdigest()
 
 

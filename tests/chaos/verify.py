@@ -71,6 +71,7 @@ def figures(undisturbed: set[str], held: list[tuple[int, int]]) -> dict[str, Any
         "outcomes": outcomes,
         "held": len(held),
         "fenced": sum("fenced" in outcomes for outcomes in paused),
+        "paused": sorted("+".join(sorted(outcomes)) for outcomes in paused),
         "stood_still_s": round(stood_still_s(undisturbed), 1),
     }
 

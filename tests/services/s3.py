@@ -108,6 +108,8 @@ def _start_seaweedfs(base: Path) -> S3Server:
     command = [
         *(weed, f"-logdir={base}", "server", f"-dir={base}/data", "-s3"),
         *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-volume.max=20", "-master.volumeSizeLimitMB=64"),
+        # On fixed ports otherwise: a second server on the machine would not start.
+        *("-s3.port.iceberg=0", "-s3.port.lance=0"),
         *ports.switches(),
     ]
     process = _started(command, base)
