@@ -86,12 +86,12 @@ def stage(*names: str) -> Iterator[Stage]:
             version = service.register(model)
             if name != "slow":
                 served[name] = Served(
-                    model, _graph(model, version, folder), list(model.frame.columns), folder
+                    model, graph_of(model, version, folder), list(model.frame.columns), folder
                 )
         yield Stage(service, models, served)
 
 
-def _graph(model: Trained, version: dict[str, Any], folder: Path) -> Path:
+def graph_of(model: Trained, version: dict[str, Any], folder: Path) -> Path:
     """The graph that both sides run: the one that the service compiled too."""
     from registry.signature.types import Signature
     from serving.runtimes.compiled.convert import compile_graph

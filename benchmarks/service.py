@@ -93,10 +93,15 @@ class Service:
 
     def web_processes(self) -> list[int]:
         """The processes of the web part: granian and its workers."""
+        return self.processes("granian")
+
+    def processes(self, *words: str) -> list[int]:
+        """The processes of this service whose command has all of these words."""
         return [
             int(path.name)
             for path in Path("/proc").glob("[0-9]*")
-            if "granian" in _command_of(path) and str(self.home) in _environment_of(path)
+            if all(word in _command_of(path) for word in words)
+            and str(self.home) in _environment_of(path)
         ]
 
 

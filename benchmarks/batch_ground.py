@@ -1,0 +1,200 @@
+"""What the batch figures stand on: many tabular rows, a service that holds them, and scripts."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.scoring_figures import graph_of
+from benchmarks.service import Service, started
+from benchmarks.workload import NUMBERS, TEXTS, VALUES, Trained, trained
+
+SEED = 11
+# Fewer for a trial: `BENCH_ROWS=500000 python -m benchmarks batch`.
+ROWS = int(os.environ.get("BENCH_ROWS", "5000000"))
+GROUP_ROWS = 1 << 16
+GAPS = 0.1
+PEERS = Path(__file__).parent / "peers"
+LIMIT_S = 1_800
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The running service with the tabular model, and the same graph and rows for scripts."""
+
+    service: Service
+    model: Trained
+    graph: Path
+    folder: Path
+
+    def source(self, rows: int) -> Path:
+        """A file with so many rows that the service holds as the dataset ``rows-<count>``."""
+        path = self.folder / f"rows-{rows}.parquet"
+        if not path.exists():
+            write_rows(path, rows)
+            self.send(path, path.stem)
+        return path
+
+    def send(self, path: Path, name: str) -> dict[str, Any]:
+        """Upload a file as a dataset; the version once it is ready."""
+        session, url = self.service.session, f"{self.service.url}/api/v1/datasets"
+        with path.open("rb") as file:
+            answer = session.post(
+                url, data=_form(name, path.name, file), headers=_FORM, timeout=LIMIT_S
+            )
+        answer.raise_for_status()
+        return _wait(session, answer.json()["url"], "status", ("pending",), "ready")
+
+    def job(self, rows: int, *, keeps: bool) -> dict[str, Any]:
+        """Score the dataset of so many rows; the job once it has ended well."""
+        asked = {
+            "model": self.model.name,
+            "dataset": self.source(rows).stem,
+            "keep_columns": "all" if keeps else [],
+        }
+        session = self.service.session
+        answer = session.post(f"{self.service.url}/api/v1/batch-jobs", json=asked, timeout=60)
+        answer.raise_for_status()
+        url = answer.json()["url"]
+        ended = _wait(session, url, "state", ("queued", "running"), "completed")
+        assert ended["rows_done"] == rows, ended
+        return ended
+
+    def first_results(self, job: dict[str, Any]) -> pa.Table:
+        """The first row group of what a job has written, as it is downloaded."""
+        path = self.folder / "results.parquet"
+        link = f"{job['links']['results']}?format=parquet"
+        with self.service.session.get(link, stream=True, timeout=LIMIT_S) as answer:
+            answer.raise_for_status()
+            with path.open("wb") as out:
+                for piece in answer.iter_content(1 << 20):
+                    out.write(piece)
+        return pq.ParquetFile(path).read_row_group(0)
+
+    def scripts_s(self, rows: int, *, keeps: bool) -> float:
+        """Two scripts with half of the row groups each: from the word to go to their end."""
+        groups = -(-rows // GROUP_ROWS)
+        bounds = (0, (groups + 1) // 2, groups)
+        halves = [
+            self._script(rows, bounds[at], bounds[at + 1], self.half(at), keeps) for at in (0, 1)
+        ]
+        for script in halves:
+            assert _line(script) == "ready"
+        began_s = time.perf_counter()
+        for script in halves:
+            print(file=script.stdin, flush=True)
+        done = sum(int(_line(script)) for script in halves)
+        took_s = time.perf_counter() - began_s
+        for script in halves:
+            script.communicate()
+        assert done == rows
+        return took_s
+
+    def half(self, at: int) -> Path:
+        """Where a script writes."""
+        return self.folder / f"half{at}.parquet"
+
+    def _script(
+        self, rows: int, first: int, stop: int, target: Path, keeps: bool
+    ) -> subprocess.Popen[str]:
+        words = (self.source(rows), target, first, stop, "keep" if keeps else "drop")
+        return subprocess.Popen(
+            [sys.executable, str(PEERS / "stream_batch.py"), *map(str, words)],
+            env={
+                "PATH": os.environ["PATH"],
+                "GRAPH": str(self.graph),
+                "COLUMNS": json.dumps([*NUMBERS, *TEXTS]),
+                "TEXTS": json.dumps(TEXTS),
+            },
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+
+@contextmanager
+def ground() -> Iterator[Ground]:
+    """A service of its own with the tabular model."""
+    with TemporaryDirectory(prefix="modelyard-bench-") as made, started(demo=False) as service:
+        folder = Path(made)
+        model = trained("tabular", folder)
+        version = service.register(model)
+        yield Ground(service, model, graph_of(model, version, folder), folder)
+
+
+def write_rows(path: Path, count: int) -> None:
+    """Ten numbers of which a tenth is missing, four texts, in a file as pyarrow writes it."""
+    random = np.random.default_rng(SEED)
+    with pq.ParquetWriter(path, _table(random, 0).schema) as writer:
+        for start in range(0, count, GROUP_ROWS):
+            rows = min(GROUP_ROWS, count - start)
+            writer.write_table(_table(random, rows), row_group_size=GROUP_ROWS)
+
+
+def _table(random: np.random.Generator, rows: int) -> pa.Table:
+    columns = {
+        name: pa.array(random.normal(at, 1 + at, rows), mask=random.random(rows) < GAPS)
+        for at, name in enumerate(NUMBERS)
+    }
+    for name in TEXTS:
+        codes = pa.array(random.integers(0, len(VALUES[name]), rows), pa.int32())
+        columns[name] = pa.array(VALUES[name], pa.string()).take(codes)
+    return pa.table(columns)
+
+
+def worker_peaks(service: Service) -> dict[int, int]:
+    """The most memory that each process of the worker has held so far, in bytes, by process."""
+    found = {}
+    for pid in service.processes("celery", "worker"):
+        status = Path(f"/proc/{pid}/status").read_text()
+        peak = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+        assert peak is not None
+        found[pid] = int(peak[1]) * 1024
+    return found
+
+
+_BOUNDARY = "modelyard-bench"
+_FORM = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
+
+
+def _form(name: str, file_name: str, file: Any) -> Iterator[bytes]:
+    """A form with one file, sent as it is read: requests itself would hold all of it in memory."""
+    part = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="'
+    yield f'{part}name"\r\n\r\n{name}\r\n'.encode()
+    yield f'{part}file"; filename="{file_name}"\r\n\r\n'.encode()
+    while piece := file.read(1 << 20):
+        yield piece
+    yield f"\r\n--{_BOUNDARY}--\r\n".encode()
+
+
+def _wait(
+    session: Any, url: str, member: str, waiting: tuple[str, ...], end: str
+) -> dict[str, Any]:
+    until_s = time.monotonic() + LIMIT_S
+    while time.monotonic() < until_s:
+        found: dict[str, Any] = session.get(url, timeout=30).json()
+        if found[member] not in waiting:
+            break
+        time.sleep(0.05)
+    if found[member] != end:
+        raise RuntimeError(f"{url} is {found[member]}: {json.dumps(found)[:2_000]}")
+    return found
+
+
+def _line(script: subprocess.Popen[str]) -> str:
+    assert script.stdout is not None
+    return script.stdout.readline().strip()
