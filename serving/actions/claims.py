@@ -17,11 +17,12 @@ from django.db.models.functions import Now
 
 from registry import audit, roles
 from registry.errors import DomainError
-from registry.models import User
+from registry.models import DatasetVersion, User
+from registry.models.dataset_version import DatasetStatus
 from registry.principals import Principal, find_dataset, require
 from registry.queue import DRIVE_JOB, enqueue
 from serving.actions.batch_asking import column_names
-from serving.actions.batch_jobs import error_json, fail_job
+from serving.actions.batch_jobs import error_json, fail_job, rejected_error
 from serving.actions.commits import end_attempt, fail_chunk
 from serving.batch import failpoints
 from serving.batch import pace as pacing
@@ -49,13 +50,16 @@ def claim_next(*, owner: str, pace: Pace) -> BatchChunk | None:
         if chunk is not None:
             failpoints.reach("claim.leased")
             return chunk
-        passed.add(job.pk)
+        if job.state == JobState.RUNNING:  # one that could not be started has failed
+            passed.add(job.pk)
 
 
 @transaction.atomic
 def _claim_of(job: BatchJob, owner: str, pace: Pace) -> BatchChunk | None:
-    if job.state == JobState.QUEUED and not start_job(job):
-        return None
+    if job.state == JobState.QUEUED:
+        if not start_job(job):
+            return None
+        job.state = JobState.RUNNING
     free = job.chunks.claimable().in_row_order().select_for_update(skip_locked=True)
     chunk = free.first()
     if chunk is None or not BatchChunk.objects.lease(chunk, owner=owner, lease_s=pace.lease_s):
@@ -64,13 +68,16 @@ def _claim_of(job: BatchJob, owner: str, pace: Pace) -> BatchChunk | None:
 
 
 def start_job(job: BatchJob) -> bool:
-    """Move a queued job whose dataset is ready to running and make its chunks.
+    """Move a queued job whose dataset is read to running and make its chunks.
 
-    True when it runs afterwards, whoever started it. A dataset that lacks columns, or a role that
-    its creator has lost since, fails the job.
+    True when it runs afterwards, whoever started it. A dataset that was rejected or lacks columns,
+    or a role that its creator has lost since, fails the job.
     To be called in a transaction.
     """
-    read = job.dataset_version
+    read = _rows_of(job)
+    if read.status == DatasetStatus.REJECTED:
+        fail_job(job, rejected_error(read))
+        return False
     try:
         _require_still_allowed(job)
         require_inputs(job.version.parsed_signature, column_names(read))
@@ -107,6 +114,12 @@ def start_job(job: BatchJob) -> bool:
     return True
 
 
+def _rows_of(job: BatchJob) -> DatasetVersion:
+    """What it reads, without the list of its files: the output of a large job has thousands."""
+    rows = DatasetVersion.objects.select_related("dataset").defer("parts", "profile")
+    return rows.get(pk=job.dataset_version_id)
+
+
 def _require_still_allowed(job: BatchJob) -> None:
     """What was allowed at acceptance is asked again where the work begins.
 
@@ -114,7 +127,7 @@ def _require_still_allowed(job: BatchJob) -> None:
     """
     by = Principal(job.created_by)
     require(by, roles.SCORER, job.model)
-    find_dataset(by, job.dataset_version.dataset.name)
+    find_dataset(by, job.dataset.name)
 
 
 def reap_expired(*, pace: Pace | None = None) -> int:
@@ -195,8 +208,9 @@ def claimable_jobs(limit: int) -> list[UUID]:
         left = limit - len(found)
         chunks = ripe.filter(job=job_id).order_by("row_start")[:left]
         found += [job_id] * len(chunks.values_list("pk", flat=True))
-    queued = BatchJob.objects.startable().order_by("-id").values_list("pk", flat=True)
-    return [*found, *queued[: limit - len(found)]]
+    # In the order of an index: no matter which ones.
+    queued = BatchJob.objects.startable().order_by("created_by", "-priority", "id")
+    return [*found, *queued.values_list("pk", flat=True)[: limit - len(found)]]
 
 
 def _first_job(passed: Collection[UUID]) -> BatchJob | None:
@@ -204,11 +218,9 @@ def _first_job(passed: Collection[UUID]) -> BatchJob | None:
     if passed:
         mine = mine.exclude(pk__in=passed)
     ripe = BatchChunk.objects.claimable().filter(job=OuterRef("pk"))
-    running = mine.unpaused().filter(Exists(ripe), state=JobState.RUNNING)
-    people = User.objects.filter(
-        Exists(BatchJob.objects.active().filter(created_by=OuterRef("pk")))
-    )
-    firsts = people.annotate(
+    running = mine.unpaused().filter(Exists(ripe), state=JobState.RUNNING, waits_for_rows=False)
+    people = User.objects.filter(pk__in=BatchJob.objects.principals())
+    firsts = people.order_by().annotate(
         running_job=Subquery(running.values("pk")[:1]),
         queued_job=Subquery(mine.startable().values("pk")[:1]),
     )

@@ -32,6 +32,13 @@ from serving.models.batch_job import JobState
 from serving.models.chunk_attempt import AttemptOutcome
 
 REASON_MAX_CHARS = 500
+# What may be megabytes, such as the list of an output's files, and few moves ask for.
+_HEAVY = (
+    "report",
+    *(f"version__{name}" for name in ("signature", "facts", "declared_signature")),
+    *(f"dataset_version__{name}" for name in ("columns", "profile", "parts", "errors")),
+    *(f"output__{name}" for name in ("columns", "profile", "parts", "errors")),
+)
 
 
 class ColumnsChanged(Exception):
@@ -234,7 +241,7 @@ def _running(chunk: BatchChunk) -> BatchJob | None:
     """The chunk's job, locked, if it runs."""
     rows = BatchJob.objects.select_for_update(of=("self",)).select_related(
         "model", "dataset", "dataset_version", "created_by", "version", "output__dataset"
-    )
+    ).defer(*_HEAVY)
     return rows.filter(pk=chunk.job_id, state=JobState.RUNNING).first()
 
 

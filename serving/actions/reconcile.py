@@ -28,7 +28,6 @@ from registry.models import DatasetVersion, ModelVersion
 from registry.models.check import CheckName, Verdict
 from registry.queue import CHECK_VERSION, COMPILE_VERSION, DRIVE_JOB, INGEST_DATASET, REGATE
 from registry.scan.edition import gate_version
-from serving.actions.batch_jobs import fail_without_rows
 from serving.actions.claims import claimable_jobs, reap_expired
 from serving.actions.compiling import give_up_compile, versions_to_compile
 from serving.actions.mirrors import sweep_comparisons
@@ -59,7 +58,6 @@ COMPILE_AGAIN_S = 3_600
 def reconcile() -> None:
     """One pass over leases, waiting jobs, versions without checks and datasets not yet read."""
     reap_expired()
-    fail_without_rows()
     for job_id in claimable_jobs(DRIVES):
         _ring(DRIVE_JOB, job_id)
     _ring_for_checks()

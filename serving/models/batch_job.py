@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from registry.models.base import TimeOrdered, one_of
-from registry.models.dataset_version import DatasetStatus, DatasetVersion
+from registry.models.dataset_version import DatasetVersion
 from registry.models.visibility import visible_datasets, visible_models
 from serving.batch.columns import OnRowError
 
@@ -41,6 +42,18 @@ JOB_MOVES: dict[str, frozenset[str]] = {
 }
 ACTIVE_STATES = (JobState.QUEUED, JobState.RUNNING)
 ENDED_STATES = tuple(state for state in JobState if state not in ACTIVE_STATES)
+# From principal to principal along the index, instead of along their jobs.
+_PRINCIPALS = """
+WITH RECURSIVE found(principal) AS (
+    SELECT (SELECT created_by_id FROM serving_batchjob
+            WHERE state = %s AND NOT waits_for_rows ORDER BY created_by_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT created_by_id FROM serving_batchjob
+            WHERE state = %s AND NOT waits_for_rows AND created_by_id > found.principal
+            ORDER BY created_by_id LIMIT 1)
+    FROM found WHERE found.principal IS NOT NULL
+) SELECT principal FROM found WHERE principal IS NOT NULL
+"""
 
 
 class PausedReason(models.TextChoices):
@@ -76,6 +89,11 @@ class Unindexed(models.Func):
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
         """Unary plus changes nothing but that."""
         return self.as_sql(compiler, connection, template="+%(expressions)s", **context)
+
+
+def _as_uuid(value: UUID | str) -> UUID:
+    """SQLite holds an id as text."""
+    return value if isinstance(value, UUID) else UUID(value)
 
 
 def visible_or_own(principal: Principal, path: str) -> Q:
@@ -114,13 +132,17 @@ class BatchJobQuerySet(models.QuerySet["BatchJob"]):
         """Queued ones whose rows are this version's, still to be read."""
         return self.filter(dataset_version=version, state=JobState.QUEUED, waits_for_rows=True)
 
-    def without_rows(self) -> BatchJobQuerySet:
-        """Queued ones whose dataset version was rejected: nothing will ever come."""
-        return self.filter(
-            state=JobState.QUEUED,
-            waits_for_rows=True,
-            dataset_version__status=DatasetStatus.REJECTED,
-        )
+    def principals(self) -> list[UUID]:
+        """Ids of the users with jobs that run or could be started.
+
+        One probe of an index for each of them, however many jobs there are.
+        """
+        with connection.cursor() as cursor:
+            found: set[UUID] = set()
+            for state in ACTIVE_STATES:
+                cursor.execute(_PRINCIPALS, [state.value] * 2)
+                found |= {_as_uuid(row[0]) for row in cursor.fetchall()}
+        return sorted(found)
 
     def move(self, job: BatchJob, to: JobState, **values: Any) -> bool:
         """One step of the state table, if the job still stands where it was read.
@@ -130,7 +152,12 @@ class BatchJobQuerySet(models.QuerySet["BatchJob"]):
         if to not in JOB_MOVES[job.state]:
             return False
         values |= {"state": to, "paused_reason": "", "paused_until": None}
-        return bool(self.filter(pk=job.pk, state=job.state).update(**values))
+        if not self.filter(pk=job.pk, state=job.state).update(**values):
+            return False
+        was_active, is_active = job.state in ACTIVE_STATES, to in ACTIVE_STATES
+        if was_active != is_active:
+            job.slots.update(is_running=is_active)
+        return True
 
 
 class BatchJob(TimeOrdered):

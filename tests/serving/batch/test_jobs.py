@@ -24,16 +24,21 @@ from registry.errors import (
 )
 from registry.models import DatasetVersion, ModelVersion, RegisteredModel
 from registry.principals import Principal
+from serving.actions import batch_asking, batch_jobs
 from serving.actions.batch_jobs import (
     cancel_job,
-    fail_without_rows,
     find_job,
     on_dataset_settled,
     retry_job,
 )
 from serving.actions.batch_results import rejects_of, results_of
-from serving.actions.drive import drive
-from serving.models import BatchChunk, BatchJob
+from serving.actions.claims import claim_next
+from serving.actions.commits import fail_held_chunk, split_chunk
+from serving.actions.drive import drive, work_on
+from serving.batch.pace import PACE
+from serving.batch.ranges import RowRange
+from serving.models import BatchChunk, BatchJob, Schedule
+from serving.models.clock import database_now
 from tests.serving.batch import ledger
 from tests.serving.batch.ledger import ObedientHost, ask, dataset_of, grant, people_rows, person
 
@@ -128,7 +133,6 @@ def test_a_rejected_dataset_fails_the_jobs_that_wait_for_it(ana: Principal) -> N
     job = ask(ana)
     error = {"line": 3, "column": "age", "code": "ragged-row"}
     record_refused(read, errors=[error], error_count=1)
-    fail_without_rows()
     job.refresh_from_db()
     assert (job.state, job.error["code"]) == ("failed", "dataset-rejected")
     assert job.error["errors"] == [error]
@@ -136,6 +140,88 @@ def test_a_rejected_dataset_fails_the_jobs_that_wait_for_it(ana: Principal) -> N
         retry_job(by=ana, job=job)
     with pytest.raises(StateConflict):
         ask(ana)
+
+
+def test_of_many_jobs_the_further_ones_are_failed_when_they_would_be_started(
+    ana: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_jobs, "FAILED_AT_ONCE", 1)
+    read = ledger.pending_dataset(ana)
+    jobs = [ask(ana) for _ in range(4)]
+    record_refused(read, errors=[], error_count=1)
+    assert BatchJob.objects.filter(state="failed").count() == 1
+
+    assert drive(owner="w1") == 0
+
+    for job in jobs:
+        job.refresh_from_db()
+        assert (job.state, job.error["code"]) == ("failed", "dataset-rejected")
+
+
+def test_a_job_that_comes_while_its_dataset_is_settled_waits_for_nothing(
+    ana: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = ledger.pending_dataset(ana)
+    stale = DatasetVersion.objects.get(pk=read.pk)
+    ready = dataset_of(ana, people_rows(5), "other")
+    record_ingested(read, rows=5, columns=ready.columns, profile={}, parts=ready.parts)
+    stale.status = "pending"
+    monkeypatch.setattr(batch_asking, "resolve_read", lambda *_: stale)
+    job = ask(ana)
+    assert (job.waits_for_rows, job.rows_total) == (False, 5)
+
+
+def test_the_job_counts_its_chunks(ana: Principal, host: ObedientHost) -> None:
+    dataset_of(ana, people_rows(40))
+    job = ask(ana, chunk_rows=10)
+    assert (job.chunks_total, job.chunks_done) == (0, 0)
+    first, second = (claim_next(owner="w1", pace=PACE) for _ in range(2))
+    work_on(first)
+    split_chunk(second, [RowRange(10, 15), RowRange(15, 20)], reason="Too slow.")
+    third = claim_next(owner="w1", pace=PACE)
+    fail_held_chunk(third, {"code": "internal", "detail": "x"})
+    job.refresh_from_db()
+    assert (job.chunks_total, job.chunks_done, job.chunks_failed) == (5, 1, 1)
+
+    job = retry_job(by=ana, job=job)
+
+    assert (job.chunks_total, job.chunks_done, job.chunks_failed) == (5, 1, 0)
+    assert (job.rows_at_retry, job.retried_at is not None) == (10, True)
+    drive(owner="w1")
+    job.refresh_from_db()
+    assert (job.state, job.chunks_done) == ("completed", 5)
+
+
+def test_a_slot_runs_until_its_job_has_ended_and_again_with_a_retry(
+    ana: Principal, host: ObedientHost
+) -> None:
+    dataset_of(ana, people_rows(10))
+    job = ask(ana)
+    now = database_now()
+    schedule = Schedule.objects.create(
+        name="nightly",
+        model=job.model,
+        model_ref="churn",
+        dataset=job.dataset,
+        dataset_ref="customers",
+        cron="0 0 * * *",
+        cursor=now,
+        created_by=job.created_by,
+    )
+    slot = schedule.slots.create(due=now, state="started", job=job, is_running=True)
+
+    fail_held_chunk(claim_next(owner="w1", pace=PACE), {"code": "internal", "detail": "x"})
+    slot.refresh_from_db()
+    assert not slot.is_running
+
+    job.refresh_from_db()
+    retry_job(by=ana, job=job)
+    slot.refresh_from_db()
+    assert slot.is_running
+
+    drive(owner="w1")
+    slot.refresh_from_db()
+    assert not slot.is_running
 
 
 def test_columns_are_checked_when_a_pending_dataset_is_there(ana: Principal) -> None:

@@ -15,6 +15,7 @@ from serving.api.batch_bodies import visible_jobs
 from serving.batch.pace import PACE
 from serving.models import BatchChunk, BatchJob, Schedule
 from serving.models.clock import database_now
+from tests.drawing import amount
 from tests.serving.batch.ledger import ask, dataset_of, grant, people_rows, person
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +43,8 @@ def walked(lines: list[str]) -> list[str]:
 def queries_of(call: Any) -> list[str]:
     with CaptureQueriesContext(connection) as captured:
         call()
-    return [q["sql"] for q in captured.captured_queries if q["sql"].startswith("SELECT")]
+    statements = (query["sql"].strip() for query in captured.captured_queries)
+    return [sql for sql in statements if sql.startswith(("SELECT", "WITH"))]
 
 
 @pytest.fixture
@@ -96,6 +98,70 @@ def test_a_claim_takes_as_many_queries_with_many_jobs_as_with_few(busy: Principa
         ask(busy, chunk_rows=10)
     many = len(queries_of(lambda: claim_next(owner="w3", pace=PACE)))
     assert many == few
+
+
+def many_more(job: BatchJob, count: int, **values: str) -> None:
+    """So many copies of a job, made by the server itself; ``values`` are SQL by column."""
+    made = {"id": "gen_random_uuid()", **values}
+    columns = [field.column for field in BatchJob._meta.fields]
+    cells = ", ".join(made.get(column, column) for column in columns)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO serving_batchjob ({', '.join(columns)}) "
+            f"SELECT {cells} FROM serving_batchjob, generate_series(1, {count}) WHERE id = %s",
+            [job.pk],
+        )
+
+
+def rows_read(sql: str) -> int:
+    """How many rows of the large tables PostgreSQL looks at for a query."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {sql}")
+        (plan,) = cursor.fetchone()
+    return _rows_of(plan[0]["Plan"])
+
+
+def _rows_of(node: dict[str, Any]) -> int:
+    below = sum(_rows_of(child) for child in node.get("Plans", []))
+    if node.get("Relation Name") not in LARGE:
+        return below
+    seen = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
+    return below + round(node["Actual Loops"] * sum(node.get(key, 0) for key in seen))
+
+
+@pytest.mark.postgres
+def test_with_many_jobs_postgresql_looks_at_few_rows(transactional_ana: Principal) -> None:
+    ana = transactional_ana
+    dataset_of(ana, people_rows(40))
+    job = ask(ana, chunk_rows=10)
+    ben = person("ben")
+    grant(ben, "scorer", job.model)
+    grant(ben, "viewer", job.dataset)
+    share = amount(10_000, short=2_000)
+    many_more(job, 4 * share)
+    many_more(job, 2 * share, waits_for_rows="true")
+    many_more(job, 4 * share, state="'cancelled'", finished_at="now()")
+    for _ in range(3):
+        ask(ben, chunk_rows=10)
+    claim_next(owner="w1", pace=PACE)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    for call in (
+        lambda: claim_next(owner="w2", pace=PACE),
+        lambda: reap_expired(pace=PACE),
+        lambda: claimable_jobs(8),
+        lambda: list(visible_jobs(ben).order_by("-id")[:50]),
+        lambda: list(visible_jobs(ben).filter(state="queued").order_by("-id")[:50]),
+    ):
+        for sql in queries_of(call):
+            assert rows_read(sql) < share / 2, sql
+
+
+@pytest.mark.postgres
+def test_reading_from_end_to_end_is_counted(transactional_ana: Principal) -> None:
+    dataset_of(transactional_ana, people_rows(40))
+    many_more(ask(transactional_ana), 999)
+    assert rows_read("SELECT count(*) FROM serving_batchjob WHERE error IS NULL") == 1_000
 
 
 def test_the_check_of_plans_finds_a_walk(ana: Principal) -> None:
