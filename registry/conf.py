@@ -49,6 +49,11 @@ class RegistryConf:
         return cast(int, _of("MAX_DATASET_BYTES"))
 
     @property
+    def worker_concurrency(self) -> int:
+        """How many processes this machine's worker has."""
+        return cast(int, settings.WORKER_CONCURRENCY)
+
+    @property
     def cache_bytes(self) -> int:
         """How much this machine keeps of small files that lie in a remote storage."""
         return cast(int, _of("CACHE_BYTES"))
@@ -77,6 +82,11 @@ class RegistryConf:
     def redis_url(self) -> str:
         """Redis or Valkey: broker, cache, limits, and the news of changes."""
         return cast(str, _of("REDIS_URL"))
+
+    @property
+    def connection_folders(self) -> tuple[Path, ...]:
+        """Below these may lie the SQLite files of connections."""
+        return cast("tuple[Path, ...]", _of("CONNECTION_FOLDERS"))
 
     @property
     def rate_limit(self) -> Rate | None:

@@ -1,23 +1,22 @@
-"""Reading an uploaded dataset once, in a worker: to typed Parquet, columns and profile."""
+"""Reading a dataset version once, in a worker: to typed Parquet, columns and profile."""
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 from registry import storage
 from registry.actions.datasets import record_ingested, record_refused
-from registry.conf import conf
-from registry.errors import StorageAway, StorageFull
+from registry.actions.reading_turns import turn_to_read
+from registry.actions.source_readers import reader_for
+from registry.errors import NotFound, SourceAway, SourceRefused, StorageAway, StorageFull
 from registry.heartbeat import Heartbeat
 from registry.models import DatasetVersion
-from registry.tabular import TabularError, reader_of, to_parts
+from registry.tabular import TabularError, to_parts
 from registry.tabular.ingest import WrittenPart
-from registry.tabular.readers import Reader
 
 log = logging.getLogger(__name__)
 
@@ -28,29 +27,43 @@ def ingest_dataset(version_id: uuid.UUID | str) -> None:
     """Read one version, unless somebody else does or it is settled.
 
     Ends with ``ready``, or with ``rejected`` and the line and column of each problem. Where the
-    storage is full or away the version stays pending and is tried again when its lease is over.
+    storage is full, or what is read from is away, the version stays pending and is tried again
+    when its lease is over. A long read waits, unclaimed, while as many go on as may.
     """
-    if not DatasetVersion.objects.claim_ingest(version_id, lease_s=LEASE_S):
+    waiting = DatasetVersion.objects.filter(pk=version_id).only("size_bytes", "source").first()
+    if waiting is None:
         return
-    version = DatasetVersion.objects.select_related("dataset").get(pk=version_id)
+    with turn_to_read(None if waiting.source else waiting.size_bytes) as is_my_turn:
+        if is_my_turn and DatasetVersion.objects.claim_ingest(version_id, lease_s=LEASE_S):
+            _ingest(DatasetVersion.objects.select_related("dataset").get(pk=version_id))
+
+
+def _ingest(version: DatasetVersion) -> None:
     try:
         with _lease_kept(version), storage.space_errors():
             _read(version)
     except TabularError as error:
         shown = error.errors(confidential=version.dataset.hides_cells)
         record_refused(version, errors=shown, error_count=max(error.count, 1))
+    except SourceRefused as error:
+        facts = {"code": error.reason, "detail": str(error), "column": error.column}
+        shown = [facts if error.row is None else {**facts, "row": error.row}]
+        record_refused(version, errors=shown, error_count=1)
+    except NotFound as error:  # a connection that is no longer there
+        shown = [{"code": error.code, "detail": str(error)}]
+        record_refused(version, errors=shown, error_count=1)
     except (storage.BlobMissing, storage.BlobDamaged) as error:
         shown = [{"code": "bytes-damaged", "detail": f"The stored bytes cannot be read: {error}"}]
         record_refused(version, errors=shown, error_count=1)
-    except (StorageFull, StorageAway) as error:
+    except (StorageFull, StorageAway, SourceAway) as error:
         log.warning("Reading %s put off: %s", version, error)
-        DatasetVersion.objects.put_off_ingest(version_id)
+        DatasetVersion.objects.put_off_ingest(version.pk)
 
 
 def _read(version: DatasetVersion) -> None:
     """Nothing is published before the last row is read: a file that is refused leaves nothing."""
     with ExitStack() as scratch:
-        with _reader_of(version) as reader:
+        with reader_for(version) as reader:
             found = to_parts(
                 reader, lambda: scratch.enter_context(storage.scratch_file(suffix=".parquet"))
             )
@@ -62,12 +75,6 @@ def _read(version: DatasetVersion) -> None:
         profile=found.profile,
         parts=parts,
     )
-
-
-@contextmanager
-def _reader_of(version: DatasetVersion) -> Iterator[Reader]:
-    with storage.opened_verified(version.sha256) as file:
-        yield reader_of(file, version.format, max_bytes=conf.max_dataset_bytes)
 
 
 def _published(part: WrittenPart) -> dict[str, Any]:

@@ -23,15 +23,18 @@ from registry.errors import TooLarge
 from registry.storage import copies, local
 from registry.storage.copies import trim_cache
 from registry.storage.faults import BlobDamaged, BlobMissing, space_errors
+from registry.storage.inbox import INBOX, checked_prefix
 from registry.storage.remote import Bucket, bucket_of
 from registry.storage.scratch import scratch_file, scratch_folder, sweep_scratch
 
 __all__ = [
+    "INBOX",
     "BlobDamaged",
     "BlobMissing",
     "Listed",
     "Stored",
     "blob_name",
+    "checked_prefix",
     "chunks_of",
     "exists",
     "is_writable",
