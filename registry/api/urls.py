@@ -9,17 +9,21 @@ from registry.api.doors import (
     aliases,
     approvals,
     audit,
+    connections,
     datasets,
     grants,
     lineage,
     models,
     version,
     versions,
+    webhooks,
 )
 
 _MODEL = "models/<str:name>"
 _VERSION = f"{_MODEL}/versions/<str:number>"
 _DATASET = "datasets/<str:name>"
+_CONNECTION = "connections/<str:name>"
+_WEBHOOK = "webhooks/<str:id>"
 
 urlpatterns = [
     path("models", models.Models.as_view()),
@@ -45,11 +49,21 @@ urlpatterns = [
     path(f"{_DATASET}/versions/<str:number>/download", datasets.DatasetVersionDownload.as_view()),
     path(f"{_DATASET}/grants", grants.DatasetGrants.as_view()),
     path(f"{_DATASET}/grants/<str:user>", grants.DatasetGrant.as_view()),
+    path("connections", connections.Connections.as_view()),
+    path(_CONNECTION, connections.ConnectionDoor.as_view()),
+    path(f"{_CONNECTION}/test", connections.ConnectionTest.as_view()),
+    path(f"{_CONNECTION}/grants", grants.ConnectionGrants.as_view()),
+    path(f"{_CONNECTION}/grants/<str:user>", grants.ConnectionGrant.as_view()),
     path("api-keys", access.ApiKeys.as_view()),
     path("api-keys/<str:id>", access.ApiKeyDoor.as_view()),
     path("api-keys/<str:id>/rotate", access.RotateApiKey.as_view()),
     path("api-keys/<str:id>/revoke", access.RevokeApiKey.as_view()),
     path("me", access.Me.as_view()),
     path("audit", audit.Audit.as_view()),
+    path("webhooks", webhooks.Webhooks.as_view()),
+    path(_WEBHOOK, webhooks.WebhookDoor.as_view()),
+    path(f"{_WEBHOOK}/test", webhooks.TestWebhook.as_view()),
+    path(f"{_WEBHOOK}/rotate", webhooks.RotateWebhook.as_view()),
+    path(f"{_WEBHOOK}/deliveries", webhooks.Deliveries.as_view()),
     path("lineage/<str:kind>/<str:id>", lineage.Lineage.as_view()),
 ]

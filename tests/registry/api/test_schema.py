@@ -13,7 +13,9 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 
+from registry.actions import webhooks
 from registry.api import urls
+from registry.models import Webhook
 from tests import people, things
 
 pytestmark = pytest.mark.django_db
@@ -70,6 +72,10 @@ def test_every_answer_is_as_described(described):
     client.post(f"{request['url']}/approve", reason, content_type="application/json")
     manager = people.manager()
     key, _ = manager.key()
+    webhook = Webhook.objects.create(
+        url="https://hooks.example.org/", events=["batch-job.failed"], owner=manager.user
+    )
+    webhooks.test_webhook(by=manager.by, webhook=webhook)
     values = {
         "name": "churn",
         "number": "1",
@@ -77,7 +83,12 @@ def test_every_answer_is_as_described(described):
         "user": "olga",
         "kind": "version",
     }
-    ids = {"approvals": request["id"], "api-keys": str(key.pk), "lineage": str(version.pk)}
+    ids = {
+        "approvals": request["id"],
+        "api-keys": str(key.pk),
+        "lineage": str(version.pk),
+        "webhooks": str(webhook.pk),
+    }
     asked = manager.client()
     seen = 0
     for path, operations in schema["paths"].items():
