@@ -21,6 +21,7 @@ import os
 import random
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,7 @@ PACE = {
     "loss_wait_s": 0.5,
     "backoff_s": 0.5,
     "pause_s": 2.0,
+    "longest_pause_s": 4.0,
     "reconcile_every_s": 3.0,
 }
 # The mean wait at each named step: kills fall on all of them.
@@ -80,6 +82,8 @@ class Run:
 def main(argv: Sequence[str]) -> int:
     """The whole run."""
     options = parse(argv)
+    # Asked to end, it still ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"seed {options.seed}", flush=True)
     has_small_disks = faults.may_mount()
     if has_small_disks:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 BAD_EVERY = 50
-DATASETS = {"small": 300, "middle": 6_000, "large": 40_000, "poisoned": 120}
-POISONED_ROW = 77
+DATASETS = {"small": 300, "middle": 6_000, "large": 40_000, "poisoned": 24}
+POISONED_ROW = 17
 # Compiled; pinned to its original; in a runtime that dies on a row.
 MODELS = ("swift", "stayer", "mortal")
 WHOLE = "completed_with_rejects"
@@ -52,7 +52,8 @@ COMBINATIONS = (
     Combination("stayer-middle", "stayer", "middle", 400, weight=8),
     Combination("scheduled", "swift", "small", 60, weight=0),
     Combination("refused", "stayer", "small", 75, {"on_row_error": "fail"}, ends="failed"),
-    Combination("poisoned", "mortal", "poisoned", 40, narrowed=True),
+    # Few rows: each death on the way to the row counts, and five in a minute suspend the model.
+    Combination("poisoned", "mortal", "poisoned", 4, narrowed=True),
 )  # fmt: skip
 BY_CHUNK_ROWS = {combination.chunk_rows: combination for combination in COMBINATIONS}
 BY_NAME = {combination.name: combination for combination in COMBINATIONS}
