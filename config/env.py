@@ -181,6 +181,16 @@ class Environment:
         """An absolute path; a relative one counts from the folder that the process started in."""
         return Path(self.text(name, str(default))).expanduser().absolute()
 
+    def folders(self, name: str) -> tuple[Path, ...]:
+        """Absolute paths, separated by commas."""
+        parts = [part.strip() for part in self.text(name).split(",") if part.strip()]
+        for part in parts:
+            if not Path(part).is_absolute():
+                raise SettingError(
+                    name, f"{part!r} is no absolute path.", "Write such as /srv/data,/srv/more."
+                )
+        return tuple(Path(part) for part in parts)
+
     def networks(self, name: str) -> tuple[Network, ...]:
         """Addresses and networks, separated by commas."""
         parts = [part.strip() for part in self.text(name).split(",") if part.strip()]

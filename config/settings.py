@@ -57,6 +57,7 @@ MODELYARD: dict[str, Any] = {
     "DEMO": env.boolean("DEMO", default=True),
     "ADMIN_PASSWORD": env.secret("MODELYARD_ADMIN_PASSWORD"),
     "REDIS_URL": REDIS_URL,
+    "CONNECTION_FOLDERS": env.folders("CONNECTION_FOLDERS"),
     "OUTGOING_HOSTS": env.outgoing_hosts("OUTGOING_HOSTS"),
     "RATE_LIMIT": env.rate("RATE_LIMIT", "20000/s"),
     "ADDRESS_RATE_LIMIT": env.rate("ADDRESS_RATE_LIMIT", "1000/s"),

@@ -1,4 +1,4 @@
-"""Datasets: taking bytes in, settling what became of them, and the outputs of batch jobs."""
+"""Datasets: taking rows in, settling what became of them, and the outputs of batch jobs."""
 
 from __future__ import annotations
 
@@ -55,6 +55,57 @@ def upload_dataset(
     audit.record(by, "dataset.upload", version, after={"sha256": version.sha256})
     enqueue(INGEST_DATASET, version.pk)
     return version, True
+
+
+@transaction.atomic
+def read_from_source(
+    *,
+    by: Principal,
+    name: str,
+    source: Mapping[str, Any],
+    format: str,
+    tier: str = Tier.RAW,
+    classification: str | None = None,
+    description: str | None = None,
+) -> DatasetVersion:
+    """The first or next version of a dataset, read by a worker from where ``source`` says.
+
+    What is read then is kept: reading the version again gives the same rows. The caller has
+    checked the source. Raises InvalidField, NotAllowed, NameTaken.
+    """
+    fields.check_name(name)
+    fields.check_choice(tier, list(Tier.values), pointer="/tier")
+    dataset = _dataset_for(by, name, classification, description)
+    return _begin_reading(by, dataset, source, format, tier)
+
+
+@transaction.atomic
+def read_for_job(
+    *,
+    by: Principal,
+    name: str,
+    source: Mapping[str, Any],
+    format: str,
+    classification: str,
+    description: str,
+) -> DatasetVersion:
+    """The same for a batch job: a dataset of its own, as its output is; the asker manages it."""
+    dataset = Dataset.objects.create(
+        name=name, owner=by.user, classification=classification, description=description
+    )
+    Grant.objects.create(user=by.user, role=roles.MANAGER, dataset=dataset)
+    return _begin_reading(by, dataset, source, format, Tier.RAW)
+
+
+def _begin_reading(
+    by: Principal, dataset: Dataset, source: Mapping[str, Any], format: str, tier: str
+) -> DatasetVersion:
+    version = _next_version(
+        dataset, created_by=by.user, tier=tier, format=format, source=dict(source)
+    )
+    audit.record(by, "dataset.read", version, after={"source": dict(source)})
+    enqueue(INGEST_DATASET, version.pk)
+    return version
 
 
 @transaction.atomic

@@ -68,8 +68,9 @@ def place_of(driver: str, address: str, secret: str, *, folders: Sequence[Path])
     else:
         netloc = hosts
         parameters.append(("password", secret))
-    query = urlencode(parameters, quote_via=quote)
-    return Place(driver, parts._replace(netloc=netloc, query=query).geturl(), secret)
+    # By hand: urlunsplit leaves the slashes of an empty host out.
+    query = "?" + urlencode(parameters, quote_via=quote) if parameters else ""
+    return Place(driver, f"{parts.scheme}://{netloc}{parts.path}{query}", secret)
 
 
 def checked_address(driver: str, address: str, *, folders: Sequence[Path]) -> str:

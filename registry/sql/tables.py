@@ -67,19 +67,29 @@ def parse_name(driver: str, text: str) -> Name:
     schema, dot, table = text.rpartition(".")
     parts = [schema, table] if dot else [table]
     if driver == "sqlite" and dot:
-        raise InvalidField("The name of a table was expected, without a schema.", pointer="/table")
+        raise InvalidField(
+            "The name of a table was expected, without a schema.", pointer="/sink/table"
+        )
     for part in parts:
         if not part.isprintable() or not 0 < len(part.encode()) <= NAME_MAX_BYTES:
             raise InvalidField(
                 f"A name of 1 to {NAME_MAX_BYTES} bytes was expected, as in scores"
                 + (" or public.scores." if driver == "postgresql" else "."),
-                pointer="/table",
+                pointer="/sink/table",
             )
     if table.casefold() in (CHUNKS, "modelyard_files"):
-        raise InvalidField(f"The table {CHUNKS} is kept for what was written.", pointer="/table")
+        raise InvalidField(
+            f"The table {CHUNKS} is kept for what was written.", pointer="/sink/table"
+        )
     if driver == "sqlite":
         return Name(None, table)
     return Name(schema or "public", table)
+
+
+def checked_table(driver: str, text: str) -> str:
+    """The name of a table that somebody gave. Raises InvalidField."""
+    parse_name(driver, text)
+    return text
 
 
 def checked_schema(schema: pa.Schema) -> pa.Schema:

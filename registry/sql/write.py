@@ -46,7 +46,7 @@ def write_chunk(
     place: Place,
     table: str,
     batches: Iterable[pa.RecordBatch],
-    schema: pa.Schema,
+    schema: pa.Schema | None,
     identity: ChunkIdentity,
     *,
     reach: Callable[[str], None] = lambda step: None,
@@ -54,23 +54,32 @@ def write_chunk(
     """Write the rows of a chunk; False when they stand there already.
 
     ``schema`` has the columns of the results and, last, ``modelyard_row``: the row's number in the
-    dataset. The table is made where there is none. ``reach`` is told ``sink.written`` before the
-    commit. Raises SinkFenced, SinkRefused naming the column where there is one, and SinkAway.
+    dataset; it is None where no row has a result. The table is made where there is none. ``reach``
+    is told ``sink.written`` before the commit. Raises SinkFenced, SinkRefused naming the column
+    where there is one, and SinkAway.
     """
     target = tables.parse_name(place.driver, table)
-    whole = tables.checked_schema(schema)
+    whole = None if schema is None else tables.checked_schema(schema)
     faults: list[Exception] = []
     try:
         with writing(place) as (session, cursor):
-            _prepare(session, cursor, place.driver, target, whole)
+            if whole is None:
+                if tables.columns_of(cursor, place.driver, target.beside(CHUNKS)) is None:
+                    return False
+            else:
+                _prepare(session, cursor, place.driver, target, whole)
             if not _begin(cursor, target, identity):
                 session.rollback()
                 return False
-            rows = _kept(_rows(place.driver, batches, whole, identity), faults)
-            reader = pa.RecordBatchReader.from_batches(
-                tables.written_schema(place.driver, whole), rows
-            )
-            cursor.adbc_ingest(target.table, reader, mode="append", db_schema_name=target.schema)
+            if whole is not None:
+                rows = _kept(_rows(place.driver, batches, whole, identity), faults)
+                written = tables.written_schema(place.driver, whole)
+                cursor.adbc_ingest(
+                    target.table,
+                    pa.RecordBatchReader.from_batches(written, rows),
+                    mode="append",
+                    db_schema_name=target.schema,
+                )
             reach("sink.written")
             session.commit()
     except Exception as fault:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from registry import roles
 from registry.errors import InvalidField, StateConflict, VersionNotFound
-from registry.models import Connection, DatasetVersion, ModelVersion
+from registry.models import DatasetVersion, ModelVersion
 from registry.models.dataset_version import DatasetStatus
 from registry.principals import Principal, find_dataset, require
 from serving.actions.comparing import shared_kinds
 from serving.actions.scoring import choose_outputs
+from serving.actions.sources import Sink, resolve_sink, resolve_source
 from serving.actions.targets import called_version, find_version, pointed_to, version_of
 from serving.batch.columns import KEEP_ALL, OnRowError, kept_columns, require_inputs
 from serving.batch.ranges import CHUNK_ROWS, MAX_CHUNK_ROWS
@@ -25,14 +26,6 @@ from serving.refs import parse_ref
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -10, 10
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _NUMBERS_END = 10**9
-
-
-@dataclass(frozen=True, slots=True)
-class Sink:
-    """The table that results are written into as well."""
-
-    connection: Connection
-    table: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +51,8 @@ def resolve_asked(
     by: Principal,
     *,
     model: str,
-    dataset: str,
+    dataset: str | None = None,
+    source: object = None,
     version: int | None = None,
     outputs: Sequence[str] | None = None,
     keep_columns: object = KEEP_ALL,
@@ -66,12 +60,15 @@ def resolve_asked(
     chunk_rows: int | None = None,
     priority: int | None = None,
     compare_with: object = None,
+    sink: object = None,
 ) -> Asked:
     """Find and check all that a job needs, for somebody who may ask for it.
 
-    ``compare_with`` is a version of the same model, its number or ``@alias``, that answers the same
-    rows. Raises InvalidField with the field's pointer, ModelNotFound, VersionNotReady and the like,
-    DatasetNotFound, StateConflict for a rejected dataset version, NotAllowed, which a priority
+    The rows are those of ``dataset``, or of ``source``, which becomes a dataset of its own here.
+    ``sink`` is a table that results go to as well. ``compare_with`` is a version of the same
+    model, its number or ``@alias``, that answers the same rows. Raises InvalidField with the
+    field's pointer, ModelNotFound, VersionNotReady and the like, DatasetNotFound,
+    ConnectionNotFound, StateConflict for a rejected dataset version, NotAllowed, which a priority
     above 0 raises without the role publisher.
     """
     called = resolve_called(by, model, version)
@@ -79,13 +76,14 @@ def resolve_asked(
     called.require_servable()
     asked = Asked(
         version=called,
-        read=resolve_read(by, dataset),
+        read=_resolve_rows(by, called, dataset, source),
         outputs=None if outputs is None else list(outputs),
         keep_columns=checked_keep(keep_columns),
         on_row_error=checked_on_row_error(on_row_error),
         chunk_rows=checked_chunk_rows(chunk_rows),
         priority=_checked_priority(by, called, priority),
         compared=_resolve_compared(called, compare_with),
+        sink=resolve_sink(by, sink),
     )
     _check_against_each_other(asked)
     return asked
@@ -102,6 +100,16 @@ def resolve_called(by: Principal, model: str, version: int | None) -> ModelVersi
             pointer="/version",
         )
     return find_version(by, ref.name, version)
+
+
+def _resolve_rows(
+    by: Principal, version: ModelVersion, dataset: str | None, source: object
+) -> DatasetVersion:
+    if (dataset is None) == (source is None):
+        raise InvalidField("Either dataset or source was expected.", pointer="/dataset")
+    if dataset is not None:
+        return resolve_read(by, dataset)
+    return resolve_source(by, source, model=version.model)
 
 
 def resolve_read(by: Principal, dataset: str) -> DatasetVersion:

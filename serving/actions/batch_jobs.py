@@ -23,7 +23,8 @@ from registry.models.dataset_version import DatasetStatus
 from registry.principals import Principal, get_visible, require
 from registry.queue import DRIVE_JOB, enqueue
 from serving.actions.announcing import announce_end
-from serving.actions.batch_asking import Sink, resolve_asked
+from serving.actions.batch_asking import resolve_asked
+from serving.actions.sources import Sink
 from serving.batch.columns import KEEP_ALL as KEEP_ALL
 from serving.models import BatchChunk, BatchJob
 from serving.models.batch_chunk import ChunkState
@@ -245,6 +246,7 @@ def _summary(job: BatchJob) -> dict[str, Any]:
 
 
 def rejected_error(version: DatasetVersion) -> dict[str, Any]:
+    """Why a job on a version that cannot be read fails, as it stands in its ``error``."""
     count = version.error_count
     noun = "problem" if count == 1 else "problems"
     return {

@@ -101,6 +101,11 @@ class ChunkWork:
             wanted |= self._second.columns
         self._read = [name for name in self._rows.names if name in wanted]
 
+    @property
+    def job(self) -> BatchJob:
+        """The chunk's job."""
+        return self._job
+
     def __enter__(self) -> ChunkWork:
         self._results_path = self._stack.enter_context(storage.scratch_file(".parquet"))
         self._rejects_path = self._stack.enter_context(storage.scratch_file(".parquet"))

@@ -8,6 +8,7 @@ How an attempt at a chunk can end, and what follows:
     storage away                     given back, the job says storage-unavailable, tried again
     model host away, suspended       given back, the job says model-unavailable, tried again
     sink away                        given back, the job says sink-unavailable, tried again
+    sink refuses the rows            chunk and job failed at once, naming the column
     too slow                         split into smaller chunks
     bad row, on_row_error "fail"     chunk and job failed at once, naming the row
     the model fails, other errors    a failure: backoff; at the third the rows are bisected where
@@ -33,6 +34,7 @@ from django.db import (
 )
 
 from registry import storage
+from registry.errors import SinkAway, SinkRefused
 from registry.heartbeat import Heartbeat, LeaseLost
 from serving.actions.attempt_meter import AttemptMeter
 from serving.actions.chunks import ChunkWork, Narrowed, RowRefused, TooSlow
@@ -44,6 +46,7 @@ from serving.actions.commits import (
     give_back,
     is_committed,
 )
+from serving.actions.deliveries import deliver
 from serving.actions.settling import let_go, narrow, refuse_row, settle_error, split
 from serving.batch import failpoints
 from serving.batch import pace as pacing
@@ -137,13 +140,15 @@ def _give_back_at_once(chunk: BatchChunk) -> None:
 
 
 def _attempt(work: ChunkWork, grace: Grace) -> None:
-    """Score, publish, commit; a result that comes too late takes its files away again."""
+    """Score, publish, deliver, commit; a result that comes too late takes its files away again."""
     chunk = work.chunk
     with work:
         result = _score_chunk(work, grace)
         try:
+            with work.meter.phase("sink"):
+                deliver(work.job, chunk, result)
             is_ours = _commit(chunk, result)
-        except ColumnsChanged:
+        except (ColumnsChanged, LeaseLost, SinkAway, SinkRefused):
             _remove(result)
             raise
         # Any other error leaves the files: whether it was committed is not known then.

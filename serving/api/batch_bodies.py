@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from registry.api.bodies import datasets, models, versions  # noqa: F401  (their kinds come first)
+from registry.api.bodies.datasets import SourceJson
 from registry.api.kinds import KINDS, Edge, Kind, Loaded, add_kind, to_many, to_one
 from registry.api.shapes import (
     NAME_OR_ROW,
@@ -62,6 +63,19 @@ class OtherVersion(Json):
     """The number of a version, or `@alias`."""
 
 
+# Where the results are written to as well.
+SINK = {
+    "type": ["object", "null"],
+    "required": ["connection", "table"],
+    "properties": {"connection": {"type": "string"}, "table": {"type": "string"}},
+}
+
+
+@extend_schema_field(SINK)
+class SinkJson(Json):
+    """A table, reached through a connection."""
+
+
 class Priority(serializers.IntegerField):
     """A whole number, and nothing that looks like it."""
 
@@ -88,7 +102,13 @@ class BatchJobIn(JobOptions):
         help_text="Another version of the model, that answers the same rows: a number or `@alias`.",
     )
     model = Text(help_text="A name, or `name@alias`.")
-    dataset = Text(help_text="A name for its newest version, or `name@number`.")
+    dataset = Text(
+        required=False, help_text="A name for its newest version, or `name@number`; else `source`."
+    )
+    source = SourceJson(required=False, help_text="Rows from elsewhere, instead of a dataset.")
+    sink = SinkJson(
+        required=False, allow_null=True, help_text="A table that the results go to as well."
+    )
 
 
 class ChunkCounts(serializers.Serializer[Any]):
@@ -109,14 +129,6 @@ JOB_ERROR = {
         "detail": {"type": "string"},
         "errors": {"type": "array", "items": {"type": "object"}},
     },
-}
-
-
-# Where the results are written to as well.
-SINK = {
-    "type": ["object", "null"],
-    "required": ["connection", "table"],
-    "properties": {"connection": {"type": "string"}, "table": {"type": "string"}},
 }
 
 

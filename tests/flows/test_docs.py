@@ -303,6 +303,7 @@ READERS = {
     "choice",
     "zone",
     "folder",
+    "folders",
     "networks",
     "outgoing_hosts",
 }

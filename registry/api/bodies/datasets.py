@@ -15,6 +15,7 @@ from registry.api.kinds import KINDS, Edge, Kind, Loaded, add_kind, to_many
 from registry.api.shapes import (
     NUMBER_OR_ROW,
     In,
+    Json,
     Out,
     Tags,
     Text,
@@ -24,6 +25,26 @@ from registry.models import Dataset, DatasetVersion
 from registry.models.dataset_version import Tier
 from registry.models.registered_model import Classification
 from registry.principals import Principal
+
+# Where rows are read from: a query through a connection, or the files under a prefix.
+SOURCE = {
+    "oneOf": [
+        {
+            "type": "object",
+            "required": ["connection", "query"],
+            "properties": {
+                "connection": {"type": "string"},
+                "query": {"type": "string"},
+                "types": {"type": "object", "additionalProperties": {"type": "string"}},
+            },
+        },
+        {
+            "type": "object",
+            "required": ["prefix"],
+            "properties": {"prefix": {"type": "string"}, "format": {"type": "string"}},
+        },
+    ]
+}
 
 
 class DatasetIn(In):
@@ -36,6 +57,21 @@ class DatasetIn(In):
         required=False, help_text=f"One of {', '.join(Classification.values)}."
     )
     description = FormText(required=False)
+
+
+@extend_schema_field(SOURCE)
+class SourceJson(Json):
+    """A query through a connection, or the files under a prefix."""
+
+
+class DatasetOfSourceIn(In):
+    """What makes a dataset, or its next version, of rows from elsewhere."""
+
+    name = Text()
+    source = SourceJson()
+    tier = Text(required=False, help_text=f"One of {', '.join(Tier.values)}.")
+    classification = Text(required=False, help_text=f"One of {', '.join(Classification.values)}.")
+    description = Text(required=False)
 
 
 class DatasetPatch(In):

@@ -8,7 +8,8 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry.actions.datasets import update_dataset, upload_dataset
+from registry.actions.datasets import read_from_source, update_dataset, upload_dataset
+from registry.actions.sources import checked_source, format_of_source
 from registry.actions.versions import Upload
 from registry.api.bodies.dataset_versions import (
     DatasetVersionOut,
@@ -17,6 +18,7 @@ from registry.api.bodies.dataset_versions import (
 )
 from registry.api.bodies.datasets import (
     DatasetIn,
+    DatasetOfSourceIn,
     DatasetOut,
     DatasetPatch,
     DatasetWholeOut,
@@ -28,7 +30,7 @@ from registry.api.filters import searched, tagged
 from registry.api.find import dataset_named, dataset_version_of
 from registry.api.idempotency import Answer, once, rehearse
 from registry.api.parameters import EXPAND, PAGING, SEARCH, TAG, Parameter, ordered, ordering
-from registry.api.resource import FileResource, FormResource, Resource
+from registry.api.resource import FORM_TYPE, JSON_TYPE, FileResource, FormResource, Resource
 from registry.api.table_formats import dataset_format
 from registry.errors import VersionNotFound
 from registry.models import Dataset, DatasetVersion
@@ -51,6 +53,7 @@ class Datasets(FormResource):
     """``/datasets``"""
 
     form = DatasetIn
+    accepted = (FORM_TYPE, JSON_TYPE)
 
     @describe(
         "datasets_list",
@@ -88,12 +91,14 @@ class Datasets(FormResource):
     @describe(
         "datasets_upload",
         "Make a dataset, or its next version",
-        body={MULTIPART_TYPE: DatasetIn},
+        body={MULTIPART_TYPE: DatasetIn, JSON_TYPE: DatasetOfSourceIn},
         answers={202: DatasetVersionWholeOut, 200: DatasetVersionWholeOut},
         is_creating=True,
     )
     def post(self, request: Request) -> HttpResponse:
-        """Take a file in; the same bytes as the newest version are that version (200)."""
+        """Take a file in, or read a source; the newest version's bytes are that version (200)."""
+        if self.is_json:
+            return self._read_source(request)
         fields, alike = self.read_form()
         part, name = fields.pop("file"), fields.pop("name")
         upload = Upload(part.stored, dataset_format(part), part.label)
@@ -108,6 +113,19 @@ class Datasets(FormResource):
             part.keep()
 
         return once(request, alike, work, prepare=prepare)
+
+    def _read_source(self, request: Request) -> HttpResponse:
+        fields = DatasetOfSourceIn.read(request.data)
+        source = checked_source(self.by, fields.pop("source"))
+
+        def work() -> Answer:
+            version = read_from_source(
+                by=self.by, source=source, format=format_of_source(source), **fields
+            )
+            shown = self.shown(version, "dataset-version")
+            return Answer(202, shown, {"Location": shown["url"]})
+
+        return once(request, request.data, work)
 
 
 class DatasetDoor(Resource):

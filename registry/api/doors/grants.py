@@ -1,4 +1,4 @@
-"""Doors: who has which role on one model or one dataset."""
+"""Doors: who has which role on one model, one dataset or one connection."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from registry import roles
 from registry.actions.access import remove_grant, set_grant
+from registry.actions.connections import find_connection
 from registry.api.bodies.access import GrantIn, GrantOut, all_grants
 from registry.api.describe import describe
 from registry.api.find import dataset_named, model_named, user_named
@@ -20,7 +21,7 @@ from registry.principals import Governed, grant_target, require
 
 
 class _Grants(Resource):
-    """What the grants on models and on datasets have alike. Only a manager sees and sets them."""
+    """What the grants on all that is governed have alike. Only a manager sees and sets them."""
 
     def grants_on(self, governed: Governed) -> QuerySet[Grant]:
         """The grants on it. Raises NotAllowed below manager."""
@@ -115,3 +116,37 @@ class DatasetGrant(_Grants):
     def delete(self, request: Request, name: str, user: str) -> HttpResponse:
         """Take it away."""
         return self.remove_from(dataset_named(self.by, name), user)
+
+
+class ConnectionGrants(_Grants):
+    """``/connections/{name}/grants``"""
+
+    @describe(
+        "connection_grants_list",
+        "Who has a role on a connection",
+        answers={200: GrantOut},
+        is_list=True,
+        query=PAGING,
+    )
+    def get(self, request: Request, name: str) -> Response:
+        """One page of grants, newest first."""
+        return self.page(self.grants_on(find_connection(self.by, name)), "grant")
+
+
+class ConnectionGrant(_Grants):
+    """``/connections/{name}/grants/{user}``"""
+
+    @describe("connection_grants_get", "One user's role on a connection", answers={200: GrantOut})
+    def get(self, request: Request, name: str, user: str) -> Response:
+        """The grant."""
+        return self.grant_of(find_connection(self.by, name), user)
+
+    @describe("connection_grants_set", "Give a role", body=GrantIn, answers={200: GrantOut})
+    def put(self, request: Request, name: str, user: str) -> Response:
+        """Set the role; an earlier one is replaced."""
+        return self.put_on(find_connection(self.by, name), user)
+
+    @describe("connection_grants_remove", "Take a role away", answers={204: None})
+    def delete(self, request: Request, name: str, user: str) -> HttpResponse:
+        """Take it away."""
+        return self.remove_from(find_connection(self.by, name), user)

@@ -12,7 +12,7 @@ import pytest
 
 from registry.errors import InvalidField, SinkAway, SinkRefused
 from registry.sql import ChunkIdentity, Place, SinkFenced, write_chunk
-from tests.registry.sql.conftest import PostgresPlace
+from tests.services.elsewhere import PostgresPlace
 
 JOB = uuid.UUID("01900000-0000-7000-8000-000000000001")
 FIRST = ChunkIdentity(JOB, 0, 3, attempt=1, sha256="a" * 64)
@@ -204,7 +204,7 @@ def test_what_a_table_cannot_hold_is_refused_with_the_column(postgresql, name, c
 def test_names_that_are_no_table_are_refused(database, table):
     with pytest.raises(InvalidField) as refused:
         write(database.place, FIRST, batch(0, [0.5]), table=table)
-    assert refused.value.pointer == "/table"
+    assert refused.value.pointer == "/sink/table"
 
 
 def test_names_are_quoted(postgresql):
