@@ -1,30 +1,38 @@
-"""B1 to B3: millions of rows through the whole ledger, beside scripts that only stream them."""
+"""B1 to B5: millions of rows through the whole ledger and beside scripts, and what grows."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 
-from benchmarks.batch_ground import ROWS, Ground, ground, worker_peaks
+from benchmarks.batch_ground import ROWS, Ground, Peaks, ground
 from benchmarks.figures import Figure, value
 
 ROUNDS = 3
 MIB = 1 << 20
 CHECKED_ROWS = 20_000
+CSV_SHARE = 5  # a million of five
+SMALLER = 10
 
 
 def batch() -> Iterator[Figure]:
-    """B1: two workers beside two bare processes; B3: what a worker holds meanwhile."""
+    """B1 to B3, B5 and the growth with rows of B4."""
     with ground() as here:
         yield _beside_scripts(here, "predictions alone", keeps=False)
         yield _beside_scripts(here, "all columns kept", keeps=True)
-        most = max(worker_peaks(here.service).values()) / MIB
-        yield value("B3", f"largest worker, {ROWS:,} rows", most, "MiB", reach=600)
+        with Peaks(here.service) as held:
+            here.job(ROWS, keeps=True)
+        yield value("B3", f"largest worker, {ROWS:,} rows", held.largest / MIB, "MiB", reach=600)
+        yield from _beside_pandas(here)
+        yield _growth_with_rows(here)
+        yield _csv_upload(here)
 
 
 def _beside_scripts(here: Ground, what: str, *, keeps: bool) -> Figure:
@@ -62,6 +70,91 @@ def rows_in_turn(
         statistics.median(ratios),
         reach,
         per_round=ratios,
+    )
+
+
+def _beside_pandas(here: Ground) -> Iterator[Figure]:
+    """B2: speed in rounds of a tenth of the rows; memory once, with all of them."""
+    rows = ROWS // SMALLER
+    here.job(rows, keeps=False)
+    yield rows_in_turn(
+        "B2",
+        f"batch, {rows:,} rows",
+        lambda: _job_s(here, rows, keeps=False),
+        "one process, pandas + joblib",
+        lambda: here.pandas(rows)[0],
+        reach=4.5,
+        rows=rows,
+    )
+    with Peaks(here.service) as ours:
+        here.job(ROWS, keeps=False)
+    _, theirs = here.pandas(ROWS)
+    yield Figure(
+        "B2",
+        f"memory of all workers, {ROWS:,} rows",
+        ours.together / MIB,
+        theirs / MIB,
+        "MiB",
+        "one process, pandas + joblib",
+        round(ours.together / theirs, 3),
+        0.1,
+        at_most=True,
+    )
+
+
+def _growth_with_rows(here: Ground) -> Figure:
+    """B4: the time for a row with 10 and 100 times the rows, beside a tenth of these."""
+    sizes = (ROWS // SMALLER**2, ROWS // SMALLER, ROWS)
+    per_row_us = [
+        statistics.median(_job_s(here, rows, keeps=False) for _ in range(ROUNDS)) / rows * 1e6
+        for rows in sizes
+    ]
+    grown = [round(later / first, 3) for first, later in pairwise(per_row_us)]
+    return Figure(
+        "B4",
+        f"time for a row, {sizes[0]:,} to {ROWS:,} rows",
+        per_row_us[-1],
+        per_row_us[0],
+        "us",
+        f"{sizes[0]:,} rows",
+        max(grown),
+        1.1,
+        at_most=True,
+        per_round=tuple(grown),
+    )
+
+
+def _csv_upload(here: Ground) -> Figure:
+    """B5: from the first byte sent to a typed dataset, beside pyarrow's reader alone."""
+    rows = ROWS // CSV_SHARE
+    table = pq.read_table(here.source(ROWS // SMALLER))
+    table = pa.concat_tables([table] * -(-rows // table.num_rows)).slice(0, rows)
+    names = iter(range(ROUNDS + 1))
+
+    def upload_s() -> float:
+        at = next(names)
+        path = here.folder / f"rows-{at}.csv"
+        pyarrow.csv.write_csv(table.slice(at), path)  # other bytes each time
+        began_s = time.perf_counter()
+        version = here.send(path, f"csv-{at}")
+        took_s = time.perf_counter() - began_s
+        assert version["rows"] == rows - at
+        return took_s
+
+    def read_s() -> float:
+        began_s = time.perf_counter()
+        assert pyarrow.csv.read_csv(here.folder / "rows-0.csv").num_rows == rows
+        return time.perf_counter() - began_s
+
+    upload_s()
+    return rows_in_turn(
+        "B5",
+        f"CSV upload to typed dataset, {rows:,} rows",
+        upload_s,
+        "pyarrow's CSV reader",
+        read_s,
+        reach=0.7,
+        rows=rows,
     )
 
 

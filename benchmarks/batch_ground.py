@@ -7,8 +7,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ GROUP_ROWS = 1 << 16
 GAPS = 0.1
 PEERS = Path(__file__).parent / "peers"
 LIMIT_S = 1_800
+PEAK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,22 @@ class Ground:
         assert done == rows
         return took_s
 
+    def pandas(self, rows: int) -> tuple[float, int]:
+        """pandas, the model itself and one process: seconds from the word to go, peak in bytes."""
+        script = _started(
+            "pandas_batch.py",
+            (self.source(rows), self.folder / "pandas.parquet", self.model.file),
+            {"PATH": os.environ["PATH"]},
+        )
+        assert _line(script) == "ready"
+        began_s = time.perf_counter()
+        print(file=script.stdin, flush=True)
+        done, peak_bytes = map(int, _line(script).split())
+        took_s = time.perf_counter() - began_s
+        script.communicate()
+        assert done == rows
+        return took_s, peak_bytes
+
     def half(self, at: int) -> Path:
         """Where a script writes."""
         return self.folder / f"half{at}.parquet"
@@ -112,24 +130,32 @@ class Ground:
         self, rows: int, first: int, stop: int, target: Path, keeps: bool
     ) -> subprocess.Popen[str]:
         words = (self.source(rows), target, first, stop, "keep" if keeps else "drop")
-        return subprocess.Popen(
-            [sys.executable, str(PEERS / "stream_batch.py"), *map(str, words)],
-            env={
-                "PATH": os.environ["PATH"],
-                "GRAPH": str(self.graph),
-                "COLUMNS": json.dumps([*NUMBERS, *TEXTS]),
-                "TEXTS": json.dumps(TEXTS),
-            },
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        env = {
+            "PATH": os.environ["PATH"],
+            "GRAPH": str(self.graph),
+            "COLUMNS": json.dumps([*NUMBERS, *TEXTS]),
+            "TEXTS": json.dumps(TEXTS),
+        }
+        return _started("stream_batch.py", words, env)
+
+
+def _started(program: str, words: tuple[object, ...], env: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(PEERS / program), *map(str, words)],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 @contextmanager
-def ground() -> Iterator[Ground]:
+def ground(settings: Mapping[str, str] | None = None) -> Iterator[Ground]:
     """A service of its own with the tabular model."""
-    with TemporaryDirectory(prefix="modelyard-bench-") as made, started(demo=False) as service:
+    with (
+        TemporaryDirectory(prefix="modelyard-bench-") as made,
+        started(demo=False, settings=settings) as service,
+    ):
         folder = Path(made)
         model = trained("tabular", folder)
         version = service.register(model)
@@ -156,15 +182,44 @@ def _table(random: np.random.Generator, rows: int) -> pa.Table:
     return pa.table(columns)
 
 
-def worker_peaks(service: Service) -> dict[int, int]:
-    """The most memory that each process of the worker has held so far, in bytes, by process."""
-    found = {}
-    for pid in service.processes("celery", "worker"):
-        status = Path(f"/proc/{pid}/status").read_text()
-        peak = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
-        assert peak is not None
-        found[pid] = int(peak[1]) * 1024
-    return found
+class Peaks:
+    """The most memory that the worker's processes have held within the block, in bytes.
+
+    ``largest`` is of one process, ``together`` of all at one moment, where what several share
+    counts once. The ledger has the system forget an earlier peak at each attempt, so it is read
+    often.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.largest = self.together = 0
+        self._service = service
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Peaks:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        pids = self._service.processes("celery", "worker")
+        while not self._is_over.wait(PEAK_EVERY_S):
+            self.largest = max(self.largest, *(_held(pid, "status", "VmHWM") for pid in pids))
+            shares = sum(_held(pid, "smaps_rollup", "Pss") for pid in pids)
+            self.together = max(self.together, shares)
+
+
+def _held(pid: int, file: str, line: str) -> int:
+    """Zero for a process that is no longer there."""
+    try:
+        text = Path(f"/proc/{pid}/{file}").read_text()
+    except OSError:
+        return 0
+    found = re.search(rf"^{line}:\s+(\d+) kB", text, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
 
 
 _BOUNDARY = "modelyard-bench"

@@ -12,7 +12,13 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from benchmarks import batch_figures, model_files, scoring_figures, standing_figures
+from benchmarks import (
+    batch_figures,
+    growth_figures,
+    model_files,
+    scoring_figures,
+    standing_figures,
+)
 from benchmarks.figures import Figure
 from benchmarks.measure import Ratio, in_turn
 from benchmarks.service import Service, started
@@ -102,6 +108,7 @@ PARTS: dict[str, Callable[[], Iterator[Ratio | Figure]]] = {
     "neighbours": scoring_figures.neighbours,
     "csv": csv_to_dataset,
     "batch": batch_figures.batch,
+    "pages": growth_figures.pages,
     "scoring": scoring,
     "gate": model_files.gate,
     "host": model_files.host,

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,11 +106,13 @@ class Service:
 
 
 @contextmanager
-def started(*, demo: bool = True, home: Path | None = None) -> Iterator[Service]:
+def started(
+    *, demo: bool = True, home: Path | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[Service]:
     """A service on a free loopback port; a state folder of its own unless one is named."""
     with tempfile.TemporaryDirectory(prefix="modelyard-bench-") as made:
         place = home or Path(made)
-        env = _environment(place, demo)
+        env = _environment(place, demo) | dict(settings or {})
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "manage.py"), "up"],
             env=env,
