@@ -6,6 +6,7 @@ server that does not know it takes the put as it is: the same bytes under the sa
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,11 +123,12 @@ class Bucket:
 def bucket_of(storage: Any) -> Bucket:
     """The bucket of a ``storages.backends.s3.S3Storage``: one client for all threads.
 
-    A forked child makes its own: two processes must not share a connection.
+    A forked child makes its own, from a copy that has no connections: two processes must not share
+    one.
     """
     held = getattr(storage, "_modelyard_bucket", None)
     if held is None or held[0] != os.getpid():
-        client = storage.connection.meta.client
+        client = copy.copy(storage).connection.meta.client
         held = (os.getpid(), Bucket(client, storage.bucket_name, storage.location))
         storage._modelyard_bucket = held
     bucket: Bucket = held[1]
