@@ -22,11 +22,19 @@ from redis.exceptions import RedisError
 from registry import storage
 from registry.actions.datasets import record_refused
 from registry.actions.verdicts import record_check
+from registry.actions.webhook_sending import is_any_due, sweep_deliveries
 from registry.conf import conf
 from registry.errors import StateConflict
 from registry.models import DatasetVersion, ModelVersion
 from registry.models.check import CheckName, Verdict
-from registry.queue import CHECK_VERSION, COMPILE_VERSION, DRIVE_JOB, INGEST_DATASET, REGATE
+from registry.queue import (
+    CHECK_VERSION,
+    COMPILE_VERSION,
+    DRIVE_JOB,
+    INGEST_DATASET,
+    REGATE,
+    SEND_WEBHOOKS,
+)
 from registry.scan.edition import gate_version
 from serving.actions.claims import claimable_jobs, reap_expired
 from serving.actions.compiling import give_up_compile, versions_to_compile
@@ -64,9 +72,12 @@ def reconcile() -> None:
     _ring_for_ingests()
     _ring_for_regate()
     _ring_for_compiles()
+    if is_any_due():
+        _ring(SEND_WEBHOOKS)
     if _first_in(SWEEP_EVERY_S, "swept"):
         sweep_orphans()
         sweep_comparisons()
+        sweep_deliveries()
     # Each machine has scratch files of its own.
     if _first_in(SWEEP_EVERY_S, f"scratch:{socket.gethostname()}:{conf.home}"):
         storage.sweep_scratch()

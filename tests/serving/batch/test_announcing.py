@@ -11,6 +11,8 @@ from django.db import transaction
 from registry.actions.webhooks import create_webhook
 from registry.models import Dataset, RegisteredModel, WebhookDelivery
 from registry.principals import Principal
+from registry.queue import SEND_WEBHOOKS
+from serving.actions import reconcile as reconciling
 from serving.actions.batch_jobs import cancel_job, fail_job, retry_job
 from serving.actions.drive import drive
 from serving.models import BatchJob
@@ -111,3 +113,17 @@ def test_without_webhooks_an_end_costs_one_question(
     job = ledger.ask(ana)
     with django_assert_num_queries(1):
         assert announce_end(job) == 0
+
+
+def test_what_waits_in_the_outbox_is_rung_for_again(
+    ana: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(reconciling, "_ring", lambda name, *ids: heard.append(name))
+    ledger.dataset_of(ana, ledger.people_rows(3))
+    listens(ana)
+    reconciling.reconcile()
+    assert SEND_WEBHOOKS not in heard
+    cancel_job(by=ana, job=ledger.ask(ana))
+    reconciling.reconcile()
+    assert SEND_WEBHOOKS in heard
