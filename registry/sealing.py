@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+from django.utils.encoding import force_bytes
 
 _PURPOSE = b"modelyard.registry.sealing.v1"
 
@@ -41,6 +42,6 @@ def _sealer() -> MultiFernet:
     return MultiFernet([_fernet(k) for k in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
 
 
-def _fernet(secret_key: str) -> Fernet:
+def _fernet(secret_key: str | bytes) -> Fernet:
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE)
-    return Fernet(base64.urlsafe_b64encode(derived.derive(secret_key.encode())))
+    return Fernet(base64.urlsafe_b64encode(derived.derive(force_bytes(secret_key))))

@@ -80,7 +80,7 @@ class ScheduleOut(Out):
         path = self.path_of(row)
         return {
             "model": f"/models/{row.model.name}",
-            "dataset": f"/datasets/{row.dataset.name}",
+            "dataset": f"/datasets/{row.dataset.name}" if row.dataset else None,
             "slots": f"{path}/slots",
             "batch_jobs": f"/batch-jobs?schedule={row.name}",
             "run_now": f"{path}/run-now",
