@@ -44,6 +44,7 @@ _is_https = _public is not None and _public.is_secure
 
 DEBUG = env.boolean("DEBUG", default=False)
 SECRET_KEY = env.secret("SECRET_KEY") or state.secret_key(MODELYARD_HOME)
+SECRET_KEY_FALLBACKS = env.secret("SECRET_KEY_FALLBACKS").split()
 _redis_url = env.redis_url("REDIS_URL")
 STARTS_OWN_BROKER = not _redis_url
 REDIS_URL = _redis_url or f"unix://{quote(str(SOCKET_FOLDER))}/valkey.sock"
