@@ -93,12 +93,14 @@ class _Sending:
         raise self._failed("too-slow", f"did not answer within {self._timeout_s:g} s")
 
     def _connected(self) -> HTTPConnection:
-        """A connection to the first address that takes one."""
+        """A connection to the first address that takes one; none of them gets all of the time."""
         reason = "none of its addresses was tried"
-        for address in addresses_of(self._place, self._listed):
+        addresses = addresses_of(self._place, self._listed)
+        for place, address in enumerate(addresses):
             if self._is_over.is_set():
                 break
-            connection = _connection(self._place, address, self._until - time.monotonic())
+            share_s = self._left_s() / (len(addresses) - place)
+            connection = _connection(self._place, address, share_s)
             try:
                 connection.connect()
             except ssl.SSLCertVerificationError as error:
@@ -110,8 +112,12 @@ class _Sending:
                 reason = type(error).__name__
             else:
                 self._socket = connection.sock
+                connection.timeout = self._left_s()
                 return connection
         raise self._failed("no-connection", f"takes no connection ({reason})")
+
+    def _left_s(self) -> float:
+        return max(self._until - time.monotonic(), 0.001)
 
     def _exchange(self, connection: HTTPConnection) -> int:
         try:
@@ -155,7 +161,6 @@ class _Sending:
 
 def _connection(place: Place, address: Address, timeout_s: float) -> HTTPConnection:
     """To the address and no other; certificate and SNI are those of the host."""
-    timeout_s = max(timeout_s, 0.001)
     if place.scheme == "http":
         return HTTPConnection(str(address), place.port, timeout=timeout_s)
     return HTTPSConnection(
