@@ -124,7 +124,12 @@ def run_now(*, by: Principal, schedule: Schedule) -> BatchJob:
     while schedule.slots.filter(due=due).exists():
         due += timedelta(microseconds=1)
     ScheduledSlot.objects.create(
-        schedule=schedule, due=due, state=SlotState.STARTED, job=job, is_manual=True
+        schedule=schedule,
+        due=due,
+        state=SlotState.STARTED,
+        is_running=True,
+        job=job,
+        is_manual=True,
     )
     audit.record(by, "schedule.run_now", schedule, after={"job": str(job.pk)})
     return job

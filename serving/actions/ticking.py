@@ -120,7 +120,7 @@ def _start(slot: ScheduledSlot) -> bool:
             slot.job = create_job(by=owner, **slot.schedule.job_options())
     except DomainError as error:
         return _skip(slot, f"{error.code}: {error.detail}")
-    slot.state = SlotState.STARTED
+    slot.state, slot.is_running = SlotState.STARTED, True
     slot.save()
     return True
 

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from registry.models.base import TimeOrdered, one_of
-from serving.models.batch_job import ACTIVE_STATES, BatchJob
+from serving.models.batch_job import BatchJob
 from serving.models.schedule import Schedule
 
 
@@ -28,7 +28,7 @@ class ScheduledSlotQuerySet(models.QuerySet["ScheduledSlot"]):
 
     def running(self) -> ScheduledSlotQuerySet:
         """Those whose job has not ended."""
-        return self.filter(state=SlotState.STARTED, job__state__in=ACTIVE_STATES)
+        return self.filter(is_running=True)
 
 
 class ScheduledSlot(TimeOrdered):

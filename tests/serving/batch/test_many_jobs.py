@@ -92,6 +92,11 @@ def test_due_schedules_go_by_an_index(ana: Principal) -> None:
     assert any("schedule_by_due" in line for line in lines), lines
 
 
+def test_what_runs_of_a_schedule_goes_by_an_index_of_what_runs(ana: Principal) -> None:
+    lines = plan_of(*Schedule(name="minutely").slots.running().query.sql_with_params())
+    assert any("slot_running" in line for line in lines), lines
+
+
 def test_a_claim_takes_as_many_queries_with_many_jobs_as_with_few(busy: Principal) -> None:
     few = len(queries_of(lambda: claim_next(owner="w2", pace=PACE)))
     for _ in range(30):
