@@ -97,7 +97,8 @@ class ChunkWork:
         wanted = {*self._kept, *self._target.signature.input_names}
         self._second = None
         if self._job.compared_version_id:
-            self._second = SecondOpinion(self._job, self._rows.names)
+            guarded = chunk.is_guarded
+            self._second = SecondOpinion(self._job, self._rows.names, guarded=guarded)
             wanted |= self._second.columns
         self._read = [name for name in self._rows.names if name in wanted]
 
@@ -253,6 +254,7 @@ class ChunkWork:
                 outputs=self._job.outputs,
                 deadline_s=max(left_s, SHORTEST_CALL_S),
                 is_bounded=False,  # by the rows of a table
+                guarded=self.chunk.is_guarded,
             )
         if answer.n_rows != validated.batch.num_rows:
             raise LedgerMismatch(f"{answer.n_rows} answers to {validated.batch.num_rows} rows")
@@ -269,8 +271,11 @@ class ChunkWork:
             raise
 
     def _may_isolate(self, error: ModelFailed) -> bool:
-        """At the third failure the rows are searched, unless it is not a matter of rows."""
-        is_third = self.chunk.failures + 1 >= MAX_FAILURES
+        """At the third failure the rows are searched, unless it is not a matter of rows.
+
+        Workers have died of a guarded chunk before: that was the first and the second.
+        """
+        is_third = self.chunk.is_guarded or self.chunk.failures + 1 >= MAX_FAILURES
         return is_third and not isinstance(error, ModelNotLoaded) and error.retry_after_s is None
 
     def _validate(self, inputs: pa.Table) -> Validated:

@@ -27,7 +27,7 @@ from serving.actions.commits import end_attempt, fail_chunk
 from serving.batch import failpoints
 from serving.batch import pace as pacing
 from serving.batch.columns import kept_columns, require_inputs
-from serving.batch.pace import MAX_LOSSES, Pace
+from serving.batch.pace import LOSSES_UNGUARDED, MAX_LOSSES, Pace
 from serving.batch.ranges import chunk_ranges, effective_chunk_rows
 from serving.models import BatchChunk, BatchJob
 from serving.models.batch_chunk import ChunkState
@@ -167,7 +167,7 @@ def _take_back(
     # Job before chunk, as everywhere: two orders would be a deadlock.
     job = BatchJob.objects.select_for_update().get(pk=chunk.job_id)
     mine = BatchChunk.objects.held_by(chunk).filter(**still)
-    failpoints.reach("reap.before")
+    failpoints.reach(failpoints.REAP)
     if losses >= MAX_LOSSES:
         return fail_chunk(
             job,
@@ -184,6 +184,7 @@ def _take_back(
     moved = mine.update(
         state=ChunkState.PENDING,
         losses=losses,
+        is_guarded=chunk.is_guarded or losses >= LOSSES_UNGUARDED,
         reason=reason,
         lease_until=None,
         lease_owner="",

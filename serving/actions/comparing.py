@@ -49,14 +49,15 @@ Validate = Callable[[Any, pa.Table], Validated]
 class SecondOpinion:
     """Of one chunk: what the job's other version answers, held against what was answered."""
 
-    def __init__(self, job: BatchJob, names: Sequence[str]) -> None:
-        """``names`` are the columns of the job's dataset.
+    def __init__(self, job: BatchJob, names: Sequence[str], *, guarded: bool = False) -> None:
+        """``names`` are the columns of the job's dataset; ``guarded`` is that of scoring.
 
         Raises VersionNotServable, and InvalidField where the dataset lacks columns that the other
         version takes.
         """
         version = job.compared_version
         assert version is not None
+        self._guarded = guarded
         self._target = Target.of(version)
         if self._target.sha256 != job.compared_sha256:
             raise VersionNotServable(f"The bytes of {version} are not the accepted ones.")
@@ -153,6 +154,7 @@ class SecondOpinion:
             outputs=self._kinds,
             deadline_s=max(ends_at - time.monotonic(), 1.0),
             is_bounded=False,  # by the pieces
+            guarded=self._guarded,
         )
 
 

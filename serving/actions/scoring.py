@@ -7,6 +7,8 @@ graph or the model host answer, and holds the answer to its promise: as many ans
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,8 +28,10 @@ from serving.actions.targets import Target
 from serving.runtimes.answer_size import FEW_ROWS, require_few, values_per_row
 from serving.runtimes.base import Answer, available_outputs, default_outputs, require_offered
 from serving.runtimes.compiled.model import DeadlinePassed, LeftToOriginal
+from serving.runtimes.compiled.runtime import FORMAT, envelope
 from serving.runtimes.golden import Golden
-from serving.runtimes.isolation.errors import ModelDied
+from serving.runtimes.isolation.client import ModelSpec
+from serving.runtimes.isolation.errors import ModelDied, ModelRaised
 
 OnRowError = Literal["fail", "skip"]
 DEADLINE_S = 30.0
@@ -44,6 +48,7 @@ def score(
     on_row_error: OnRowError = "fail",
     deadline_s: float = DEADLINE_S,
     is_bounded: bool = True,
+    guarded: bool = False,
 ) -> Answer:
     """Answers for the good rows of ``validated``, in their order.
 
@@ -51,7 +56,7 @@ def score(
     InvalidField for an output that the model lacks, InvalidRows for bad rows unless they are to
     be skipped, TooLarge for an answer with too many values unless it is not ``is_bounded``,
     ModelFailed, ModelLoading, and Overloaded while the model host is away. No rows give an answer
-    without blocks.
+    without blocks. ``guarded``: the compiled graph is run in the model host, never in this process.
     """
     asked = choose_outputs(target.facts, outputs)
     if on_row_error == "fail":
@@ -61,7 +66,10 @@ def score(
     is_large = is_bounded and validated.n_good > FEW_ROWS
     if is_large:
         require_few(validated.n_good, values_per_row(target.facts, asked))
-    answer = None if params else _by_graph(target, validated, asked, deadline_s)
+    answer = None
+    if target.compiled_sha256 and not params:
+        by_graph = _by_guarded_graph if guarded else _by_graph
+        answer = by_graph(target, validated, asked, deadline_s)
     if answer is None:
         answer = _by_original(target, validated, asked, dict(params or {}), deadline_s)
     if is_large:  # what the facts did not say: the classes of some models
@@ -96,7 +104,7 @@ def _by_graph(
     then told in its own words. Raises ModelDied at the deadline, as the host does: the original
     is slower. Raises Overloaded where other large requests left no room in time.
     """
-    engine = engine_of(target) if target.compiled_sha256 else None
+    engine = engine_of(target)
     if engine is None:
         return None
     try:
@@ -108,6 +116,31 @@ def _by_graph(
         return None
     except DeadlinePassed as error:
         raise ModelDied("The model did not answer in time.", {"cause": "deadline"}) from error
+
+
+def _by_guarded_graph(
+    target: Target, validated: Validated, asked: tuple[str, ...], deadline_s: float
+) -> Answer | None:
+    """What the same graph answers in a process of the model host; None as of ``_by_graph``.
+
+    Raises ModelDied where a row ends that process, and what else the model host raises.
+    """
+    graph = storage.read_blob(target.compiled_sha256)
+    artifact = envelope(graph, target.signature, target.facts)
+    spec = ModelSpec(
+        key=f"{target.version_id}:graph",
+        format=FORMAT,
+        runtime="compiled",
+        sha256=hashlib.sha256(artifact).hexdigest(),
+    )
+    try:
+        return host().score(
+            spec, partial(io.BytesIO, artifact), validated.batch, asked, {}, deadline_s
+        )
+    except ModelRaised as error:
+        if error.evidence.get("exception") == LeftToOriginal.__name__:
+            return None
+        raise
 
 
 @contextmanager

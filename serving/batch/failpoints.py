@@ -29,6 +29,9 @@ SINK_STEPS = (
     "sink.committed",  # the sink has them, the ledger does not know
 )
 
+# Of taking back a lease: inside the transaction, before anything is written.
+REAP = "reap.before"
+
 _hook: Callable[[str], None] | None = None
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 # comes to so many.
 MAX_FAILURES = 3
 MAX_LOSSES = 10
+# After so many the compiled graph is suspected: it is run in the model host from then on.
+LOSSES_UNGUARDED = 2
 
 
 @dataclass(frozen=True, slots=True)

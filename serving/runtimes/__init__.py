@@ -19,6 +19,8 @@ RUNTIMES: dict[str, str] = {
     "lightgbm": "serving.runtimes.lightgbm",
     "catboost": "serving.runtimes.catboost",
     "mlflow": "serving.runtimes.mlflow",
+    # Not of uploads: where the graph of a version is not to be run in a worker.
+    "compiled": "serving.runtimes.compiled.runtime",
 }
 
 

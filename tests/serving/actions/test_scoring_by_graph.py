@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import uuid
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from serving.actions.scoring import score
 from serving.actions.targets import Target
 from serving.runtimes.base import Answer, Block
 from serving.runtimes.compiled.model import DeadlinePassed, LeftToOriginal
-from serving.runtimes.isolation.errors import ModelDied
+from serving.runtimes.isolation.errors import ModelDied, ModelRaised
 
 SIGNATURE = Signature((Column("x", "float64"),))
 FACTS = ModelFacts(
@@ -143,3 +144,50 @@ def test_runs_of_many_rows_wait_for_their_turn_and_those_of_few_do_not(
     assert set(who(target(), many)) == {"original"}  # a turn that failed is given back
     graph.leaves = False
     assert set(who(target(), many)) == {"graph"}
+
+
+class GuardingHost(Host):
+    """Runs graphs too, as the model host does; ``raises`` what a graph's process tells."""
+
+    raises: Exception | None = None
+
+    def score(
+        self, spec: Any, open_artifact: Any, batch: pa.RecordBatch, *rest: Any, **more: Any
+    ) -> Any:
+        if spec.runtime != "compiled":
+            return super().score(spec, open_artifact, batch, *rest, **more)
+        assert hashlib.sha256(open_artifact().read()).hexdigest() == spec.sha256
+        if self.raises is not None:
+            raise self.raises
+        return says("guarded graph", batch.num_rows)
+
+
+@pytest.fixture
+def guarding(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> GuardingHost:
+    host = GuardingHost()
+    monkeypatch.setattr(scoring, "host", lambda: host)
+    monkeypatch.setattr(scoring.storage, "read_blob", lambda sha256: b"graph " + sha256.encode())
+    return host
+
+
+def test_a_guarded_graph_is_never_run_in_this_process(graph: Graph, guarding: GuardingHost) -> None:
+    assert who(target(), guarded=True) == ["guarded graph"] * 2
+    assert who(target(compiled=""), guarded=True) == ["original"] * 2
+    assert who(target(), params={"k": 1}, guarded=True) == ["original"] * 2
+    assert graph.asked == []
+
+
+def test_the_original_answers_what_a_guarded_graph_leaves(guarding: GuardingHost) -> None:
+    guarding.raises = ModelRaised("It raised.", {"exception": "LeftToOriginal"})
+    assert who(target(), guarded=True) == ["original"] * 2
+
+
+@pytest.mark.parametrize(
+    "error", [ModelDied("It died."), ModelRaised("It raised.", {"exception": "ValueError"})]
+)
+def test_what_else_becomes_of_a_guarded_graph_is_told(
+    guarding: GuardingHost, error: Exception
+) -> None:
+    guarding.raises = error
+    with pytest.raises(type(error)):
+        who(target(), guarded=True)
