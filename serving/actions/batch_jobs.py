@@ -74,7 +74,7 @@ def cancel_job(*, by: Principal, job: BatchJob) -> BatchJob:
     _require_hand(by, job)
     job = _locked(job)
     before = job.state
-    if not BatchJob.objects.move(job, JobState.CANCELLED, finished_at=Now()):
+    if not BatchJob.objects.move(job, JobState.CANCELLED, finished_at=Now(), error=None):
         raise StateConflict(f"The job is {job.state} and cannot be cancelled any more.")
     _record_move(by, "batch_job.cancel", job, before, JobState.CANCELLED)
     announce_end(job)

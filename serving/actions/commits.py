@@ -5,7 +5,8 @@ A chunk's commit:
 1. lock the job, which must be running; so the last of two chunks that end at once sees the other;
 2. the chunk becomes done where the attempt is still ours, with names, digests and counts;
 3. the job counts its rows; all chunks must have answered in the same columns;
-4. with the last chunk the job is finished: output dataset, lineage, state.
+4. with the last chunk the job is finished: output dataset, lineage, state; or failed, where a row
+   of a job that takes no bad ones was refused.
 
 Where any of it finds no row, somebody else has moved on and nothing is written.
 """
@@ -97,8 +98,11 @@ def commit_chunk(chunk: BatchChunk, result: ChunkResult) -> bool:
         paused_until=None,
     )
     end_attempt(chunk, AttemptOutcome.DONE)
+    # By name, not "all but done": that would walk along the index over all that are done.
     unfinished = (ChunkState.PENDING, ChunkState.LEASED, ChunkState.FAILED)
-    if not job.chunks.filter(state__in=unfinished).exists():
+    if job.error is not None:
+        _fail_when_known(job, job.error)
+    elif not job.chunks.filter(state__in=unfinished).exists():
         finish_job(job)
     failpoints.reach("commit.before")
     return True
@@ -152,6 +156,42 @@ def fail_held_chunk(chunk: BatchChunk, error: Mapping[str, Any]) -> bool:
         return False
     held = BatchChunk.objects.held_by(chunk)
     return fail_chunk(job, chunk, held, AttemptOutcome.ERROR, error)
+
+
+@transaction.atomic
+def refuse_chunk(chunk: BatchChunk, error: Mapping[str, Any]) -> bool:
+    """A row was refused in a job that takes no bad ones. False without the fence.
+
+    No later chunk is worked on any more. Earlier ones are: the job fails when all of them are
+    done, or with an earlier row; so the same row is named whichever a worker meets first.
+    """
+    job = _running(chunk)
+    held = BatchChunk.objects.held_by(chunk)
+    failed: dict[str, Any] = {
+        "state": ChunkState.FAILED,
+        "lease_until": None,
+        "lease_owner": "",
+    }
+    reason = str(error.get("detail", ""))[:REASON_MAX_CHARS]
+    if job is None or not held.update(reason=reason, **failed):
+        return False
+    later = job.chunks.filter(row_start__gt=chunk.row_start).filter(
+        state__in=(ChunkState.PENDING, ChunkState.LEASED)
+    )
+    count = later.update(reason="An earlier row was refused.", **failed)
+    BatchJob.objects.filter(pk=job.pk).update(
+        chunks_failed=F("chunks_failed") + 1 + count, error=dict(error)
+    )
+    end_attempt(chunk, AttemptOutcome.ERROR, reason=reason)
+    _fail_when_known(job, error)
+    return True
+
+
+def _fail_when_known(job: BatchJob, error: Mapping[str, Any]) -> None:
+    """Fail the job with the row that was refused, unless an earlier one may still be found."""
+    under_way = (ChunkState.PENDING, ChunkState.LEASED)
+    if not job.chunks.filter(state__in=under_way).exists():
+        fail_job(job, error)
 
 
 def fail_chunk(
@@ -210,6 +250,7 @@ def split_chunk(
             row_start=piece.start,
             row_stop=piece.stop,
             failures=carried.get(position, 0),
+            is_guarded=chunk.is_guarded,
             not_before=ripe_at,
         )
         for position, piece in enumerate(pieces[1:], start=1)
@@ -239,9 +280,13 @@ def end_attempt(
 
 def _running(chunk: BatchChunk) -> BatchJob | None:
     """The chunk's job, locked, if it runs."""
-    rows = BatchJob.objects.select_for_update(of=("self",)).select_related(
-        "model", "dataset", "dataset_version", "created_by", "version", "output__dataset"
-    ).defer(*_HEAVY)
+    rows = (
+        BatchJob.objects.select_for_update(of=("self",))
+        .select_related(
+            "model", "dataset", "dataset_version", "created_by", "version", "output__dataset"
+        )
+        .defer(*_HEAVY)
+    )
     return rows.filter(pk=chunk.job_id, state=JobState.RUNNING).first()
 
 

@@ -10,7 +10,7 @@ How an attempt at a chunk can end, and what follows:
     sink away                        given back, the job says sink-unavailable, tried again
     sink refuses the rows            chunk and job failed at once, naming the column
     too slow                         split into smaller chunks
-    bad row, on_row_error "fail"     chunk and job failed at once, naming the row
+    bad row, on_row_error "fail"     later chunks are failed too, the job when earlier ones are done
     the model fails, other errors    a failure: backoff; at the third the rows are bisected where
                                      the model fails on them, else chunk and job are failed
 """

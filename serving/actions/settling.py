@@ -18,7 +18,13 @@ from registry.errors import (
 )
 from serving.actions.batch_jobs import error_json
 from serving.actions.chunks import Narrowed
-from serving.actions.commits import end_attempt, fail_held_chunk, give_back, split_chunk
+from serving.actions.commits import (
+    end_attempt,
+    fail_held_chunk,
+    give_back,
+    refuse_chunk,
+    split_chunk,
+)
 from serving.batch.pace import MAX_FAILURES, Pace
 from serving.batch.ranges import RowRange, split_range
 from serving.models import BatchChunk, ChunkAttempt
@@ -83,7 +89,7 @@ def narrow(chunk: BatchChunk, found: Narrowed) -> None:
 
 
 def refuse_row(chunk: BatchChunk, problem: RowProblem) -> None:
-    """A bad row in a job that takes none: chunk and job are failed, and say which row."""
+    """A bad row in a job that takes none: the job fails, and says which row."""
     where = f"row {problem.row}"
     if problem.column is not None:
         where += f", column “{problem.column}”"
@@ -92,7 +98,8 @@ def refuse_row(chunk: BatchChunk, problem: RowProblem) -> None:
         "detail": f"A row was refused: {where}: {problem.code}.",
         "errors": [problem.to_json()],
     }
-    fail_held_chunk(chunk, error)
+    if not refuse_chunk(chunk, error):
+        let_go(chunk)
 
 
 def _what_is_away(error: Exception) -> PausedReason | None:

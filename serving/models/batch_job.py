@@ -167,7 +167,8 @@ class BatchJob(TimeOrdered):
     model's default, ``keep_columns`` null means all. ``rows_total`` is null until the dataset's
     rows are known; ``rows_done`` counts the rows of chunks that are done, rejected rows included.
     ``output_columns`` are signature columns as JSON, set by the first chunk that is done: every
-    other chunk must have the same. ``error`` is ``{"code", "detail", ...}`` of a failed job.
+    other chunk must have the same. ``error`` is ``{"code", "detail", ...}`` of a failed job,
+    and of one that will fail with it when its earlier rows have been answered.
 
     ``waits_for_rows`` as long as the dataset version is still to be read: no worker looks at the
     job until it is cleared. ``paused_until`` keeps its chunks from being claimed. ``chunks_total``,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from django.db import DataError, OperationalError
 from django.db.models.functions import Now
@@ -15,12 +16,14 @@ from django.db.models.functions import Now
 from registry import storage
 from registry.errors import StorageAway, StorageFull
 from registry.principals import Principal
-from serving.actions import batch_jobs, chunks
+from serving.actions import batch_jobs, chunks, commits
 from serving.actions import drive as drive_module
 from serving.actions.claims import claim_next, note_death, reap_expired
 from serving.actions.commits import commit_chunk
 from serving.actions.drive import drive, work_on
+from serving.actions.sweep import sweep_orphans
 from serving.batch.pace import MAX_FAILURES, MAX_LOSSES, PACE
+from serving.batch.ranges import RowRange
 from serving.batch.stop_sign import StopSign
 from serving.models import BatchChunk, BatchJob, ChunkAttempt
 from serving.models.clock import database_now
@@ -260,6 +263,41 @@ def test_a_row_that_kills_the_model_is_named_and_the_others_are_scored(
     assert ledger.results(job).to_pylist() == expected
 
 
+def test_a_chunk_of_which_two_workers_have_died_is_scored_in_the_model_host(
+    ana: Principal, host: ObedientHost
+) -> None:
+    """A row on which the compiled graph crashes takes the worker with it, until here."""
+    rows = people_rows(100)
+    dataset_of(ana, rows)
+    job = ask(ana)
+    host.poison = {33}
+    for is_guarded in (False, True):
+        claim_next(owner="dead", pace=PACE)
+        note_death("dead", 11)
+        end_backoff()
+        assert job.chunks.get().is_guarded == is_guarded
+
+    assert drive(owner="alive") == 1, "it is searched at once: twice was enough"
+
+    job.refresh_from_db()
+    assert (job.state, job.rows_rejected) == ("completed_with_rejects", 2)
+    assert [line["row"] for line in ledger.rejects(job)] == [13, 63]
+    expected = [row for row in ledger.expected_results(rows) if row["age"] != 33]
+    assert ledger.results(job).to_pylist() == expected
+
+
+def test_pieces_of_a_guarded_chunk_are_guarded(ana: Principal, host: ObedientHost) -> None:
+    dataset_of(ana, people_rows(10))
+    job = ask(ana)
+    for _ in range(2):
+        claim_next(owner="dead", pace=PACE)
+        note_death("dead", 11)
+        end_backoff()
+    held = claim_next(owner="w1", pace=PACE)
+    commits.split_chunk(held, [RowRange(0, 5), RowRange(5, 10)], reason="Too slow.")
+    assert list(job.chunks.values_list("is_guarded", flat=True)) == [True, True]
+
+
 def test_a_row_that_kills_the_model_fails_a_job_that_takes_none(
     ana: Principal, host: ObedientHost
 ) -> None:
@@ -382,6 +420,67 @@ def test_a_heartbeat_says_how_far_the_attempt_has_come(ana: Principal, host: Obe
     assert again.rows_scored == 0
     work_on(again)
     assert job.chunks.get().rows_scored == 10
+
+
+def test_the_first_bad_row_of_the_dataset_is_named_whichever_is_met_first(
+    ana: Principal, host: ObedientHost
+) -> None:
+    ages = pa.array([None if i in (15, 17, 24) else 30 for i in range(50)], pa.int64())
+    dataset_of(ana, people_rows(50).set_column(1, "age", ages))
+    job = ask(ana, chunk_rows=10, on_row_error="fail")
+    first, second, third, fourth = (claim_next(owner="w1", pace=PACE) for _ in range(4))
+
+    work_on(third)
+    job.refresh_from_db()
+    assert (job.state, job.error["errors"][0]["row"]) == ("running", 24)
+    assert claim_next(owner="w2", pace=PACE) is None, "no later rows are of use"
+    work_on(fourth)
+    work_on(second)
+    assert BatchJob.objects.get().state == "running"
+    work_on(first)
+
+    job.refresh_from_db()
+    assert (job.state, job.error["errors"][0]["row"]) == ("failed", 15)
+    assert (job.chunks_total, job.chunks_done, job.chunks_failed) == (5, 1, 4)
+    assert outcomes() == ["error", "fenced", "error", "done"]
+
+    job = batch_jobs.retry_job(by=ana, job=job)
+    assert run_to_end(job).error["errors"][0]["row"] == 15
+
+
+def test_a_job_that_would_fail_may_be_cancelled(ana: Principal, host: ObedientHost) -> None:
+    ages = pa.array([None if i == 15 else 30 for i in range(20)], pa.int64())
+    dataset_of(ana, people_rows(20).set_column(1, "age", ages))
+    job = ask(ana, chunk_rows=10, on_row_error="fail")
+    first, second = (claim_next(owner="w1", pace=PACE) for _ in range(2))
+    work_on(second)
+    job = batch_jobs.cancel_job(by=ana, job=job)
+    work_on(first)
+    job.refresh_from_db()
+    assert (job.state, job.error) == ("cancelled", None)
+
+
+def test_results_of_a_cancelled_job_are_swept(ana: Principal, host: ObedientHost) -> None:
+    dataset_of(ana, people_rows(20))
+    job = ask(ana, chunk_rows=10)
+    work_on(claim_next(owner="w1", pace=PACE))
+    name = job.chunks.in_row_order().first().output_name
+    assert storage.exists(name)
+    batch_jobs.cancel_job(by=ana, job=job)
+
+    assert sweep_orphans() == 0
+    assert sweep_orphans(older_than=timedelta(0)) == 1
+
+    assert not storage.exists(name)
+
+
+def test_jobs_to_which_nothing_happened_are_not_looked_at(
+    ana: Principal, host: ObedientHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset_of(ana, people_rows(20))
+    run_to_end(ask(ana, chunk_rows=10))
+    monkeypatch.setattr(storage, "listed", raising_call(AssertionError("was listed")))
+    assert sweep_orphans(older_than=timedelta(0)) == 0
 
 
 def test_a_worker_that_is_told_to_stop_gives_back_what_it_cannot_finish(
