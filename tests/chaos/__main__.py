@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from tests.chaos.asking import Asking
 
 DATABASE = "modelyard"
+# Results are delivered here: on the same server, which dies, in a database of its own.
+WAREHOUSE = "warehouse"
 # Short, so that what is lost is taken up again within seconds.
 PACE = {
     "lease_s": 6.0,
@@ -90,7 +93,12 @@ def main(argv: Sequence[str]) -> int:
         faults.enter_own_mounts()
     with ExitStack() as stack:
         run = stack.enter_context(started(options, has_small_disks))
-        code = carry_out(run)
+        try:
+            code = carry_out(run)
+        except (AssertionError, RuntimeError):
+            traceback.print_exc()
+            print(f"\nthe run could not be carried out; logs in {keep_logs(run)}", flush=True)
+            code = 2
     print(f"seed {options.seed}", flush=True)
     return code
 
@@ -119,7 +127,8 @@ def started(options: argparse.Namespace, has_small_disks: bool) -> Iterator[Run]
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         postgres = stack.enter_context(running_postgres(**DURABLE, max_connections="100"))
         with postgres.connect() as connection:
-            connection.execute(f'CREATE DATABASE "{DATABASE}"')
+            for name in (DATABASE, WAREHOUSE):
+                connection.execute(f'CREATE DATABASE "{name}"')
         valkey = stack.enter_context(running_valkey())
         s3 = stack.enter_context(running_s3(options.s3))
         shared = Shared(postgres.url(DATABASE), valkey.url, s3.url)
@@ -143,7 +152,8 @@ def carry_out(run: Run) -> int:
     set_up_django(run)
     from tests.chaos import world
 
-    askers = world.make_world()
+    warehouse = f"postgresql:///{WAREHOUSE}?host={run.victims.postgres.folder}&user=postgres"
+    askers = world.make_world(warehouse)
     run.say("models and datasets are there")
     alone = {str(job.pk) for job in world.score_undisturbed(askers[0]).values()}
     run.say(f"{len(alone)} jobs scored undisturbed")
@@ -167,6 +177,7 @@ def carry_out(run: Run) -> int:
         "due": due,
         "maybe_due": maybe_due,
         "held": killer.held,
+        "warehouse": warehouse,
         "homes": [str(host.home) for host in run.victims.hosts],
     }
     (run.folder / "promised.json").write_text(json.dumps(promised, default=str))
@@ -326,7 +337,7 @@ def tell_breach(line: dict[str, Any], kills: Sequence[Kill]) -> None:
 def keep_logs(run: Run) -> Path:
     """The machines' logs, where they outlive the run."""
     kept = Path(tempfile.mkdtemp(prefix="my-chaos-logs-"))
-    for path in [*run.folder.glob("*.log"), run.folder / "promised.json"]:
+    for path in [*run.folder.glob("*.log"), *run.folder.glob("*.json")]:
         shutil.copy(path, kept)
     shutil.copy(run.victims.postgres.log, kept / "postgres.log")
     shutil.copy(run.victims.s3.log, kept / "s3.log")

@@ -84,10 +84,20 @@ def _of_rows(job: Job, alone: Job) -> Iterator[Breach]:
         yield Breach("order", "the rows are not in the dataset's order", job.id)
     if job.rejected != alone.rejected:
         yield Breach("rejects", "other rows were rejected", job.id)
+    if job.delivered is not None:
+        yield from _of_delivery(job)
     gaps = [(a.row_stop, b.row_start) for a, b in pairwise(job.chunks) if a.row_stop != b.row_start]
     ends = (job.chunks[0].row_start, job.chunks[-1].row_stop) if job.chunks else (0, 0)
     if gaps or ends != (0, job.rows):
         yield Breach("ranges", f"chunks go from {ends[0]} to {ends[1]}, gaps {gaps}", job.id)
+
+
+def _of_delivery(job: Job) -> Iterator[Breach]:
+    """The table of the sink has the rows of the results, each once."""
+    there, wanted = Counter(job.delivered), Counter(job.ids)
+    for kind, rows in (("sink-lost", wanted - there), ("sink-doubled", there - wanted)):
+        if rows:
+            yield Breach(kind, f"{rows.total()}: {sorted(rows)[:SHOWN]}", job.id)
 
 
 def _of_attempts(job: Job) -> Iterator[Breach]:

@@ -50,6 +50,10 @@ COMBINATIONS = (
     ),
     Combination("stayer-small", "stayer", "small", 20, weight=8),
     Combination("stayer-middle", "stayer", "middle", 400, weight=8),
+    Combination(
+        "delivered", "swift", "small", 35,
+        {"sink": {"connection": "warehouse", "table": "scores"}}, weight=6,
+    ),
     Combination("scheduled", "swift", "small", 60, weight=0),
     Combination("refused", "stayer", "small", 75, {"on_row_error": "fail"}, ends="failed"),
     # Few rows: each death on the way to the row counts, and five in a minute suspend the model.

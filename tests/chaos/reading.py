@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 from django.test import override_settings
+from psycopg import sql
 
 from registry import storage
 from registry.api.downloads import send_parts
@@ -24,7 +26,9 @@ from tests.chaos.seen import NO_FILE, Chunk, Job, Seen, Slot
 class Reader:
     """Reads jobs; each file once, whatever names it."""
 
-    def __init__(self) -> None:
+    def __init__(self, warehouse: str = "") -> None:
+        """``warehouse`` is the address of the database that results were delivered to."""
+        self._warehouse = warehouse
         self.files: dict[str, str] = {}
         self._downloaded: set[str] = set()
 
@@ -54,11 +58,24 @@ class Reader:
             content=_content([table for table in results if table]),
             versions=job.output.dataset.versions.count() if job.output else 0,
             events=_events(job),
+            delivered=self._delivered(job),
         )
         if read.state == plan.WHOLE and read.combination not in self._downloaded:
             self._downloaded.add(read.combination)
             read.downloads = {format: _download(job, format) for format in ("csv", "parquet")}
         return read
+
+    def _delivered(self, job: BatchJob) -> list[int] | None:
+        if not job.sink_table:
+            return None
+        with psycopg.connect(self._warehouse) as session:
+            rows = session.execute(
+                sql.SQL("SELECT id FROM {} WHERE modelyard_job = %s").format(
+                    sql.Identifier(job.sink_table)
+                ),
+                [str(job.pk)],
+            )
+            return [row for (row,) in rows]
 
     def _table(self, name: str) -> pa.Table | None:
         """The rows of a file; None where it is not there, which ``files`` tells."""

@@ -29,7 +29,8 @@ class Job:
 
     ``ids`` and ``rejected`` are what stands in the files, in the order of the rows;
     ``content`` is the digest of all results as one table; ``versions`` counts the versions of its
-    output; ``events`` its audit events by action.
+    output; ``events`` its audit events by action; ``delivered`` are the ids in its sink's table,
+    None without one.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Job:
     versions: int
     events: dict[str, int]
     downloads: dict[str, str] = field(default_factory=dict)
+    delivered: list[int] | None = None
 
     def digests(self) -> list[tuple[int, int, str, str]]:
         """Of each chunk, in row order."""

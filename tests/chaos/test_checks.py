@@ -193,6 +193,14 @@ def leave_a_slot_waiting(seen: Seen, promised: Promised) -> None:
     seen.slots[0] = Slot("nightly", DUE, "waiting", None)
 
 
+def deliver_a_row_twice(seen: Seen, promised: Promised) -> None:
+    seen.jobs[0].delivered = [*seen.jobs[0].ids, 12]
+
+
+def deliver_all_but_a_row(seen: Seen, promised: Promised) -> None:
+    seen.jobs[0].delivered = seen.jobs[0].ids[1:]
+
+
 def leave_a_scratch_file(seen: Seen, promised: Promised) -> None:
     seen.scratch.append("/home/tmp/abc.parquet")
 
@@ -226,6 +234,8 @@ BROKEN: dict[Callable[[Seen, Promised], None], str] = {
     run_when_nothing_is_due: "slots",
     share_a_job: "slots",
     leave_a_slot_waiting: "slots",
+    deliver_a_row_twice: "sink-doubled",
+    deliver_all_but_a_row: "sink-lost",
     leave_a_scratch_file: "scratch",
 }
 

@@ -33,7 +33,7 @@ def main(folder: Path) -> None:
         due=_dues(told["due"]),
         maybe_due=_dues(told["maybe_due"]),
     )
-    seen = Reader().everything(homes=[Path(home) for home in told["homes"]])
+    seen = Reader(told["warehouse"]).everything(homes=[Path(home) for home in told["homes"]])
     alone = {job.combination: job for job in seen.jobs if job.id in set(told["undisturbed"])}
     for breach in breaches(alone, seen, promised):
         line = {"breach": str(breach), "kind": breach.kind, "job": breach.job}

@@ -6,11 +6,12 @@ import io
 import time
 
 from registry import storage
+from registry.actions.connections import create_connection
 from registry.actions.datasets import upload_dataset
 from registry.actions.ingest import ingest_dataset
 from registry.actions.models import create_model
 from registry.actions.versions import Upload, register_version, update_version
-from registry.models import ModelVersion
+from registry.models import Grant, ModelVersion
 from registry.principals import Principal
 from serving.actions import drive as driving
 from serving.actions.batch_jobs import create_job
@@ -30,9 +31,13 @@ SCHEDULES = (
 UNDISTURBED_LIMIT_S = 120
 
 
-def make_world() -> list[Principal]:
-    """Register everything; three people who may ask for jobs."""
+def make_world(warehouse: str) -> list[Principal]:
+    """Register everything; three people who may ask for jobs.
+
+    ``warehouse`` is the address of the database that results are delivered to.
+    """
     askers = [people.person(name, role="manager").by for name in ("ada", "ben", "cleo")]
+    _connect(askers, warehouse)
     for name in plan.MODELS:
         _register(askers[0], name)
     for name, rows in plan.DATASETS.items():
@@ -65,6 +70,18 @@ def make_schedules(by: Principal) -> None:
     asked = plan.BY_NAME["scheduled"].asked()
     for name, cron, zone, overlap in SCHEDULES:
         create_schedule(by=by, name=name, cron=cron, timezone=zone, overlap=overlap, **asked)
+
+
+def _connect(askers: list[Principal], warehouse: str) -> None:
+    connection = create_connection(
+        by=askers[0],
+        name="warehouse",
+        driver="postgresql",
+        address=warehouse,
+        allows_writing=True,
+    )
+    for asker in askers[1:]:
+        Grant.objects.create(user=asker.user, role="publisher", connection=connection)
 
 
 def _register(by: Principal, name: str) -> None:

@@ -131,6 +131,8 @@ def test_the_commands_run_as_plain_processes(
         wait_until(lambda: is_ready(port), 60, "web answers that all parts are ready")
         log = tmp_path / "worker.log"
         wait_until(lambda: " ready." in log.read_text(), 60, "the worker is ready")
+        home = {"MODELYARD_HOME": str(tmp_path / "worker")}
+        assert is_healthy(compose["services"]["worker"], repository, places | home)
     finally:
         codes = {name: ended(process) for name, process in running.items()}
     assert codes["web"] == 0
@@ -144,6 +146,16 @@ def ended(process: subprocess.Popen[bytes]) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait(10)
+
+
+def is_healthy(service: dict[str, Any], repository: Path, places: dict[str, str]) -> bool:
+    """What the service's own health check says, run as its container would."""
+    shell, command = service["healthcheck"]["test"]
+    assert shell == "CMD-SHELL"
+    program = command.replace("$$", "$").replace("python ", f"{sys.executable} ", 1)
+    environment = {"SECRET_KEY": SECRETS["SECRET_KEY"], **places}
+    asked = subprocess.run(["sh", "-c", program], cwd=repository, env=environment, check=False)
+    return asked.returncode == 0
 
 
 def is_ready(port: int) -> bool:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from serving.runtimes.isolation.client import HostClient
 from tests.services.processes import children_of, living_in, wait_until
 from tests.services.stack import ROOT
 
@@ -98,7 +99,7 @@ class Host:
         """Whether the part works. AssertionError when it has ended."""
         assert self.running[part].poll() is None, self.story()
         if part == "modelhost":
-            return self.socket.exists()
+            return HostClient(self.socket).alive()
         return (self.home / "run" / f"{part}.ready").exists()
 
     def wait_until_ready(self, *parts: str) -> None:
