@@ -13,6 +13,7 @@ from registry.admin.base import GovernedAdmin
 from registry.admin.decisions import decision_context
 from registry.models import ApprovalRequest
 from registry.models.approval_request import ApprovalState, ApprovalSubject
+from registry.panels import contents_of
 from registry.principals import Principal
 from registry.templatetags.modelyard import badge
 
@@ -81,6 +82,7 @@ class ApprovalRequestAdmin(GovernedAdmin[ApprovalRequest]):
             "version": row.version,
             "checks": list(row.version.checks.all()),
             "approval": decision_context(principal_of(request), row),
+            "panels": contents_of("approval", request, row),
         }
         return self.render(request, "registry/approval.html", context)
 

@@ -29,6 +29,8 @@ def decision_context(by: Principal, request: ApprovalRequest) -> dict[str, Any]:
         "approval_hindered": _hindrance(request) if is_pending else "",
         "known": digest_of(request.evidence),
         "sections": sections_of(request.evidence),
+        # What has a sort before its name is shown by a panel of its own.
+        "rest": {key: value for key, value in request.evidence.items() if ":" not in key},
     }
 
 

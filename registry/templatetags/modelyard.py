@@ -94,6 +94,12 @@ def ago(moment: datetime) -> str:
 
 
 @register.filter
+def clock(moment: datetime) -> str:
+    """The time of day in the zone of the pages: ``12:00:05``."""
+    return f"{timezone.localtime(moment):%H:%M:%S}"
+
+
+@register.filter
 def markdown(text: str) -> SafeString:
     """A description written in Markdown, as clean HTML."""
     return cards.to_html(text)

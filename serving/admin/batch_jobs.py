@@ -21,6 +21,7 @@ from serving.admin.forms import JobForm
 from serving.admin.job_page import JobPage, light, percent
 from serving.admin.offers import offers
 from serving.models import BatchJob
+from serving.models.batch_chunk import ChunkState
 
 
 @admin.register(BatchJob)
@@ -39,7 +40,13 @@ class BatchJobAdmin(GovernedAdmin[BatchJob]):
     search_fields = ("model__name", "dataset__name", "id")
     search_placeholder = "Model, dataset or id"
     ordering = ("-id",)
-    pages = {"live/": "live_part", "cancel/": "cancel", "retry/": "retry"}
+    pages = {
+        "live/": "live_part",
+        "chunks/": "chunks",
+        "comparison/": "comparison",
+        "cancel/": "cancel",
+        "retry/": "retry",
+    }
     actions = ("cancel_chosen",)
 
     def visible(self, principal: Principal) -> QuerySet[BatchJob]:
@@ -52,9 +59,11 @@ class BatchJobAdmin(GovernedAdmin[BatchJob]):
         return rows.select_related(
             "model",
             "version",
+            "compared_version",
             "dataset",
             "dataset_version__dataset",
             "output__dataset",
+            "sink_connection",
             "created_by",
         )
 
@@ -140,6 +149,27 @@ class BatchJobAdmin(GovernedAdmin[BatchJob]):
         if not row.is_active:
             answer["HX-Refresh"] = "true"
         return answer
+
+    def chunks(self, request: HttpRequest, row: BatchJob) -> HttpResponse:
+        """A page of chunks with all their attempts; ``?state=``, ``?from=`` a row."""
+        state, first = request.GET.get("state", ""), request.GET.get("from", "")
+        from_row = int(first) if first.isascii() and first.isdigit() and len(first) < 18 else 0
+        page = JobPage(request, row, principal_of(request))
+        known = state if state in ChunkState.values else ""
+        context = page.chunks_context(state=known, from_row=from_row)
+        return self.render(request, "serving/chunks.html", {"crumbs": self._below(row), **context})
+
+    def comparison(self, request: HttpRequest, row: BatchJob) -> HttpResponse:
+        """How two versions differ on the rows of the job."""
+        page = JobPage(request, row, principal_of(request))
+        context = page.comparison_context()
+        return self.render(
+            request, "serving/comparison.html", {"crumbs": self._below(row), **context}
+        )
+
+    def _below(self, row: BatchJob) -> list[tuple[str, str]]:
+        """The way back to the list and to the job."""
+        return [*self.crumbs(), (self.what(row), self.url_of("change", row.pk))]
 
     def cancel(self, request: HttpRequest, row: BatchJob) -> HttpResponse:
         """POST: stop it for good."""

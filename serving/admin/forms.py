@@ -8,6 +8,7 @@ from django import forms
 
 from registry.forms.base import ActionForm
 from registry.models.base import NAME_HELP
+from serving.actions.batch_asking import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from serving.actions.batch_jobs import KEEP_ALL
 from serving.batch.columns import OnRowError
 from serving.batch.ranges import CHUNK_ROWS, MAX_CHUNK_ROWS
@@ -70,19 +71,39 @@ class JobForm(ActionForm):
         help_text=f"Left empty: {CHUNK_ROWS:,}.",
     )
 
+    compare_with = forms.CharField(
+        required=False,
+        max_length=64,
+        label="Compare with",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "@champion"}),
+        help_text="Another version of the model that answers the same rows: its number, or an "
+        "alias such as @champion. The job then has a report of how the two differ.",
+    )
+    priority = forms.IntegerField(
+        required=False,
+        min_value=LOWEST_PRIORITY,
+        max_value=HIGHEST_PRIORITY,
+        help_text=f"From {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}; left empty: 0. Higher ones are "
+        "worked on first; above 0 needs the role publisher.",
+    )
+
     main_names: tuple[str, ...] = ("model", "dataset")
     other_names: tuple[str, ...] = (
+        "compare_with",
         "version",
         "outputs",
         "keep_columns",
         "on_row_error",
         "chunk_rows",
+        "priority",
     )
 
     def asked(self) -> dict[str, Any]:
         """The filled-in fields as the actions take them."""
         filled = dict(self.cleaned_data)
         kept = [name.strip() for name in filled["keep_columns"].split(",") if name.strip()]
+        if "compare_with" in filled:
+            filled["compare_with"] = filled["compare_with"].strip() or None
         return {**filled, "outputs": filled["outputs"] or None, "keep_columns": kept or KEEP_ALL}
 
     @property
@@ -93,7 +114,7 @@ class JobForm(ActionForm):
     @property
     def other_fields(self) -> list[forms.BoundField]:
         """What is seldom needed."""
-        return [self[name] for name in self.other_names]
+        return [self[name] for name in self.other_names if name in self.fields]
 
     @property
     def has_other_errors(self) -> bool:
@@ -103,6 +124,10 @@ class JobForm(ActionForm):
 
 class ScheduleForm(JobForm):
     """A batch job and its times."""
+
+    # Of single jobs alone.
+    compare_with = None  # type: ignore[assignment]  # Django's way to leave an inherited field out
+    priority = None  # type: ignore[assignment]
 
     name = forms.CharField(
         max_length=63,

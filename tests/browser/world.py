@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from django.contrib.auth.models import Group
@@ -31,7 +33,9 @@ from registry.models import (
 from registry.principals import Principal
 from registry.scan.edition import gate_version
 from serving.actions import batch_jobs, schedules
-from serving.models import BatchChunk, BatchJob, Schedule
+from serving.models import BatchChunk, BatchJob, ChunkAttempt, Schedule
+from serving.monitoring import comparison
+from serving.runtimes.base import Answer, Block
 
 PASSWORD = "a-long-password-for-tests"
 
@@ -96,6 +100,7 @@ class World:
     running: BatchJob
     failed: BatchJob
     rejecting: BatchJob
+    compared: BatchJob
     schedule: Schedule
 
 
@@ -242,40 +247,92 @@ def _make() -> World:
         refused=refused,
         waiting=waiting,
         key=key,
-        **_work(by, table),
+        **_work(by, table, quarantined),
     )
 
 
-def _work(by: Principal, table: DatasetVersion) -> dict[str, Any]:
+def _work(by: Principal, table: DatasetVersion, other: ModelVersion) -> dict[str, Any]:
     jobs = [
         batch_jobs.create_job(by=by, model="churn", dataset=str(table), chunk_rows=400)
-        for _ in range(3)
+        for _ in range(4)
     ]
-    running, failed, rejecting = jobs
+    running, failed, rejecting, compared = jobs
     states = {running: ("done", "leased", "pending"), failed: ("done", "failed", "pending")}
     for job, chunk_states in states.items():
         for index, state in enumerate(chunk_states):
             _chunk(job, index, state)
-    _set(running, state="running", started_at=timezone.now(), rows_done=400)
+    counts = {"chunks_total": 3, "chunks_done": 1}
+    _set(running, state="running", started_at=timezone.now(), rows_done=400, **counts)
     error = {"code": "model-failed", "detail": "The model raised on row 512."}
-    _set(failed, state="failed", finished_at=timezone.now(), rows_done=400, error=error)
+    counts["chunks_failed"] = 1
+    _set(failed, state="failed", finished_at=timezone.now(), rows_done=400, error=error, **counts)
     _end_with_rejects(rejecting, by)
+    _end_with_rejects(compared, by)
+    report = _report(compared, other)
+    _set(compared, compared_version=other, compared_sha256="c" * 64, report=report)
     schedule = schedules.create_schedule(
         by=by, name="nightly-churn", model="churn", dataset="customers", cron="30 2 * * *",
         timezone="Europe/Rome",
     )  # fmt: skip
     schedules.run_now(by=by, schedule=schedule)
-    return {"running": running, "failed": failed, "rejecting": rejecting, "schedule": schedule}
+    made = {"running": running, "failed": failed, "rejecting": rejecting, "compared": compared}
+    return {**made, "schedule": schedule}
 
 
 def _chunk(job: BatchJob, index: int, state: str, **values: Any) -> None:
     done = {"rows_out": 400, "attempt": 1} if state == "done" else {}
     leased = {"attempt": 2, "lease_until": timezone.now()} if state == "leased" else {}
     failed = {"attempt": 3, "failures": 3, "reason": "model-failed"} if state == "failed" else {}
-    BatchChunk.objects.create(
+    chunk = BatchChunk.objects.create(
         job=job, index=index, row_start=index * 400, row_stop=index * 400 + 400, state=state,
         **{**done, **leased, **failed, **values},
     )  # fmt: skip
+    if state == "leased":
+        BatchChunk.objects.filter(pk=chunk.pk).update(
+            lease_owner="host-b/worker-2", claimed_at=timezone.now(), rows_scored=120
+        )
+    began = timezone.now() - timedelta(seconds=40 - 10 * index)
+    for attempt in range(1, chunk.attempt + (state != "leased")):
+        is_last = attempt == chunk.attempt
+        _attempt(chunk, attempt, began, state if is_last and state == "done" else "lost")
+
+
+def _attempt(chunk: BatchChunk, number: int, began: datetime, ended: str) -> None:
+    """One that came to its end, or one whose process was killed."""
+    start = began + timedelta(seconds=3 * (number - 1))
+    known: dict[str, Any] = {
+        "cpu_s": 1.93, "max_memory_bytes": 187_000_000, "rows": 400,
+        "phases": {"read": 0.02, "validate": 0.31, "score": 1.4, "write": 0.22, "store": 0.05},
+    }  # fmt: skip
+    lost = {"signal": 9, "reason": "The worker host-a/worker-1 was not heard of any more."}
+    ChunkAttempt.objects.create(
+        chunk=chunk, attempt=number, worker="host-a/worker-1", started_at=start,
+        ended_at=start + timedelta(seconds=2), outcome=ended,
+        **(known if ended == "done" else lost),
+    )  # fmt: skip
+
+
+def _report(job: BatchJob, other: ModelVersion) -> dict[str, Any]:
+    """Of answers that differ on some rows."""
+    rng = np.random.default_rng(7)
+    ours = rng.random(1198)
+    theirs = np.clip(ours + rng.normal(0, 0.02, 1198) * (rng.random(1198) < 0.6), 0, 1)
+    summary = comparison.Summary()
+    answers = [
+        Answer(
+            1198,
+            (
+                Block("prediction", None, None, (pa.array(np.where(p > 0.5, "yes", "no")),)),
+                Block("probabilities", None, ("no", "yes"), (pa.array(1 - p), pa.array(p))),
+            ),
+        )
+        for p in (ours, theirs)
+    ]
+    keys = pa.table({"customer": [f"C-{i:05}" for i in range(1198)]})
+    summary.add(*answers, np.arange(1198), keys)
+    head = {"model": "churn", "version": job.version.number, "compared_with": other.number}
+    told = comparison.merged([summary.to_json()])
+    return {**head, "dataset": str(job.dataset_version), "job": str(job.pk), **told}
 
 
 def _end_with_rejects(job: BatchJob, by: Principal) -> None:
@@ -297,6 +354,7 @@ def _end_with_rejects(job: BatchJob, by: Principal) -> None:
     )  # fmt: skip
     _set(
         job, state="completed_with_rejects", output=output, rows_done=1200, rows_rejected=2,
+        chunks_total=3, chunks_done=3,
         started_at=timezone.now(), finished_at=timezone.now(),
     )  # fmt: skip
 

@@ -1,0 +1,163 @@
+"""A report of two versions as a page shows it: shares, a table of labels, bars, rows that moved.
+
+It stands on the page of the job, and beside the decision of an approval request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+
+from registry.admin.access import principal_of
+from registry.models import ApprovalRequest
+from registry.panels import PanelContent
+from registry.templatetags.modelyard import number
+from serving.actions.comparing import EVIDENCE
+from serving.models import BatchJob
+
+# A table of more labels than that is too wide for a page.
+MATRIX_MAX = 8
+CHANGES_SHOWN = 10
+MOVERS_SHOWN = 20
+CHART_WIDTH, CHART_HEIGHT = 100.0, 24.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar of a chart, in its units; ``label`` says range and count."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+
+
+def shown(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The context of ``serving/comparison_report.html``."""
+    rows = report["rows"]
+    movers = [_mover(one) for one in report["movers"]]
+    return {
+        "report": report,
+        "agreement": None if report["agreement"] is None else 100 * report["agreement"],
+        "differ_percent": 100 * report["differ"] / rows if rows else 0.0,
+        "labels": [_labels(one) for one in report["labels"]],
+        "numbers": [_numbers(one) for one in report["numbers"]],
+        "movers": movers[:MOVERS_SHOWN],
+        "more_movers": movers[MOVERS_SHOWN:],
+        "has_keys": any(one["keys"] for one in movers),
+    }
+
+
+def panel(request: HttpRequest, row: ApprovalRequest) -> PanelContent | None:
+    """The reports that are evidence of an approval request, the newest first."""
+    prefix = f"{EVIDENCE}:"
+    found = {
+        key.removeprefix(prefix): report
+        for key, report in row.evidence.items()
+        if key.startswith(prefix)
+    }
+    if not found:
+        return None
+    jobs = BatchJob.objects.visible_to(principal_of(request)).filter(pk__in=list(found))
+    visible = {str(pk) for pk in jobs.values_list("pk", flat=True)}
+    reports = [
+        {**shown(found[key]), "job_id": key if key in visible else None}
+        for key in sorted(found, reverse=True)
+    ]
+    return PanelContent("serving/comparison_panel.html", {"reports": reports})
+
+
+def _labels(found: Mapping[str, Any]) -> dict[str, Any]:
+    count, names, counts = found["count"], found["labels"], found["counts"]
+    shown_labels: dict[str, Any] = {
+        "column": found["column"],
+        "differ": found["differ"],
+        "agree_percent": 100 * (1 - found["differ"] / count) if count else None,
+        "matrix": None,
+        "changes": [],
+    }
+    if names is None:
+        return shown_labels
+    texts = [_label(name) for name in names]
+    changes = [
+        (texts[i], texts[j], counts[i][j])
+        for i in range(len(texts))
+        for j in range(len(texts))
+        if i != j and counts[i][j]
+    ]
+    most = max((n for _, _, n in changes), default=1)
+    changes.sort(key=lambda change: -change[2])
+    shown_labels["changes"] = [(a, b, n, n / most) for a, b, n in changes[:CHANGES_SHOWN]]
+    shown_labels["changes_left_out"] = len(changes[CHANGES_SHOWN:])
+    if len(texts) <= MATRIX_MAX:
+        shown_labels["matrix"] = _matrix(texts, counts)
+    return shown_labels
+
+
+def _matrix(texts: Sequence[str], counts: Sequence[Sequence[int]]) -> dict[str, Any]:
+    rows = [
+        (text, [(n, i == j) for j, n in enumerate(counts[i])], sum(counts[i]))
+        for i, text in enumerate(texts)
+    ]
+    totals = [sum(column) for column in zip(*counts, strict=True)]
+    return {"labels": texts, "rows": rows, "totals": totals}
+
+
+def _numbers(found: Mapping[str, Any]) -> dict[str, Any]:
+    figures = ("mean", "p50", "p90", "p99", "largest")
+    bars = _bars(found["histogram"])
+    ends = None
+    if bars:
+        first, last = found["histogram"][0], found["histogram"][-1]
+        ends = (number(first["from"]), "more" if last["to"] is None else number(last["to"]))
+    return {
+        "column": found["column"],
+        "count": found["count"],
+        "equal": found["equal"],
+        "equal_percent": 100 * found["equal"] / found["count"] if found["count"] else None,
+        "one_sided": found["one_sided"],
+        "mean_change": found["mean_change"],
+        "figures": [(name, found[name]) for name in figures],
+        "bars": bars,
+        "ends": ends,
+    }
+
+
+def _bars(histogram: Sequence[Mapping[str, Any]]) -> list[Bar]:
+    """One bar a range; the ranges grow by about two, so the axis is a logarithmic one."""
+    if not histogram:
+        return []
+    tallest = max(one["count"] for one in histogram) or 1
+    width = CHART_WIDTH / max(len(histogram), 6)
+    bars = []
+    for index, one in enumerate(histogram):
+        height = round(one["count"] / tallest * CHART_HEIGHT, 2)
+        above = "more" if one["to"] is None else number(one["to"])
+        label = f"{number(one['from'])} to {above}: {number(one['count'])} rows"
+        x, y = round(index * width, 2), round(CHART_HEIGHT - height, 2)
+        bars.append(Bar(x, y, round(width * 0.86, 2), height, label))
+    return bars
+
+
+def _mover(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "row": found["row"],
+        "distance": found["distance"],
+        "keys": list(found["keys"].items()),
+        "values": [
+            (one["column"], _label(one["version"]), _label(one["compared"]))
+            for one in found["values"]
+        ],
+    }
+
+
+def _label(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else number(value)
