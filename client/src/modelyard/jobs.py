@@ -119,6 +119,14 @@ class BatchJob:
         """The rejected rows with their reasons, in the same ways as ``results()``."""
         return self._fetch("rejects", path, format)
 
+    def comparison(self) -> dict[str, Any]:
+        """How the two versions of a job with ``compare_with`` differ on its rows.
+
+        StateConflict before the end, NotFound for a job that compares nothing.
+        """
+        path = path_of("batch-jobs", self.id, "comparison")
+        return dict(self._transport.json(Call("GET", path)))
+
     def cancel(self) -> BatchJob:
         """Stop it. StateConflict when it is over already."""
         return self._order("cancel")

@@ -75,29 +75,44 @@ class ScoringCalls(DatasetCalls):
         on_row_error: str | None = None,
         chunk_rows: int | None = None,
         dataset_name: str | None = None,
+        sink: Mapping[str, str] | None = None,
+        compare_with: int | str | None = None,
+        priority: int | None = None,
     ) -> BatchJob:
         """Score a dataset of any size; the job runs on over there.
 
         ``dataset`` is the name of one that is there (``customers``, ``customers@3``), the path of
         a table file, or a DataFrame. A file or frame is uploaded first, as ``dataset_name``, which
-        a file's own name stands in for. ``keep_columns`` is ``"all"`` or a list;
-        ``on_row_error`` is ``"reject"`` or ``"fail"``.
+        a file's own name stands in for. A mapping is a source that the service reads itself:
+        ``{"connection": "shop", "query": "select ..."}``. ``sink`` is a table that the results go
+        to as well: ``{"connection": "reports", "table": "scores"}``. ``keep_columns`` is ``"all"``
+        or a list; ``on_row_error`` is ``"reject"`` or ``"fail"``. ``compare_with`` is another
+        version, a number or ``"@champion"``, that answers the same rows: see
+        ``BatchJob.comparison()``. ``priority`` is -10 to 10.
         """
         target = ModelRef.parse(ref, version)
         wanted: dict[str, Any] = {
             "model": target.text,
             "version": target.version,
-            "dataset": self._dataset_for(dataset, dataset_name),
+            **self._rows_for(dataset, dataset_name),
             "outputs": list(outputs) if outputs is not None else None,
             "keep_columns": keep_columns
             if isinstance(keep_columns, str)
             else _listed(keep_columns),
             "on_row_error": on_row_error,
             "chunk_rows": chunk_rows,
+            "sink": None if sink is None else dict(sink),
+            "compare_with": compare_with,
+            "priority": priority,
         }
         body = json_body({name: value for name, value in wanted.items() if value is not None})
         document = self._transport.json(Call("POST", "/batch-jobs", body=body, creates=True))
         return BatchJob(self._transport, document, progress=self._progress)
+
+    def _rows_for(self, dataset: Any, name: str | None) -> dict[str, Any]:
+        if isinstance(dataset, Mapping):
+            return {"source": dict(dataset)}
+        return {"dataset": self._dataset_for(dataset, name)}
 
     def job(self, id: str) -> BatchJob:
         """A batch job by its id."""

@@ -23,6 +23,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--outputs", type=words, help="prediction, probabilities, ...")
     parser.add_argument("--keep-columns", metavar="all|A,B", help="input columns in the results")
     parser.add_argument("--on-row-error", choices=("reject", "fail"))
+    parser.add_argument(
+        "--compare-with", metavar="N|@ALIAS", help="another version that answers the same rows"
+    )
+    parser.add_argument("--priority", type=int, help="-10 to 10; above 0 for publishers")
     parser.add_argument("--wait", action=argparse.BooleanOptionalAction, help="wait for the end")
 
 
@@ -55,6 +59,8 @@ def _start(client: Client, args: argparse.Namespace) -> BatchJob:
             outputs=args.outputs,
             keep_columns=keep if keep in (None, "all") else words(keep),
             on_row_error=args.on_row_error,
+            compare_with=args.compare_with,
+            priority=args.priority,
         )
     except DatasetNotFound as exc:
         exc.detail += f" There is no file {args.dataset!r} here, either."
