@@ -201,7 +201,7 @@ def opened_query(version: DatasetVersion, *, max_bytes: int) -> AbstractContextM
     try:
         require_reading(by, connection)
         where = place(connection)
-    except (StateConflict, InvalidField) as error:
+    except (NotAllowed, StateConflict, InvalidField) as error:
         raise SourceRefused(error.detail, reason="not-permitted") from None
     return reader_of_query(where, source["query"], types=source.get("types"), max_bytes=max_bytes)
 
@@ -226,7 +226,7 @@ def test_connection(*, by: Principal, connection: Connection) -> dict[str, Any]:
 
 
 def _sealed(driver: str, secret: str) -> str:
-    if not isinstance(secret, str) or len(secret) > SECRET_MAX_CHARS or "\0" in secret:
+    if len(secret) > SECRET_MAX_CHARS or "\0" in secret:
         raise InvalidField(
             f"A text of at most {SECRET_MAX_CHARS} characters was expected.", pointer="/secret"
         )

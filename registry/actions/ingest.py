@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import uuid
 from contextlib import ExitStack
+from datetime import timedelta
 from functools import partial
 from typing import Any
+
+from django.utils import timezone
 
 from registry import storage
 from registry.actions.datasets import record_ingested, record_refused
@@ -21,6 +24,8 @@ from registry.tabular.ingest import WrittenPart
 log = logging.getLogger(__name__)
 
 LEASE_S = 60
+# A database that does not answer for so long will not; whoever waits is told.
+SOURCE_AWAY_MOST = timedelta(days=1)
 
 
 def ingest_dataset(version_id: uuid.UUID | str) -> None:
@@ -55,7 +60,13 @@ def _ingest(version: DatasetVersion) -> None:
     except (storage.BlobMissing, storage.BlobDamaged) as error:
         shown = [{"code": "bytes-damaged", "detail": f"The stored bytes cannot be read: {error}"}]
         record_refused(version, errors=shown, error_count=1)
-    except (StorageFull, StorageAway, SourceAway) as error:
+    except SourceAway as error:
+        if timezone.now() - version.created_at < SOURCE_AWAY_MOST:
+            log.warning("Reading %s put off: %s", version, error)
+            DatasetVersion.objects.put_off_ingest(version.pk)
+            return
+        record_refused(version, errors=[{"code": error.code, "detail": str(error)}], error_count=1)
+    except (StorageFull, StorageAway) as error:
         log.warning("Reading %s put off: %s", version, error)
         DatasetVersion.objects.put_off_ingest(version.pk)
 

@@ -51,10 +51,10 @@ def typed_numerics(texts: pa.StringArray, key: str, name: str, first_row: int) -
         try:
             return texts.cast(kind)
         except pa.ArrowInvalid:
-            raise _refused(texts, _first_not(texts, kind), key, name, first_row) from None
+            raise _refused(_first_not(texts, kind), key, name, first_row) from None
     long = pc.fill_null(pc.greater(_digits(texts), FLOAT_DIGITS), False)
     if pc.any(long, min_count=0).as_py():
-        raise _refused(texts, pc.index(long, True).as_py(), key, name, first_row)
+        raise _refused(pc.index(long, True).as_py(), key, name, first_row)
     return texts.cast(pa.float64())
 
 
@@ -73,11 +73,12 @@ def _first_not(texts: pa.StringArray, kind: pa.DataType) -> int:
     raise AssertionError("some cell did not fit")
 
 
-def _refused(texts: pa.StringArray, row: int, key: str, name: str, first_row: int) -> TabularError:
+def _refused(row: int, key: str, name: str, first_row: int) -> TabularError:
+    # Without the cell: a confidential dataset's errors repeat none.
     return TabularError(
         "loses-precision",
-        f"Row {first_row + row} of the column `{shown(name)}` is {texts[row].as_py()[:40]}, which "
-        f"{key} does not hold exactly; the query can cast it, as in CAST(x AS double precision)",
+        f"Row {first_row + row} of the column `{shown(name)}` has more digits than {key} holds "
+        "exactly; the query can cast it, as in CAST(x AS double precision)",
         line=None,
         column=name,
         row=first_row + row,

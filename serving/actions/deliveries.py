@@ -65,6 +65,7 @@ def deliver(job: BatchJob, chunk: BatchChunk, result: ChunkResult) -> None:
 def _place_of(job: BatchJob) -> Place:
     """Where the table is. Raises SinkRefused where the connection is closed for writing."""
     # Not the job's own: it was read when the worker first met the job.
+    assert job.sink_connection_id is not None
     connection = Connection.objects.get(pk=job.sink_connection_id)
     if connection.disabled_at is not None or not connection.allows_writing:
         raise SinkRefused(f"The connection “{connection}” is not open for writing.")

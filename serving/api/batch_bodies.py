@@ -105,7 +105,9 @@ class BatchJobIn(JobOptions):
     dataset = Text(
         required=False, help_text="A name for its newest version, or `name@number`; else `source`."
     )
-    source = SourceJson(required=False, help_text="Rows from elsewhere, instead of a dataset.")
+    source = SourceJson(  # type: ignore[assignment]  # a field, not the argument
+        required=False, help_text="Rows from elsewhere, instead of a dataset."
+    )
     sink = SinkJson(
         required=False, allow_null=True, help_text="A table that the results go to as well."
     )

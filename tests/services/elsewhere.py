@@ -58,7 +58,11 @@ def _elsewhere(postgres_server: PostgresServer) -> PostgresPlace:
 def postgres_elsewhere(_elsewhere: PostgresPlace) -> Iterator[PostgresPlace]:
     """A PostgreSQL database that is not ours, emptied afterwards."""
     yield _elsewhere
-    _elsewhere.run("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    _elsewhere.run(
+        "DROP SCHEMA public CASCADE",
+        "CREATE SCHEMA public",
+        "GRANT USAGE ON SCHEMA public TO PUBLIC",
+    )
 
 
 @pytest.fixture

@@ -35,6 +35,9 @@ class DatasetVersionOut(Out):
     tier = serializers.CharField()
     format = serializers.CharField()
     file_name = serializers.CharField(source="file_label")
+    source = serializers.DictField(  # type: ignore[assignment]  # a field, not the argument
+        allow_null=True, help_text="Where it was read from; null for an upload and an output."
+    )
     sha256 = serializers.SerializerMethodField()
     size_bytes = serializers.IntegerField()
     rows = serializers.IntegerField(allow_null=True)

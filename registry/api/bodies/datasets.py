@@ -68,7 +68,7 @@ class DatasetOfSourceIn(In):
     """What makes a dataset, or its next version, of rows from elsewhere."""
 
     name = Text()
-    source = SourceJson()
+    source = SourceJson()  # type: ignore[assignment]  # a field, not the argument
     tier = Text(required=False, help_text=f"One of {', '.join(Tier.values)}.")
     classification = Text(required=False, help_text=f"One of {', '.join(Classification.values)}.")
     description = Text(required=False)

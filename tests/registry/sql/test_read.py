@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import threading
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from registry.errors import SourceAway, SourceRefused
 from registry.sql import Place, read_query, reader_of_query
-from registry.tabular import TabularError
+from registry.tabular import TabularError, to_parts
 from tests.services.processes import wait_until
 
 
@@ -322,3 +324,30 @@ def test_no_more_bytes_are_read_than_are_allowed(postgresql):
         columns = reader.find()
         with pytest.raises(TabularError, match="limit"):
             list(reader.inferred(columns))
+
+
+def test_a_guess_that_fails_is_read_again_from_the_same_state(postgresql, tmp_path):
+    postgresql.run(
+        "create table t as select case when g < 50000 then g::numeric else 0.5 end as n, g "
+        "from generate_series(1, 200000) g"
+    )
+    numbers = itertools.count()
+    with reader_of_query(postgresql.place, "select * from t order by g") as reader:
+        assert reader.guess()[0][0].type == "int64"
+    with reader_of_query(postgresql.place, "select * from t order by g") as reader:
+        found = to_parts(reader, lambda: tmp_path / f"{next(numbers)}.parquet")
+    assert [column.type for column in found.columns] == ["float64", "int32"]
+    assert found.rows == 200_000
+    assert pq.read_table(found.parts[0].path)["g"].to_pylist() == list(range(1, 200_001))
+
+
+def test_leaving_in_the_middle_of_the_rows_is_no_matter(postgresql):
+    query = "select g, repeat('x', 200) as t from generate_series(1, 300000) g"
+    with read_query(postgresql.place, query, batch_rows=10) as (_, batches):
+        assert next(batches).num_rows == 10
+    running = (
+        "select count(*) from pg_stat_activity where query like '%generate_series(1, 300000)%'"
+    )
+    wait_until(
+        lambda: postgresql.run(running + " and pid <> pg_backend_pid()") == [(0,)], 20, "end"
+    )

@@ -154,7 +154,7 @@ def test_an_older_attempt_finds_the_fence_in_the_table(
     monkeypatch.setattr(deliveries, "_identity", as_late)
     BatchJob.objects.filter(pk=job.pk).update(state="running", finished_at=None, output=None)
     job.chunks.update(state="pending", output_name="", rows_out=0)
-    drive(owner="w2")
+    drive(owner="w2", budget_s=0)
     assert ChunkAttempt.objects.order_by("-id").first().outcome == "fenced"
     assert len(in_the_table(postgres_elsewhere)) == 10
 
