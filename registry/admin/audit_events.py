@@ -29,6 +29,8 @@ class ActionFilter(admin.SimpleListFilter):
         "datasets": "dataset",
         "batch jobs": "batch_job",
         "schedules": "schedule",
+        "webhooks": "webhook",
+        "connections": "connection",
         "API keys": "api_key",
         "grants": "grant",
         "users": "user",

@@ -20,8 +20,13 @@ WORDS: dict[str, str] = {
     "batch_job.fail": "failed",
     "batch_job.retry": "ran again",
     "batch_job.start": "started",
+    "connection.create": "made the connection",
+    "connection.remove": "removed the connection",
+    "connection.test": "tried the connection",
+    "connection.update": "changed the connection",
     "dataset.create": "made the dataset",
     "dataset.output": "wrote results into",
+    "dataset.read": "asked to read",
     "dataset.ready": "has read",
     "dataset.rejected": "could not read",
     "dataset.update": "changed the dataset",
@@ -52,6 +57,12 @@ WORDS: dict[str, str] = {
     "version.rejected": "rejected",
     "version.released": "released",
     "version.update": "changed",
+    "webhook.create": "made the webhook",
+    "webhook.delete": "deleted the webhook",
+    "webhook.disable": "switched off the webhook",
+    "webhook.rotate": "gave another secret to",
+    "webhook.test": "sent a test to",
+    "webhook.update": "changed the webhook",
 }
 
 
