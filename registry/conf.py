@@ -51,7 +51,7 @@ class RegistryConf:
     @property
     def worker_concurrency(self) -> int:
         """How many processes this machine's worker has."""
-        return cast(int, settings.WORKER_CONCURRENCY)
+        return settings.WORKER_CONCURRENCY
 
     @property
     def cache_bytes(self) -> int:
