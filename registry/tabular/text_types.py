@@ -18,6 +18,7 @@ from registry.tabular.text_columns import clean, parse_column
 
 INT64_MAX = 2**63 - 1
 EXACT_MAX = 2**53
+_PEEKED = 64
 # What the first cell may be; a column is of no other family afterwards, except string.
 _FAMILIES = (
     ("boolean", re.compile(r"true|false")),
@@ -70,7 +71,9 @@ class TypeFinder:
         return "int64" if self._high <= INT64_MAX else "uint64"
 
     def _begin(self, text: pa.StringArray) -> None:
-        first = _first(clean(text, DTYPES["string"])) if text.null_count < len(text) else None
+        first = None
+        if text.null_count < len(text):  # nearly always among the first: to clean all takes long
+            first = _first_clean(text.slice(0, _PEEKED)) or _first_clean(text)
         if first is None:
             return
         # The narrowest pattern decides: a date begins with digits too.
@@ -81,7 +84,7 @@ class TypeFinder:
         assert self.family is not None
         if self.family != "number":
             return parse_column(text, DTYPES[self.family], inferring=True)
-        wholes = self._wholes(text) if self._is_whole else None
+        wholes = self._wholes(text) if self._is_whole and not _has_point(text) else None
         return self._floats(text) if wholes is None else wholes
 
     def _wholes(self, text: pa.StringArray) -> pa.Array | None:
@@ -108,6 +111,11 @@ class TypeFinder:
         return parsed
 
 
-def _first(text: pa.StringArray) -> str | None:
-    valid = text.drop_null()
+def _first_clean(text: pa.StringArray) -> str | None:
+    valid = clean(text, DTYPES["string"]).drop_null()
     return valid[0].as_py() if len(valid) else None
+
+
+def _has_point(text: pa.StringArray) -> bool:
+    """Whether one of the first cells has one: no cast to whole numbers need then be tried."""
+    return any("." in cell for cell in text.slice(0, _PEEKED).to_pylist() if cell)
