@@ -1,8 +1,9 @@
 """A worker that dies where it is told to. Run by test_worker_death.py as a process of its own.
 
 Reads names of steps from standard input, one a line. For each a child is forked that drives the
-ledger and ends itself by SIGKILL when it reaches the step; an empty name lets it live. One line of
-answer each: ``killed`` or ``ended``.
+ledger and ends itself by SIGKILL when it reaches the step; an empty name lets it live. ``pause``
+before the name stops it there by SIGSTOP instead, and ``go on`` lets that one continue. One line of
+answer each: ``killed``, ``stopped`` or ``ended``.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import signal
 import sys
 
 
-def drive_until(step: str) -> None:
-    """In the child: work on what is there, and die at the step."""
+def drive_until(step: str, end: signal.Signals) -> None:
+    """In the child: work on what is there, and die, or stop once, at the step."""
     from registry import queue
     from serving.actions import scoring
     from serving.actions.drive import drive
@@ -27,7 +28,8 @@ def drive_until(step: str) -> None:
 
     def die(reached: str) -> None:
         if reached == step:
-            os.kill(os.getpid(), signal.SIGKILL)
+            failpoints.arm(None)
+            os.kill(os.getpid(), end)
 
     failpoints.arm(die)
     drive(owner=f"dies at {step}" if step else "lives")
@@ -44,19 +46,34 @@ def main() -> None:
     import tests.serving.batch.ledger  # noqa: F401
 
     print("ready", flush=True)
+    paused = 0
     for line in sys.stdin:
+        word = line.strip()
+        if word == "go on":
+            os.kill(paused, signal.SIGCONT)
+            print(how_it_ended(paused), flush=True)
+            continue
         connections.close_all()
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
-                drive_until(line.strip())
+                end = signal.SIGSTOP if word.startswith("pause ") else signal.SIGKILL
+                drive_until(word.removeprefix("pause "), end)
                 code = 0
             finally:
                 os._exit(code)
-        _, status = os.waitpid(pid, 0)
-        ended = "killed" if os.WIFSIGNALED(status) else f"ended {os.WEXITSTATUS(status)}"
-        print(ended, flush=True)
+        told = how_it_ended(pid)
+        paused = pid if told == "stopped" else paused
+        print(told, flush=True)
+
+
+def how_it_ended(pid: int) -> str:
+    """Wait until the child has ended, or was stopped."""
+    _, status = os.waitpid(pid, os.WUNTRACED)
+    if os.WIFSTOPPED(status):
+        return "stopped"
+    return "killed" if os.WIFSIGNALED(status) else f"ended {os.WEXITSTATUS(status)}"
 
 
 if __name__ == "__main__":
