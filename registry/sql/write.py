@@ -64,7 +64,8 @@ def write_chunk(
     try:
         with writing(place) as (session, cursor):
             if whole is None:
-                if tables.columns_of(cursor, place.driver, target.beside(CHUNKS)) is None:
+                both = (target, target.beside(CHUNKS))
+                if any(tables.columns_of(cursor, place.driver, name) is None for name in both):
                     return False
             else:
                 _prepare(session, cursor, place.driver, target, whole)

@@ -231,3 +231,11 @@ def test_a_database_that_is_away_is_waited_for(tmp_path):
 def test_missing_values_and_infinities_are_null(database):
     write(database.place, FIRST, batch(0, [None, float("nan"), float("inf")]))
     assert database.run(ROWS) == [(0, None), (1, None), (2, None)]
+
+
+def test_a_chunk_without_results_takes_away_what_stood_there_and_makes_no_table(database):
+    write(database.place, FIRST, batch(0, [0.5, 0.25, 1.0]))
+    again = replace(FIRST, attempt=2, sha256="")
+    assert not write_chunk(database.place, "other", [], None, again)
+    assert write_chunk(database.place, "scores", [], None, again)
+    assert database.run(ROWS) == []
