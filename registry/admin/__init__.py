@@ -16,6 +16,7 @@ from registry.admin import (  # noqa: E402  # the site comes first
     model_versions,
     people,
     registered_models,
+    webhooks,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "model_versions",
     "people",
     "registered_models",
+    "webhooks",
 ]

@@ -20,6 +20,7 @@ LISTS = (
     "registry_datasetversion",
     "registry_apikey",
     "registry_auditevent",
+    "registry_webhook",
     "serving_batchjob",
     "serving_schedule",
 )
