@@ -9,6 +9,7 @@ import logging
 import re
 from typing import Any
 
+from billiard.einfo import ExceptionWithTraceback
 from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
 from django.db import Error, connections
@@ -25,8 +26,11 @@ class DriveRequest(Request):  # type: ignore[misc]
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
         """Note the death of the child that worked on it, then what Celery does."""
-        if isinstance(exc_info.exception, WorkerLostError) and self.worker_pid:
-            note_lost(self.worker_pid, str(exc_info.exception))
+        error = exc_info.exception
+        if isinstance(error, ExceptionWithTraceback):
+            error = error.exc
+        if isinstance(error, WorkerLostError) and self.worker_pid:
+            note_lost(self.worker_pid, str(error))
         return super().on_failure(exc_info, *args, **options)
 
 
