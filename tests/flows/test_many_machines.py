@@ -192,10 +192,10 @@ def test_a_machine_may_die_and_the_other_ends_the_job_with_the_same_bytes(
 ) -> None:
     anvil, bellows = machines
     by = people.owner().by
-    # The checks need a model host; what is compiled then is scored by the workers themselves.
+    # Checks need a model host; what is compiled then is scored by the workers themselves. So the
+    # machine without one begins to work when the checks are done.
     anvil.start("modelhost")
     anvil.start("worker")
-    bellows.start("worker")
     anvil.wait_until_ready("modelhost", "worker")
     version, rows = registered(by)
     ready = ModelVersion.objects.filter(pk=version.pk, status="ready")
@@ -206,6 +206,7 @@ def test_a_machine_may_die_and_the_other_ends_the_job_with_the_same_bytes(
         *machines,
     )
 
+    bellows.start("worker")
     bellows.wait_until_ready("worker")
     undisturbed = ended(asked(by, version), *machines)
     assert_whole(undisturbed)
