@@ -209,7 +209,6 @@ def test_a_job_on_a_dataset_asks_for_what_was_asked(client, service):
     }
 
 
-@pytest.mark.parametrize("as_text", [True, False])
 def test_a_job_reads_a_query_and_writes_to_a_table(client, service):
     source = {"connection": "shop", "query": "select * from customers"}
     sink = {"connection": "reports", "table": "scores"}
@@ -217,6 +216,7 @@ def test_a_job_reads_a_query_and_writes_to_a_table(client, service):
     assert service.received[0].json == {"model": "churn", "source": source, "sink": sink}
 
 
+@pytest.mark.parametrize("as_text", [True, False])
 def test_a_job_on_a_file_uploads_it_first_and_pins_that_version(
     client, service, rows_file, as_text
 ):
