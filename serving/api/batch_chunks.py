@@ -136,7 +136,7 @@ class Mover(serializers.Serializer[Any]):
     keys = serializers.DictField()
 
 
-class ComparisonOut(serializers.Serializer[Any]):
+class JobComparisonOut(serializers.Serializer[Any]):
     """How two versions differ on the rows of a job.
 
     ``rows`` were answered by both; ``differ`` of them got another label, or a number from one
@@ -181,7 +181,7 @@ class BatchJobComparison(OneJob):
     @describe(
         "batch_jobs_comparison",
         "How two versions differ on the rows of a batch job",
-        answers={200: ComparisonOut},
+        answers={200: JobComparisonOut},
     )
     def get(self, request: Request, id: str) -> Response:
         """Only of a job that was asked for with ``compare_with``, once it has ended well."""

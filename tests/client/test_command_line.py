@@ -365,6 +365,16 @@ def test_batch_without_waiting_prints_the_job(run, service):
     assert service.received[0].json["keep_columns"] == "all"
 
 
+def test_batch_compares_and_takes_its_place(run, service):
+    service.datasets["customers"] = [{"number": 1, "status": "ready"}]
+    code, _, _ = run(
+        "batch", "churn", "customers@1", "--compare-with", "@champion", "--priority", "-1"
+    )
+    assert code == 0
+    sent = service.of("POST", "/batch-jobs")[0].json
+    assert (sent["compare_with"], sent["priority"]) == ("@champion", -1)
+
+
 def test_batch_that_fails_is_exit_code_1(run, service, rows, tmp_path):
     service.job_states = [{"state": "failed", "error": "Row 7 has no age."}]
     code, _, err = run("batch", "churn", rows, "--wait", "--out", tmp_path / "out.csv")

@@ -1,4 +1,4 @@
-"""Asking for a second opinion and for a place in the queue, from Python and from the shell."""
+"""Asking for a second opinion and for a place in the queue."""
 
 from __future__ import annotations
 
@@ -26,13 +26,3 @@ def test_a_job_that_compares_nothing_has_no_report(client, service):
     job = client.batch("churn", "customers@1")
     with pytest.raises(NotFound):
         job.comparison()
-
-
-def test_the_command_takes_both(run, service):
-    service.datasets["customers"] = [{"number": 1, "status": "ready"}]
-    code, _, _ = run(
-        "batch", "churn", "customers@1", "--compare-with", "@champion", "--priority", "-1"
-    )
-    assert code == 0
-    sent = service.of("POST", "/batch-jobs")[0].json
-    assert (sent["compare_with"], sent["priority"]) == ("@champion", -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.test import Client
 from registry.models import Dataset, ModelVersion, RegisteredModel
 from serving.actions import scoring
 from serving.actions.drive import drive
+from serving.api.batch_chunks import JobComparisonOut
 from serving.models import BatchChunk, BatchJob, ChunkAttempt
 from serving.models.chunk_attempt import AttemptOutcome
 from tests.people import Person, owner, stranger, team_mate
@@ -103,6 +105,14 @@ def test_a_comparison_is_there_when_the_job_has_ended(olga: Person) -> None:
     assert (report["rows"], report["version"], report["compared_with"]) == (10, 1, 2)
     assert report["movers"][0]["keys"].keys() == {"id"}
     assert stranger().client().get(f"{path_of(job)}/comparison").status_code == 404
+
+
+def test_a_report_has_the_members_that_are_described(olga: Person) -> None:
+    client = olga.client()
+    job = ask(client, compare_with=2).json()
+    drive(owner="w1")
+    report = client.get(f"{path_of(job)}/comparison").json()
+    assert json.loads(json.dumps(JobComparisonOut(report).data)) == report
 
 
 def test_a_job_without_a_comparison_has_none(olga: Person) -> None:
