@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from registry.actions import webhooks
 from registry.api import urls
-from registry.models import Webhook
+from registry.models import Connection, Grant, Webhook
 from tests import people, things
 
 pytestmark = pytest.mark.django_db
@@ -76,6 +76,10 @@ def test_every_answer_is_as_described(described):
         url="https://hooks.example.org/", events=["batch-job.failed"], owner=manager.user
     )
     webhooks.test_webhook(by=manager.by, webhook=webhook)
+    connection = Connection.objects.create(
+        name="churn", driver="postgresql", address="postgresql://h/n", owner=manager.user
+    )
+    Grant.objects.create(user=owner.user, role="scorer", connection=connection)
     values = {
         "name": "churn",
         "number": "1",
