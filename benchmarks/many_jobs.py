@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from uuid import UUID
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -41,7 +42,8 @@ def main(model: str, dataset: str, count: int) -> None:
 
 def _copy(row: object, **changed: object) -> object:
     kept = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}  # type: ignore[attr-defined]
-    copy = type(row)(**kept | {"id": uuid7()})
+    own = uuid7() if isinstance(kept["id"], UUID) else None  # a counter's is the database's
+    copy = type(row)(**kept | {"id": own})
     for name, found in changed.items():
         setattr(copy, name, found)
     copy._state.adding = True  # type: ignore[attr-defined]
