@@ -18,7 +18,7 @@ from registry.admin.grants import GrantPages
 from registry.forms.connections import ConnectionChangeForm, ConnectionForm
 from registry.forms.models import GrantForm
 from registry.models import Connection
-from registry.principals import Principal, require
+from registry.principals import Principal, require, require_everywhere
 from registry.templatetags.modelyard import badge
 
 
@@ -66,6 +66,7 @@ class ConnectionAdmin(GrantPages, GovernedAdmin[Connection]):
     def add_page(self, request: HttpRequest) -> HttpResponse:
         """The form of a new one."""
         by = principal_of(request)
+        require_everywhere(by, roles.MANAGER)
         form = ConnectionForm(request.POST or None)
         return self.form_page(
             request,

@@ -185,8 +185,8 @@ class StandIn:
         return Reply(202, dict(versions[-1]))
 
     def new_job(self, request: Received) -> Reply:
-        name = str(request.json["dataset"]).partition("@")[0]
-        if name not in self.datasets:
+        name = str(request.json.get("dataset", "")).partition("@")[0]
+        if "source" not in request.json and name not in self.datasets:
             return problem(404, "dataset-not-found", detail=f"No dataset {name}.")
         id = f"job-{len(self.jobs) + 1}"
         self.jobs[id] = {"id": id, "state": "queued", "rows_total": None, "rows_done": 0}

@@ -85,6 +85,13 @@ TABLE: list[tuple[Exception, str, str, int, dict[str, Any]]] = [
     (errors.ModelFailed("It raised."), "It raised.", "model-failed", 503, {}),
     (errors.StorageFull("Full."), "Full.", "storage-full", 503, {}),
     (errors.StorageAway("Away."), "Away.", "storage-unavailable", 503, {}),
+    (
+        errors.SinkRefused("No.", column="id"),
+        "No.",
+        "sink-refused",
+        422,
+        {"column": "id"},
+    ),
     (errors.SourceAway("Away."), "Away.", "source-unavailable", 503, {}),
     (errors.SinkAway("Away."), "Away.", "sink-unavailable", 503, {}),
     (

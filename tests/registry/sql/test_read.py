@@ -328,8 +328,8 @@ def test_no_more_bytes_are_read_than_are_allowed(postgresql):
 
 def test_a_guess_that_fails_is_read_again_from_the_same_state(postgresql, tmp_path):
     postgresql.run(
-        "create table t as select case when g < 50000 then g::numeric else 0.5 end as n, g "
-        "from generate_series(1, 200000) g"
+        "create table t as select case when g < 390000 then g::numeric else 0.5 end as n, g "
+        "from generate_series(1, 400000) g"
     )
     numbers = itertools.count()
     with reader_of_query(postgresql.place, "select * from t order by g") as reader:
@@ -337,8 +337,8 @@ def test_a_guess_that_fails_is_read_again_from_the_same_state(postgresql, tmp_pa
     with reader_of_query(postgresql.place, "select * from t order by g") as reader:
         found = to_parts(reader, lambda: tmp_path / f"{next(numbers)}.parquet")
     assert [column.type for column in found.columns] == ["float64", "int32"]
-    assert found.rows == 200_000
-    assert pq.read_table(found.parts[0].path)["g"].to_pylist() == list(range(1, 200_001))
+    assert found.rows == 400_000
+    assert pq.read_table(found.parts[0].path)["g"].to_pylist() == list(range(1, 400_001))
 
 
 def test_leaving_in_the_middle_of_the_rows_is_no_matter(postgresql):
