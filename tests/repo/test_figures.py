@@ -34,3 +34,17 @@ def test_a_missed_goal_is_marked_and_a_value_alone_has_no_peer() -> None:
         + "| P2 | one row | 1,234 rows/s | a peer | 2,000 rows/s | 0.62 | ≥ 0.7 | missed |\n"
         + "| P2 | one row | 1,234 s |  |  | 0.62 | ≤ 0.7 |  |\n"
     )
+
+
+def test_parts_that_were_measured_again_stand_in_the_place_of_the_first() -> None:
+    first = [{"part": part, "ratio": 1} for part in ("a", "b", "b", "c")]
+    again = {"at": "later", "figures": [{"part": "b", "ratio": 2}]}
+
+    whole = table.merged([{"at": "first", "figures": first}, again])
+
+    assert whole["at"] == "first"
+    assert [(f["part"], f["ratio"], f.get("at")) for f in whole["figures"]] == [
+        ("a", 1, None),
+        ("b", 2, "later"),
+        ("c", 1, None),
+    ]
