@@ -78,15 +78,15 @@ def test_trying_says_what_came_of_it(admin: Client) -> None:
     assert "does not answer" in answer.content.decode()
 
 
-def test_who_has_no_role_sees_nothing_and_a_viewer_changes_nothing(
+def test_a_role_for_everything_shows_a_connection_and_opens_it_for_nothing(
     admin: Client, world: World, signed_in: SignIn
 ) -> None:
     row = made(admin)
     mate = signed_in(world.mate)
     assert mate.get(NEW).status_code == mate.post(NEW, FORM).status_code == 403
-    assert mate.get(url(row)).status_code == 404
-    Grant.objects.create(user=world.mate, role="viewer", connection=row)
     page = mate.get(url(row))
     assert page.status_code == 200
     assert "Try it" not in page.content.decode()
     assert mate.get(url(row, "edit")).status_code == 403
+    Grant.objects.create(user=world.mate, role="scorer", connection=row)
+    assert "Try it" in mate.get(url(row)).content.decode()
