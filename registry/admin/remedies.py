@@ -19,6 +19,8 @@ REMEDIES: dict[str, str] = {
     "alias-not-found": "The page of the model lists its aliases.",
     "dataset-not-found": "Look at the name, or ask for a role on the dataset.",
     "job-not-found": "Look at the id, or ask for a role on its model and dataset.",
+    "connection-not-found": "Look at the name, or ask for a grant on the connection.",
+    "webhook-not-found": "Look at the id: a webhook is seen by the person who made it.",
     "schedule-not-found": "Look at the name, or ask for a role on its model and dataset.",
     "method-not-allowed": "The Allow header lists the methods of the resource.",
     "not-acceptable": "Ask for one of the media types that the detail names.",
@@ -44,6 +46,14 @@ REMEDIES: dict[str, str] = {
         "The model itself raised, ran out of time or of memory on valid rows. Try fewer rows; tell "
         "whoever made the model."
     ),
+    "sink-refused": (
+        "“column” names what the table does not take, None the whole. Change the table, or leave "
+        "the column out of keep_columns."
+    ),
+    "source-refused": "The detail names the column, and the row. CAST or rename it in the query.",
+    "sink-unavailable": "Look at the database of the connection, then try again.",
+    "source-unavailable": "Look at the database of the connection, then try again.",
+    "storage-unavailable": "Look at the bucket or the disk that STORAGE_URL names, then try again.",
     "storage-full": "Free some space where the server keeps its bytes.",
     "internal": "It is a fault of this server. Its log has the request id of the answer.",
 }

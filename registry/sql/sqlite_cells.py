@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ AT_ONCE = 200
 EXACT_MAX = 2**53
 _TYPES = ("integer", "real", "text", "blob")
 _SEEDS = {"int64": "1", "float64": "1.0", "string": "'x'"}
+_DIGITS = "^(0|[1-9][0-9]*)$"
 _REPEATED = re.compile(r"(.+):\d+")
 
 
@@ -101,12 +103,17 @@ def refused_column(name: str, kind: Kind, row: int | None) -> TabularError:
 
 
 def plain_cells(array: pa.Array, column: Column, first_row: int) -> pa.Array:
-    """The cells, 0 and 1 as booleans where the column is declared so.
+    """The cells, 0 and 1 as booleans and digits as uint64 where the column is declared so.
 
-    Raises TabularError for a text that is not UTF-8, which SQLite keeps all the same.
+    SQLite's integers end at 2**63 - 1, so a sink writes uint64 as text. Raises TabularError for a
+    text that is not UTF-8, which SQLite keeps all the same.
     """
     if pa.types.is_string(array.type):
         _check_text(array, column.name, first_row)
+        digits = pc.match_substring_regex(array, _DIGITS)
+        if column.type == "uint64" and pc.all(digits, min_count=0).as_py():
+            with suppress(pa.ArrowInvalid):  # too large: refused with its row, as it is
+                return array.cast(pa.uint64())
     if column.type == "boolean" and pa.types.is_int64(array.type):
         binary = pc.or_kleene(pc.equal(array, 0), pc.equal(array, 1))
         if pc.all(binary, min_count=0).as_py():

@@ -65,7 +65,7 @@ class OtherVersion(Json):
 
 # Where the results are written to as well.
 SINK = {
-    "type": ["object", "null"],
+    "type": "object",
     "required": ["connection", "table"],
     "properties": {"connection": {"type": "string"}, "table": {"type": "string"}},
 }
@@ -212,7 +212,7 @@ class BatchJobOut(Out):
         """``"all"`` or names."""
         return KEEP_ALL if row.keep_columns is None else list(row.keep_columns)
 
-    @extend_schema_field(SINK)
+    @extend_schema_field(SINK | {"type": ["object", "null"]})
     def get_sink(self, row: BatchJob) -> dict[str, str] | None:
         """The table that results are written into as well; null without one."""
         if row.sink_connection is None:

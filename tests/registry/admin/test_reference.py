@@ -13,7 +13,7 @@ from registry.admin.reference import check_reasons, error_entries
 
 pytestmark = pytest.mark.django_db
 # Calls whose first argument is a reason that ends up in the evidence of a check.
-REASON = re.compile(r'(?:CheckRefused|TabularError|Refused|Finding)\(\s*"([a-z][a-z0-9-]+)"')
+REASON = re.compile(r'\b(?:CheckRefused|TabularError|Refused|Finding)\(\s*"([a-z][a-z0-9-]+)"')
 
 
 def codes(kind: type[errors.DomainError]) -> set[str]:
