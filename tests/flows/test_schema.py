@@ -124,7 +124,14 @@ def objects(people: People, name: str) -> dict[str, dict[str, Any]]:
     registered(olga, f"{name}-guarded")
     ok(marie.patch(f"/models/{name}-guarded", json={"approval_required": True}))
     waiting = ok(olga.put(f"/models/{name}-guarded/aliases/later", json={"version": 1}), 202)
+    webhook = {"url": "http://127.0.0.1:9/", "events": ["batch-job.failed"]}
+    hook = ok(marie.post("/webhooks", json=webhook), 201)
+    # Nobody answers there.
+    database = {"name": name, "driver": "postgresql", "address": "postgresql://a@127.0.0.1:9/b"}
+    ok(marie.post("/connections", json=database), 201)
     return {
+        "webhooks": {"id": hook["id"]},
+        "connections": {"name": name, "user": "vera"},
         "models": {
             "name": name,
             "ref": name,
