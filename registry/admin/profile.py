@@ -6,22 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from registry.admin.bars import Bar, bars_of
 from registry.models import DatasetVersion
 
-CHART_WIDTH = 100
-CHART_HEIGHT = 24
 TOP_SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A bar of a histogram in chart units; ``label`` says range and count."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +58,9 @@ def _profile(column: Mapping[str, Any], figures: Mapping[str, Any]) -> ColumnPro
 def _bars(edges: list[float], counts: list[int]) -> list[Bar]:
     if not counts or len(edges) != len(counts) + 1:
         return []
-    tallest, width = max(counts) or 1, CHART_WIDTH / len(counts)
-    bars = []
-    for index, count in enumerate(counts):
-        height = round(count / tallest * CHART_HEIGHT, 2)
-        label = f"{_short(edges[index])} to {_short(edges[index + 1])}: {count}"
-        x, y = round(index * width, 2), round(CHART_HEIGHT - height, 2)
-        bars.append(Bar(x, y, round(width * 0.86, 2), height, label))
-    return bars
+    ranges = zip(edges[:-1], edges[1:], counts, strict=True)
+    labels = [f"{_short(low)} to {_short(high)}: {count}" for low, high, count in ranges]
+    return bars_of(counts, labels)
 
 
 def _figures(figures: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -6,12 +6,12 @@ It stands on the page of the job, and beside the decision of an approval request
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
 
 from registry.admin.access import principal_of
+from registry.admin.bars import Bar, bars_of
 from registry.models import ApprovalRequest
 from registry.panels import PanelContent
 from registry.templatetags.modelyard import number
@@ -22,18 +22,8 @@ from serving.models import BatchJob
 MATRIX_MAX = 8
 CHANGES_SHOWN = 10
 MOVERS_SHOWN = 20
-CHART_WIDTH, CHART_HEIGHT = 100.0, 24.0
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A bar of a chart, in its units; ``label`` says range and count."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    label: str
+# A single range is no wider than that part of the chart.
+BARS_AT_LEAST = 6
 
 
 def shown(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,18 +119,11 @@ def _numbers(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _bars(histogram: Sequence[Mapping[str, Any]]) -> list[Bar]:
     """One bar a range; the ranges grow by about two, so the axis is a logarithmic one."""
-    if not histogram:
-        return []
-    tallest = max(one["count"] for one in histogram) or 1
-    width = CHART_WIDTH / max(len(histogram), 6)
-    bars = []
-    for index, one in enumerate(histogram):
-        height = round(one["count"] / tallest * CHART_HEIGHT, 2)
+    labels = []
+    for one in histogram:
         above = "more" if one["to"] is None else number(one["to"])
-        label = f"{number(one['from'])} to {above}: {number(one['count'])} rows"
-        x, y = round(index * width, 2), round(CHART_HEIGHT - height, 2)
-        bars.append(Bar(x, y, round(width * 0.86, 2), height, label))
-    return bars
+        labels.append(f"{number(one['from'])} to {above}: {number(one['count'])} rows")
+    return bars_of([one["count"] for one in histogram], labels, at_least=BARS_AT_LEAST)
 
 
 def _mover(found: Mapping[str, Any]) -> dict[str, Any]:

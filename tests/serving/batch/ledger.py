@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -27,7 +28,7 @@ from registry.signature.types import Column, Signature
 from serving.actions import batch_jobs
 from serving.batch.parts import OpenParts, Part
 from serving.batch.ranges import RowRange
-from serving.models import BatchJob
+from serving.models import BatchJob, Schedule
 from serving.runtimes.base import Answer, Block
 from serving.runtimes.isolation.errors import ModelDied
 
@@ -219,3 +220,17 @@ def expected_results(rows: pa.Table) -> Iterator[dict[str, Any]]:
         sure = row["age"] / 100
         answer = "yes" if row["age"] >= 40 else "no"
         yield row | {"prediction": answer, "probability_no": 1 - sure, "probability_yes": sure}
+
+
+def nightly_of(job: BatchJob, cursor: datetime) -> Schedule:
+    """A schedule that asks for such jobs each midnight."""
+    return Schedule.objects.create(
+        name="nightly",
+        model=job.model,
+        model_ref="churn",
+        dataset=job.dataset,
+        dataset_ref="customers",
+        cron="0 0 * * *",
+        cursor=cursor,
+        created_by=job.created_by,
+    )

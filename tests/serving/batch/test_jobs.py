@@ -37,7 +37,7 @@ from serving.actions.commits import fail_held_chunk, split_chunk
 from serving.actions.drive import drive, work_on
 from serving.batch.pace import PACE
 from serving.batch.ranges import RowRange
-from serving.models import BatchChunk, BatchJob, Schedule
+from serving.models import BatchChunk, BatchJob
 from serving.models.clock import database_now
 from tests.serving.batch import ledger
 from tests.serving.batch.ledger import ObedientHost, ask, dataset_of, grant, people_rows, person
@@ -198,16 +198,7 @@ def test_a_slot_runs_until_its_job_has_ended_and_again_with_a_retry(
     dataset_of(ana, people_rows(10))
     job = ask(ana)
     now = database_now()
-    schedule = Schedule.objects.create(
-        name="nightly",
-        model=job.model,
-        model_ref="churn",
-        dataset=job.dataset,
-        dataset_ref="customers",
-        cron="0 0 * * *",
-        cursor=now,
-        created_by=job.created_by,
-    )
+    schedule = ledger.nightly_of(job, now)
     slot = schedule.slots.create(due=now, state="started", job=job, is_running=True)
 
     fail_held_chunk(claim_next(owner="w1", pace=PACE), {"code": "internal", "detail": "x"})

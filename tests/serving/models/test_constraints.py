@@ -12,6 +12,7 @@ from registry.principals import Principal
 from serving.models import BatchChunk, BatchJob, ChunkAttempt, Schedule, ScheduledSlot
 from serving.models.batch_job import ENDED_STATES, JOB_MOVES, JobState
 from tests.serving.batch import ledger
+from tests.serving.batch.ledger import nightly_of
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -32,16 +33,7 @@ def chunk(job: BatchJob) -> BatchChunk:
 
 @pytest.fixture
 def schedule(job: BatchJob) -> Schedule:
-    return Schedule.objects.create(
-        name="nightly",
-        model=job.model,
-        model_ref="churn",
-        dataset=job.dataset,
-        dataset_ref="customers",
-        cron="0 0 * * *",
-        cursor=NOW,
-        created_by=job.created_by,
-    )
+    return nightly_of(job, NOW)
 
 
 def breaks(name: str) -> Any:

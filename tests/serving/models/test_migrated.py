@@ -8,7 +8,7 @@ import pytest
 from django.apps import apps
 
 from registry.principals import Principal
-from serving.models import BatchChunk, BatchJob, Schedule, ScheduledSlot
+from serving.models import BatchChunk, BatchJob, ScheduledSlot
 from serving.models.clock import database_now
 from tests.serving.batch import ledger
 
@@ -58,16 +58,7 @@ def test_a_job_on_rows_that_are_there_waits_for_nothing(ana: Principal) -> None:
 def test_a_slot_runs_as_long_as_its_job(ana: Principal, state: str, is_running: bool) -> None:
     ledger.dataset_of(ana, ledger.people_rows(1))
     job, now = ledger.ask(ana), database_now()
-    schedule = Schedule.objects.create(
-        name="nightly",
-        model=job.model,
-        model_ref="churn",
-        dataset=job.dataset,
-        dataset_ref="customers",
-        cron="0 0 * * *",
-        cursor=now,
-        created_by=job.created_by,
-    )
+    schedule = ledger.nightly_of(job, now)
     slot = ScheduledSlot.objects.create(schedule=schedule, due=now, state="started", job=job)
     ended = {} if is_running else {"finished_at": now}
     BatchJob.objects.update(state=state, **ended)
