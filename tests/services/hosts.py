@@ -148,17 +148,21 @@ class Host:
             self.crash()
         return not self.living()
 
+    def signal_all(self, number: int) -> None:
+        """Send a signal to everything that runs on it."""
+        for pid in self.living():
+            _signal(pid, number)
+
     def crash(self) -> None:
         """Kill all of it at once, as a machine that loses its power."""
-        for pid in self.living():
-            _kill(pid)
+        self.signal_all(signal.SIGKILL)
         for process in self.running.values():
             process.wait(10)
 
 
-def _kill(pid: int) -> None:
+def _signal(pid: int, number: int) -> None:
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     except ProcessLookupError:
         return
 
