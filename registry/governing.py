@@ -23,7 +23,7 @@ from registry.models import (
 _OF_A_KEY = ("name", "last_used_at")
 # A new password ends the sessions of its user.
 _OF_A_USER = ("last_login", "first_name", "last_name", "email", "date_joined")
-_OF_A_MODEL = ("description", "tags", "next_number", "updated_at")
+_OF_A_MODEL = ("description", "card", "legal_hold", "tags", "next_number", "updated_at")
 _OF_A_VERSION = (
     "checking_until",
     "check_attempts",

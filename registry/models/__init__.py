@@ -5,6 +5,7 @@ from registry.models.api_key import ApiKey
 from registry.models.approval_request import ApprovalRequest
 from registry.models.artifact import Artifact
 from registry.models.audit_event import AuditEvent
+from registry.models.audit_seal import AuditSeal
 from registry.models.check import Check
 from registry.models.connection import Connection
 from registry.models.dataset import Dataset
@@ -24,6 +25,7 @@ __all__ = [
     "ApprovalRequest",
     "Artifact",
     "AuditEvent",
+    "AuditSeal",
     "Check",
     "Connection",
     "Dataset",

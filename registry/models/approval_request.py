@@ -11,17 +11,18 @@ from django.db.models import F, Q
 from registry.models.base import TimeOrdered, one_of
 from registry.models.model_version import ModelVersion
 from registry.models.registered_model import RegisteredModel
-from registry.models.visibility import visible_models
+from registry.models.visibility import visible_datasets, visible_models
 
 if TYPE_CHECKING:
     from registry.principals import Principal
 
 
 class ApprovalSubject(models.TextChoices):
-    """What is to be approved: a move of an alias, or a quarantined version."""
+    """What is to be approved: a move of an alias, a quarantined version, a higher tier of data."""
 
     ALIAS = "alias"
     VERSION = "version"
+    TIER = "tier"
 
 
 class ApprovalState(models.TextChoices):
@@ -37,7 +38,10 @@ class ApprovalRequestQuerySet(models.QuerySet["ApprovalRequest"]):
 
     def visible_to(self, principal: Principal) -> ApprovalRequestQuerySet:
         """Requests about the models that the principal may see."""
-        return self.filter(visible_models(principal, "model__"))
+        of_models = Q(model__isnull=False) & visible_models(principal, "model__")
+        data = "dataset_version__dataset__"
+        of_data = Q(dataset_version__isnull=False) & visible_datasets(principal, data)
+        return self.filter(of_models | of_data)
 
     def pending(self) -> ApprovalRequestQuerySet:
         """Those that wait for a decision."""
@@ -55,8 +59,22 @@ class ApprovalRequest(TimeOrdered):
     """
 
     subject = models.CharField(max_length=16, choices=ApprovalSubject.choices)
-    model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="approval_requests")
-    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="approval_requests")
+    # Of the subjects alias and version.
+    model = models.ForeignKey(
+        RegisteredModel, models.PROTECT, null=True, blank=True, related_name="approval_requests"
+    )
+    version = models.ForeignKey(
+        ModelVersion, models.PROTECT, null=True, blank=True, related_name="approval_requests"
+    )
+    # Of the subject tier: the version of a dataset, and the tier that it is to have.
+    dataset_version = models.ForeignKey(
+        "registry.DatasetVersion",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="approval_requests",
+    )
+    tier = models.CharField(max_length=16, blank=True)
     alias = models.CharField(max_length=63, blank=True)
     sha256 = models.CharField(max_length=64)
     gate_version = models.CharField(max_length=32, blank=True)
@@ -74,6 +92,9 @@ class ApprovalRequest(TimeOrdered):
     evidence = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True, blank=True)
+    # When mails were sent: to those who may decide, and to the requester about the decision.
+    asked_by_mail_at = models.DateTimeField(null=True, blank=True)
+    told_by_mail_at = models.DateTimeField(null=True, blank=True)
 
     objects = ApprovalRequestQuerySet.as_manager()
 
@@ -85,6 +106,24 @@ class ApprovalRequest(TimeOrdered):
                 fields=["version", "subject", "alias"],
                 condition=Q(state="pending"),
                 name="approval_pending_once",
+            ),
+            models.UniqueConstraint(
+                fields=["dataset_version", "tier"],
+                condition=Q(state="pending", subject="tier"),
+                name="approval_of_tier_pending_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    subject="tier",
+                    dataset_version__isnull=False,
+                    version__isnull=True,
+                    model__isnull=True,
+                )
+                | (
+                    ~Q(subject="tier")
+                    & Q(dataset_version__isnull=True, version__isnull=False, model__isnull=False)
+                ),
+                name="approval_about_one_thing",
             ),
             models.CheckConstraint(
                 condition=Q(decided_by__isnull=True) | ~Q(decided_by=F("requested_by")),
@@ -98,4 +137,4 @@ class ApprovalRequest(TimeOrdered):
         ]
 
     def __str__(self) -> str:
-        return f"{self.subject} of {self.version} is {self.state}"
+        return f"{self.subject} of {self.version or self.dataset_version} is {self.state}"

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 
 from registry.models.base import TimeOrdered, name_field, one_of, unique_ignoring_case
+from registry.models.registered_model import Classification
 from registry.models.visibility import visible_connections
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class Connection(TimeOrdered):
     sealed_secret = models.TextField(blank=True)
     allows_reading = models.BooleanField(default=True)
     allows_writing = models.BooleanField(default=False)
+    # The strictest classification of rows that may be written to it.
+    classification = models.CharField(
+        max_length=16, choices=Classification.choices, default=Classification.INTERNAL
+    )
     description = models.TextField(blank=True)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="owned_connections"
@@ -64,6 +69,7 @@ class Connection(TimeOrdered):
         constraints = [
             unique_ignoring_case("connection_name_once"),
             one_of("driver", ConnectionDriver.values, "connection_driver_known"),
+            one_of("classification", Classification.values, "connection_classification_known"),
         ]
 
     def __str__(self) -> str:

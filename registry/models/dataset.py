@@ -39,6 +39,12 @@ class Dataset(TimeOrdered):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="owned_datasets"
     )
+    # What a version has to fit before it moves up a tier; empty: no rules.
+    rules = models.JSONField(default=dict, blank=True)
+    # Days after which the bytes of a version are erased; null keeps them for good.
+    retention_days = models.PositiveIntegerField(null=True, blank=True)
+    legal_hold = models.BooleanField(default=False)
+    archived_at = models.DateTimeField(null=True, blank=True)
     next_number = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

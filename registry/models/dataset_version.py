@@ -108,6 +108,8 @@ class DatasetVersion(TimeOrdered):
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="uploaded_dataset_versions"
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    # Bytes and rows are gone by retention; what was known about them stays.
+    erased_at = models.DateTimeField(null=True, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
 
     objects = DatasetVersionQuerySet.as_manager()

@@ -60,7 +60,12 @@ class RegisteredModel(TimeOrdered):
     classification = models.CharField(
         max_length=16, choices=Classification.choices, default=Classification.INTERNAL
     )
+    # The model card's answers by field name; empty until somebody fills it in.
+    card = models.JSONField(default=dict, blank=True)
     approval_required = models.BooleanField(default=False)
+    # While set nothing of it is pruned, whatever its age.
+    legal_hold = models.BooleanField(default=False)
+    archived_at = models.DateTimeField(null=True, blank=True)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="owned_models")
     # How many of a hundred requests are kept as prediction records; 0 keeps none.
     capture_percent = models.PositiveSmallIntegerField(default=0)
