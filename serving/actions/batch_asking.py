@@ -8,15 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from registry import roles
+from registry.actions.sources import checked_source
 from registry.errors import InvalidField, StateConflict, VersionNotFound
 from registry.models import DatasetVersion, ModelVersion
 from registry.models.dataset_version import DatasetStatus
 from registry.principals import Principal, find_dataset, require
 from serving.actions.comparing import shared_kinds
 from serving.actions.scoring import choose_outputs
-from serving.actions.sources import Sink, resolve_sink, resolve_source
+from serving.actions.sources import Sink, resolve_sink
 from serving.actions.targets import called_version, find_version, pointed_to, version_of
 from serving.batch.columns import KEEP_ALL, OnRowError, kept_columns, require_inputs
 from serving.batch.ranges import CHUNK_ROWS, MAX_CHUNK_ROWS
@@ -32,12 +34,14 @@ _NUMBERS_END = 10**9
 class Asked:
     """What was asked for, resolved: a version that can be scored with, rows that can be read.
 
-    ``outputs`` None is the model's default, ``keep_columns`` None is all, ``compared`` and
-    ``sink`` None is nothing to compare with and no table.
+    The rows are those of ``read``, or of ``source``; the other one is None. ``outputs`` None is
+    the model's default, ``keep_columns`` None is all, ``compared`` and ``sink`` None is nothing to
+    compare with and no table.
     """
 
     version: ModelVersion
-    read: DatasetVersion
+    read: DatasetVersion | None
+    source: dict[str, Any] | None
     outputs: list[str] | None
     keep_columns: list[str] | None
     on_row_error: str
@@ -62,9 +66,9 @@ def resolve_asked(
     compare_with: object = None,
     sink: object = None,
 ) -> Asked:
-    """Find and check all that a job needs, for somebody who may ask for it.
+    """Find and check all that a job needs, for somebody who may ask for it. Makes nothing.
 
-    The rows are those of ``dataset``, or of ``source``, which becomes a dataset of its own here.
+    The rows are those of ``dataset``, or of ``source``, which is read when there is a job.
     ``sink`` is a table that results go to as well. ``compare_with`` is a version of the same
     model, its number or ``@alias``, that answers the same rows. Raises InvalidField with the
     field's pointer, ModelNotFound, VersionNotReady and the like, DatasetNotFound,
@@ -74,9 +78,12 @@ def resolve_asked(
     called = resolve_called(by, model, version)
     require(by, roles.SCORER, called.model)
     called.require_servable()
+    if (dataset is None) == (source is None):
+        raise InvalidField("Either dataset or source was expected.", pointer="/dataset")
     asked = Asked(
         version=called,
-        read=_resolve_rows(by, called, dataset, source),
+        read=None if dataset is None else resolve_read(by, dataset),
+        source=None if source is None else checked_source(by, source),
         outputs=None if outputs is None else list(outputs),
         keep_columns=checked_keep(keep_columns),
         on_row_error=checked_on_row_error(on_row_error),
@@ -100,16 +107,6 @@ def resolve_called(by: Principal, model: str, version: int | None) -> ModelVersi
             pointer="/version",
         )
     return find_version(by, ref.name, version)
-
-
-def _resolve_rows(
-    by: Principal, version: ModelVersion, dataset: str | None, source: object
-) -> DatasetVersion:
-    if (dataset is None) == (source is None):
-        raise InvalidField("Either dataset or source was expected.", pointer="/dataset")
-    if dataset is not None:
-        return resolve_read(by, dataset)
-    return resolve_source(by, source, model=version.model)
 
 
 def resolve_read(by: Principal, dataset: str) -> DatasetVersion:
@@ -215,21 +212,28 @@ def _check_against_each_other(asked: Asked) -> None:
     if asked.outputs is not None and not asked.outputs:
         raise InvalidField("At least one output was expected.", pointer="/outputs")
     choose_outputs(asked.version.parsed_facts, asked.outputs)
-    if asked.read.status == DatasetStatus.READY:
-        names = column_names(asked.read)
+    names = _known_columns(asked.read)
+    if names is not None:
         require_inputs(asked.version.parsed_signature, names)
         kept_columns(asked.keep_columns, names)
     if asked.compared is not None:
-        _check_compared(asked, asked.compared)
+        _check_compared(asked, asked.compared, names)
 
 
-def _check_compared(asked: Asked, other: ModelVersion) -> None:
+def _known_columns(version: DatasetVersion | None) -> list[str] | None:
+    """The names of the columns; None before the rows were read."""
+    if version is None or version.status != DatasetStatus.READY:
+        return None
+    return column_names(version)
+
+
+def _check_compared(asked: Asked, other: ModelVersion, names: list[str] | None) -> None:
     if not shared_kinds(asked.version.parsed_facts, other.parsed_facts, asked.outputs):
         raise InvalidField(
             f"{other} has none of the outputs that are asked for.", pointer="/compare_with"
         )
-    if asked.read.status == DatasetStatus.READY:
+    if names is not None:
         try:
-            require_inputs(other.parsed_signature, column_names(asked.read))
+            require_inputs(other.parsed_signature, names)
         except InvalidField as error:
             raise InvalidField(f"{other}: {error.detail}", pointer="/compare_with") from None

@@ -23,8 +23,8 @@ from registry.models.dataset_version import DatasetStatus
 from registry.principals import Principal, get_visible, require
 from registry.queue import DRIVE_JOB, enqueue
 from serving.actions.announcing import announce_end
-from serving.actions.batch_asking import resolve_asked
-from serving.actions.sources import Sink
+from serving.actions.batch_asking import Asked, resolve_asked
+from serving.actions.sources import Sink, snapshot
 from serving.batch.columns import KEEP_ALL as KEEP_ALL
 from serving.models import BatchChunk, BatchJob
 from serving.models.batch_chunk import ChunkState
@@ -37,25 +37,26 @@ FAILED_AT_ONCE = 500
 def create_job(*, by: Principal, model: str, **options: Any) -> BatchJob:
     """Accept a job: model version and dataset version are pinned from now on.
 
-    ``model`` is a ref; a dataset version that is still being read is waited for. ``options`` and
-    errors are those of ``resolve_asked``.
+    ``model`` is a ref; a dataset version that is still being read is waited for, and a source
+    becomes a dataset of its own. ``options`` and errors are those of ``resolve_asked``.
     """
     asked = resolve_asked(by, model=model, **options)
-    _hold_while_read(asked.read)
+    read = _rows_to_read(by, asked)
+    _hold_while_read(read)
     job = BatchJob.objects.create(
         model=asked.version.model,
         version=asked.version,
         version_sha256=asked.version.artifact.sha256,
         model_ref=model,
-        dataset=asked.read.dataset,
-        dataset_version=asked.read,
+        dataset=read.dataset,
+        dataset_version=read,
         outputs=asked.outputs,
         keep_columns=asked.keep_columns,
         on_row_error=asked.on_row_error,
         chunk_rows=asked.chunk_rows,
         priority=asked.priority,
-        waits_for_rows=asked.read.status == DatasetStatus.PENDING,
-        rows_total=asked.read.rows,
+        waits_for_rows=read.status == DatasetStatus.PENDING,
+        rows_total=read.rows,
         created_by=by.user,
         **_compared(asked.compared),
         **_sink(asked.sink),
@@ -216,6 +217,13 @@ def _locked(job: BatchJob) -> BatchJob:
 
 def _record_move(by: Principal, action: str, job: BatchJob, before: str, to: JobState) -> None:
     audit.record(by, action, job, before={"state": before}, after={"state": to.value})
+
+
+def _rows_to_read(by: Principal, asked: Asked) -> DatasetVersion:
+    if asked.read is not None:
+        return asked.read
+    assert asked.source is not None
+    return snapshot(by, asked.source, model=asked.version.model)
 
 
 def _hold_while_read(version: DatasetVersion) -> None:

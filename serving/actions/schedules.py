@@ -25,18 +25,18 @@ from serving.models.schedule import Missed, Overlap
 from serving.models.scheduled_slot import SlotState
 from serving.schedules.cron import check_cron, check_zone, first_due
 
-SETTLED_PER_TICK = 500
-# With overlap "queue" so many runs wait; what comes then is skipped.
-MAX_WAITING = 100
 # What its batch job is asked with, and when it runs.
 JOB_FIELDS = (
     "model",
     "dataset",
+    "source",
+    "sink",
     "version",
     "outputs",
     "keep_columns",
     "on_row_error",
     "chunk_rows",
+    "priority",
 )
 TIME_FIELDS = ("cron", "timezone", "overlap", "missed", "enabled")
 
@@ -45,7 +45,7 @@ TIME_FIELDS = ("cron", "timezone", "overlap", "missed", "enabled")
 def create_schedule(*, by: Principal, name: str, cron: object, **values: Any) -> Schedule:
     """Write a schedule down; its first run is the first instant after now.
 
-    ``values``: model, dataset, and any of ``JOB_FIELDS`` and ``TIME_FIELDS``. Raises InvalidField
+    ``values``: model, dataset or source, and any of ``JOB_FIELDS`` and ``TIME_FIELDS``. Raises InvalidField
     with the field's pointer, NameTaken (names are never used again), and what asking for the job
     would raise.
     """
@@ -77,10 +77,7 @@ def update_schedule(*, by: Principal, schedule: Schedule, **values: Any) -> Sche
     schedule = _locked(schedule)
     before = _summary(schedule)
     if set(values) & set(JOB_FIELDS):
-        asked = {k: v for k, v in values.items() if k in JOB_FIELDS}
-        if "model" in asked:
-            # Another model: a number that was meant for the old one says nothing.
-            asked.setdefault("version", None)
+        asked = _completed({k: v for k, v in values.items() if k in JOB_FIELDS})
         _take_job(schedule, resolve_asked(by, **(schedule.job_options() | asked)), asked)
     old_times = (schedule.cron, schedule.timezone, schedule.enabled)
     if "cron" in values:
@@ -145,11 +142,27 @@ def _skip_waiting(schedule: Schedule, reason: str) -> None:
     schedule.slots.waiting().update(state=SlotState.SKIPPED, reason=reason)
 
 
+def _completed(asked: dict[str, Any]) -> dict[str, Any]:
+    """A change with what follows from it: what it replaces is there no longer."""
+    gone: dict[str, Any] = {}
+    if "model" in asked:
+        # A number that was meant for the old one says nothing.
+        gone["version"] = None
+    if asked.get("dataset") is not None:
+        gone["source"] = None
+    if asked.get("source") is not None:
+        gone["dataset"] = None
+    return gone | asked
+
+
 def _take_job(schedule: Schedule, asked: Asked, values: dict[str, Any]) -> None:
     schedule.model = asked.version.model
-    schedule.dataset = asked.read.dataset
     schedule.model_ref = values.get("model", schedule.model_ref)
-    schedule.dataset_ref = values.get("dataset", schedule.dataset_ref)
+    schedule.dataset = asked.read.dataset if asked.read else None
+    schedule.dataset_ref = (values.get("dataset", schedule.dataset_ref) or "") if asked.read else ""
+    schedule.source = asked.source
+    schedule.sink = asked.sink.to_json() if asked.sink else None
+    schedule.priority = asked.priority
     schedule.version_number = values.get("version", schedule.version_number)
     schedule.chunk_rows = values.get("chunk_rows", schedule.chunk_rows)
     schedule.outputs = asked.outputs

@@ -8,7 +8,7 @@ from typing import Any
 
 from registry.actions.connections import find_connection, require_writing
 from registry.actions.datasets import read_for_job
-from registry.actions.sources import checked_source, format_of_source
+from registry.actions.sources import format_of_source
 from registry.errors import InvalidField
 from registry.ids import uuid7
 from registry.models import Connection, DatasetVersion, RegisteredModel
@@ -25,21 +25,23 @@ class Sink:
     connection: Connection
     table: str
 
+    def to_json(self) -> dict[str, str]:
+        """As it is asked for, and kept by a schedule."""
+        return {"connection": self.connection.name, "table": self.table}
 
-def resolve_source(by: Principal, source: object, *, model: RegisteredModel) -> DatasetVersion:
-    """The rows of a source as a new dataset, pending until a worker has read them.
 
-    A snapshot: whatever is done again reads the same rows. Raises what ``checked_source`` raises.
+def snapshot(by: Principal, source: Mapping[str, Any], *, model: RegisteredModel) -> DatasetVersion:
+    """The rows of a checked source as a new dataset, pending until a worker has read them.
+
+    Whatever is done again reads the same rows.
     """
-    kept = checked_source(by, source)
-    name = f"{model.name[:_MODEL_CHARS]}-source-{uuid7().hex[-12:]}"
     return read_for_job(
         by=by,
-        name=name,
-        source=kept,
-        format=format_of_source(kept),
+        name=f"{model.name[:_MODEL_CHARS]}-source-{uuid7().hex[-12:]}",
+        source=dict(source),
+        format=format_of_source(source),
         classification=model.classification,
-        description=_description(kept),
+        description=_description(source),
     )
 
 

@@ -57,10 +57,11 @@ def _apart(step: Callable[[UUID], int], schedule_id: UUID) -> int:
         return step(schedule_id)
     except (OperationalError, InterfaceError):
         raise
-    except Exception:
+    except Exception as error:
         log.exception("The schedule %s could not be settled", schedule_id)
-        later = Now() + PUT_OFF
-        Schedule.objects.filter(pk=schedule_id, next_due__isnull=False).update(next_due=later)
+        schedule = Schedule.objects.filter(pk=schedule_id)
+        schedule.filter(next_due__isnull=False).update(next_due=Now() + PUT_OFF)
+        _tell(schedule_id, f"internal: {type(error).__name__}; the server's log says more")
         return 0
 
 
@@ -119,10 +120,22 @@ def _start(slot: ScheduledSlot) -> bool:
         with transaction.atomic():
             slot.job = create_job(by=owner, **slot.schedule.job_options())
     except DomainError as error:
-        return _skip(slot, f"{error.code}: {error.detail}")
+        reason = f"{error.code}: {error.detail}"
+        _tell(slot.schedule_id, reason)
+        return _skip(slot, reason)
+    _tell(slot.schedule_id, "")
     slot.state, slot.is_running = SlotState.STARTED, True
     slot.save()
     return True
+
+
+def _tell(schedule_id: UUID, error: str) -> None:
+    """Write why a turn came to nothing, on the schedule itself; empty that it went well."""
+    rows = Schedule.objects.filter(pk=schedule_id)
+    if error:
+        rows.update(error=error, error_at=Now())
+    else:
+        rows.exclude(error="").update(error="", error_at=None)
 
 
 def _skip(slot: ScheduledSlot, reason: str) -> bool:

@@ -129,10 +129,21 @@ class Schedule(TimeOrdered):
         """What its batch job is asked with."""
         return {
             "model": self.model_ref,
-            "dataset": self.dataset_ref,
+            "dataset": self.dataset_ref or None,
+            "source": self.source,
+            "sink": self.sink,
             "version": self.version_number,
             "outputs": self.outputs,
             "keep_columns": KEEP_ALL if self.keep_columns is None else self.keep_columns,
             "on_row_error": self.on_row_error,
             "chunk_rows": self.chunk_rows,
+            "priority": self.priority,
         }
+
+    @property
+    def reads(self) -> str:
+        """What it reads, in words: a dataset, a connection or a folder."""
+        source = self.source or {}
+        if "connection" in source:
+            return f"a query of {source['connection']}"
+        return str(source.get("prefix") or self.dataset_ref)
