@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class RegistryConfig(AppConfig):
@@ -13,7 +14,8 @@ class RegistryConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """From now on changes of what governs are announced."""
-        from registry import governing
+        """Changes of what governs are announced; after a migration the audit trail is guarded."""
+        from registry import append_only, checks, governing  # noqa: F401  (checks register themselves)
 
         governing.announce_changes()
+        post_migrate.connect(append_only.set_after_migrations, sender=self)

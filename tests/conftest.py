@@ -20,6 +20,7 @@ import pytest
 pytest_plugins = [
     "tests.services.valkey",
     "tests.services.postgres",
+    "tests.services.flushing",
     "tests.services.elsewhere",
     "tests.services.stack",
     "tests.services.browser",
