@@ -8,9 +8,10 @@
     ├── MethodNotAllowed 405, NotAcceptable 406, LengthRequired 411, UnsupportedMediaType 415
     ├── Conflict 409              NameTaken, StateConflict, VersionNotReady, VersionNotServable,
     │                             IdempotencyMismatch, IdempotencyInProgress
+    ├── RowsErased 410
     ├── TooLarge 413
     ├── Unprocessable 422         InvalidField, InvalidRows, SourceRefused, SinkRefused,
-    │                             UnreadableArtifact
+    │                             UnreadableArtifact, RulesNotMet
     ├── RateLimited 429
     └── Unavailable 503           Overloaded, ModelLoading, ModelFailed, StorageFull, StorageAway,
                                   SourceAway, SinkAway
@@ -278,6 +279,12 @@ class IdempotencyInProgress(Conflict):
     code, title = "idempotency-in-progress", "The first request with this key is still running"
 
 
+class RowsErased(DomainError):
+    """The rows of a dataset version were kept for as long as they were to be, and are gone."""
+
+    code, status, title = "rows-erased", 410, "The rows were erased"
+
+
 class LengthRequired(DomainError):
     """A body of unknown length where a length is needed."""
 
@@ -382,6 +389,19 @@ class SinkRefused(Unprocessable):
     def __init__(self, detail: str, *, column: str | None = None) -> None:
         super().__init__(detail, column=column)
         self.column = column
+
+
+class RulesNotMet(Unprocessable):
+    """A version does not fit the rules of its dataset. ``outcomes`` has one object for each rule.
+
+    Their members are those of ``registry.tabular.rules.Outcome``.
+    """
+
+    code, title = "rules-not-met", "The rows do not fit the rules of the dataset"
+
+    def __init__(self, detail: str, *, outcomes: Sequence[dict[str, Any]]) -> None:
+        super().__init__(detail, outcomes=list(outcomes))
+        self.outcomes = tuple(outcomes)
 
 
 class RateLimited(DomainError):

@@ -80,7 +80,7 @@ class Principal:
         is_limited = isinstance(governed, RegisteredModel) and self.model_ids is not None
         if is_limited and governed.pk not in (self.model_ids or ()):
             return None
-        return roles.highest(r for r in (self.global_role, self._granted(governed)) if r)
+        return roles.highest(r for r in (self.global_role, self.granted_role(governed)) if r)
 
     def may(self, role: str, governed: Governed) -> bool:
         """Whether roles and scopes together allow what the role does."""
@@ -95,7 +95,8 @@ class Principal:
             return False
         return self.has_scope_for(role) and roles.rank(self.global_role) >= roles.rank(role)
 
-    def _granted(self, governed: Governed) -> str | None:
+    def granted_role(self, governed: Governed) -> str | None:
+        """The role of the user's own grant on one thing; None without one. Ignores scopes."""
         return (
             Grant.objects.filter(user=self.user, **grant_target(governed))
             .values_list("role", flat=True)

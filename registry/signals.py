@@ -14,3 +14,7 @@ version_settled = Signal()
 dataset_settled = Signal()
 # request: ApprovalRequest that has just been opened for the move of an alias
 approval_requested = Signal()
+# version: DatasetVersion that was kept long enough; who still reads its rows answers True
+dataset_expiring = Signal()
+# version: DatasetVersion whose rows were erased; its files go after the commit
+dataset_erased = Signal()

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from registry.errors import RowsErased, StateConflict
 from registry.models.base import TimeOrdered, one_of
 from registry.models.dataset import Dataset
 from registry.models.visibility import visible_datasets
@@ -128,3 +129,14 @@ class DatasetVersion(TimeOrdered):
 
     def __str__(self) -> str:
         return f"{self.dataset.name}@{self.number}"
+
+    def require_kept(self) -> None:
+        """Raise RowsErased where retention has taken the bytes."""
+        if self.erased_at is not None:
+            raise RowsErased(f"The rows of {self} were erased on {self.erased_at:%Y-%m-%d}.")
+
+    def require_rows(self) -> None:
+        """Raise RowsErased or StateConflict unless there are rows that can be read now."""
+        self.require_kept()
+        if self.status != DatasetStatus.READY:
+            raise StateConflict(f"{self} is {self.status}: it has no rows to be read.")

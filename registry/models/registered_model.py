@@ -23,6 +23,16 @@ class Classification(models.TextChoices):
     RESTRICTED = "restricted"
 
     @classmethod
+    def rank(cls, value: str) -> int:
+        """How strict it is: 0 for public, 3 for restricted."""
+        return cls.values.index(value)
+
+    @classmethod
+    def strictest(cls, *values: str) -> str:
+        """What counts for something made from things of these classifications."""
+        return max(values, key=cls.rank)
+
+    @classmethod
     def hides_cells(cls, value: str) -> bool:
         """Whether errors must not repeat the cells that were received."""
         return value in (cls.CONFIDENTIAL, cls.RESTRICTED)
