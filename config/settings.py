@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import django_stubs_ext
 
-from config import state
+from config import mail, state
 from config.env import Environment, SettingError
 
 # Lets our classes name their row types (`ModelAdmin[User]`), which Django's own allow to a part.
@@ -41,6 +41,7 @@ WEB_WORKERS = env.integer("WEB_WORKERS", _cores, low=1, high=256)
 WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", _cores, low=1, high=256)
 _public = env.public_url("PUBLIC_URL")
 _is_https = _public is not None and _public.is_secure
+_mail = mail.server(env.secret("EMAIL_URL"))
 
 DEBUG = env.boolean("DEBUG", default=False)
 SECRET_KEY = env.secret("SECRET_KEY") or state.secret_key(MODELYARD_HOME)
@@ -60,6 +61,7 @@ MODELYARD: dict[str, Any] = {
     "REDIS_URL": REDIS_URL,
     "CONNECTION_FOLDERS": env.folders("CONNECTION_FOLDERS"),
     "OUTGOING_HOSTS": env.outgoing_hosts("OUTGOING_HOSTS"),
+    "SENDS_MAIL": _mail.is_named,
     "RATE_LIMIT": env.rate("RATE_LIMIT", "20000/s"),
     "ADDRESS_RATE_LIMIT": env.rate("ADDRESS_RATE_LIMIT", "1000/s"),
     "MAX_ARTIFACT_BYTES": env.size_bytes("MAX_ARTIFACT_BYTES", 2 * GIB),
@@ -248,6 +250,17 @@ AXES_ENABLE_ACCESS_FAILURE_LOG = False
 # The address of the client is put right once, in config/forwarded.py, for everybody who asks.
 AXES_CLIENT_IP_CALLABLE = "config.wsgi.client_address"
 AXES_VERBOSE = False
+
+# --- Mail -----------------------------------------------------------------------------------------
+
+EMAIL_BACKEND = _mail.backend
+EMAIL_HOST, EMAIL_PORT = _mail.host, _mail.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.user, _mail.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.scheme == "smtp+tls", _mail.scheme == "smtps"
+EMAIL_FILE_PATH = _mail.folder or None
+EMAIL_TIMEOUT = 10
+EMAIL_SUBJECT_PREFIX = ""
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = mail.sender(env.text("MAIL_SENDER"), _public)
 
 # --- Browsers -----------------------------------------------------------------------------------
 

@@ -103,5 +103,10 @@ class RegistryConf:
         """The hosts that may be called from here; without any nothing leaves."""
         return cast("tuple[str, ...]", _of("OUTGOING_HOSTS"))
 
+    @property
+    def sends_mail(self) -> bool:
+        """Whether a mail server is named; without one Django's mails go nowhere."""
+        return cast(bool, _of("SENDS_MAIL"))
+
 
 conf = RegistryConf()

@@ -20,7 +20,7 @@ def _remove_home() -> None:
 # A developer's own variables must not steer the tests.
 for _name in (
     "DATABASE_URL", "REDIS_URL", "STORAGE_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS",
-    "DEBUG", "PUBLIC_URL", "HOST", "PORT",
+    "EMAIL_URL", "MAIL_SENDER", "DEBUG", "PUBLIC_URL", "HOST", "PORT",
     "TRUSTED_PROXIES", "PROXY_HEADERS", "TIME_ZONE", "MODEL_FILE_POLICY",
     "MODELYARD_ADMIN_PASSWORD", "DEMO",
     "MODELHOST_SOCKET", "STATIC_ROOT", "MODEL_MEMORY_BYTES", "MODELHOST_MEMORY_BYTES",
