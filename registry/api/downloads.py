@@ -32,12 +32,13 @@ _BYTES_TYPE = "application/octet-stream"
 def send_version(version: DatasetVersion, format: str, *, safe: bool) -> HttpResponseBase:
     """The rows of a version in a format of ``WRITTEN``, or the bytes as they came.
 
-    ``safe`` keeps spreadsheets from taking texts for formulas, in CSV only. Raises StateConflict
-    for a version that is not ready, and where there are no bytes as they came.
+    ``safe`` keeps spreadsheets from taking texts for formulas, in CSV only; bytes as they came stay
+    as they came, under a name that no spreadsheet opens by itself. Raises StateConflict for a
+    version that is not ready, and where there are no bytes as they came.
     """
     name = f"{version.dataset.name}-v{version.number}"
     if format == ORIGINAL:
-        return _send_original(version, name)
+        return _send_original(version, name, safe=safe)
     if version.status != DatasetStatus.READY:
         raise StateConflict(f"{version} is {version.status}: it has no rows to be read.")
     return send_parts(version.parts, version.columns, format, name=name, safe=safe)
@@ -100,10 +101,12 @@ def _schema_of(
     return Signature.from_json({"inputs": list(columns)}).input_schema()
 
 
-def _send_original(version: DatasetVersion, name: str) -> HttpResponseBase:
+def _send_original(version: DatasetVersion, name: str, *, safe: bool) -> HttpResponseBase:
     if not version.sha256:
         raise StateConflict(f"{version} was made here: it has no file as it came.")
     suffix = FORMATS[version.format].suffixes[0] if version.format in FORMATS else ""
+    if safe:
+        suffix = suffix.replace(".csv", ".csv.txt")
     return send_file(
         storage.blob_name(version.sha256), f"{name}{suffix}", _BYTES_TYPE, sha256=version.sha256
     )
