@@ -57,8 +57,12 @@ def create_api_key(
 
 @transaction.atomic
 def rotate_api_key(*, by: Principal, key: ApiKey) -> tuple[ApiKey, str]:
-    """Make a key with the same reach and end this one at once."""
+    """Make a key with the same reach and end this one at once.
+
+    Raises StateConflict for a key that has ended.
+    """
     _require_own(by, key)
+    key = _held(key)
     _refuse_dead(key)
     limited_to = None if key.all_models else list(key.limited_to.all())
     _check_scopes(by, key.user, key.scopes)
@@ -73,6 +77,7 @@ def rotate_api_key(*, by: Principal, key: ApiKey) -> tuple[ApiKey, str]:
 def revoke_api_key(*, by: Principal, key: ApiKey) -> ApiKey:
     """End a key at once. Ending one that has ended changes nothing."""
     _require_own(by, key)
+    key = _held(key)
     if key.revoked_at is None:
         key.revoked_at = timezone.now()
         key.save(update_fields=["revoked_at"])
@@ -148,7 +153,8 @@ def set_grant(*, by: Principal, governed: Governed, user: User, role: str) -> Gr
 def remove_grant(*, by: Principal, governed: Governed, user: User) -> bool:
     """Take a user's role away again; False when there was none."""
     require(by, roles.MANAGER, governed)
-    grant = Grant.objects.filter(user=user, **grant_target(governed)).first()
+    rows = Grant.objects.select_for_update(of=("self",))
+    grant = rows.filter(user=user, **grant_target(governed)).first()
     if grant is None:
         return False
     audit.record(
@@ -250,6 +256,11 @@ def _digest(secret: str) -> str:
 def _require_own(by: Principal, key: ApiKey) -> None:
     if key.user_id != by.user.pk and not by.may_everywhere(roles.MANAGER):
         raise NotAllowed("Only its user or a manager of everything may change a key.")
+
+
+def _held(key: ApiKey) -> ApiKey:
+    """The row as it stands now, held: of two calls at once the second sees what the first did."""
+    return ApiKey.objects.select_for_update(of=("self",)).select_related("user").get(pk=key.pk)
 
 
 def _refuse_dead(key: ApiKey) -> None:
