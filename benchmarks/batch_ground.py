@@ -253,7 +253,7 @@ def _wait(
         if found[member] not in waiting:
             break
         # Often at first; later seldom, since to answer costs what is measured.
-        time.sleep(0.05 if time.monotonic() < often_until_s else 0.5)
+        time.sleep(0.05 if time.monotonic() < often_until_s else 1)
     if found[member] != end:
         raise RuntimeError(f"{url} is {found[member]}: {json.dumps(found)[:2_000]}")
     return found

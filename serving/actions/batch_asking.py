@@ -15,13 +15,14 @@ from registry.actions.sources import checked_source
 from registry.errors import InvalidField, StateConflict, VersionNotFound
 from registry.models import DatasetVersion, ModelVersion
 from registry.models.dataset_version import DatasetStatus
+from registry.models.model_version import Engine
 from registry.principals import Principal, find_dataset, require
 from serving.actions.comparing import shared_kinds
 from serving.actions.scoring import choose_outputs
 from serving.actions.sources import Sink, resolve_sink
 from serving.actions.targets import called_version, find_version, pointed_to, version_of
 from serving.batch.columns import KEEP_ALL, OnRowError, kept_columns, require_inputs
-from serving.batch.ranges import CHUNK_ROWS, MAX_CHUNK_ROWS
+from serving.batch.ranges import CHUNK_ROWS, COMPILED_CHUNK_ROWS, MAX_CHUNK_ROWS
 from serving.refs import parse_ref
 
 # Jobs of a higher priority are claimed first, whoever asked for them.
@@ -87,7 +88,7 @@ def resolve_asked(
         outputs=None if outputs is None else list(outputs),
         keep_columns=checked_keep(keep_columns),
         on_row_error=checked_on_row_error(on_row_error),
-        chunk_rows=checked_chunk_rows(chunk_rows),
+        chunk_rows=_usual_rows(called) if chunk_rows is None else checked_chunk_rows(chunk_rows),
         priority=_checked_priority(by, called, priority),
         compared=_resolve_compared(called, compare_with),
         sink=resolve_sink(by, sink),
@@ -150,15 +151,17 @@ def checked_on_row_error(policy: object) -> str:
     raise InvalidField("One of reject, fail was expected.", pointer="/on_row_error")
 
 
-def checked_chunk_rows(rows: int | None) -> int:
-    """Rows per chunk; 65,536 where nothing was said. Raises InvalidField."""
-    if rows is None:
-        return CHUNK_ROWS
+def checked_chunk_rows(rows: int) -> int:
+    """The most rows of a chunk. Raises InvalidField."""
     if isinstance(rows, bool) or not 1 <= rows <= MAX_CHUNK_ROWS:
         raise InvalidField(
             f"A whole number from 1 to {MAX_CHUNK_ROWS:,} was expected.", pointer="/chunk_rows"
         )
     return rows
+
+
+def _usual_rows(version: ModelVersion) -> int:
+    return COMPILED_CHUNK_ROWS if version.engine == Engine.COMPILED else CHUNK_ROWS
 
 
 def _checked_priority(by: Principal, version: ModelVersion, priority: int | None) -> int:

@@ -19,7 +19,14 @@ from serving.batch.names import job_of, part_name
 from serving.batch.pace import Pace
 from serving.batch.parts import SCORE_ROWS, Footers, OpenParts, Part, score_rows
 from serving.batch.progress import fraction_done, seconds_left
-from serving.batch.ranges import RowRange, chunk_ranges, split_range
+from serving.batch.ranges import (
+    CHUNK_ROWS,
+    COMPILED_CHUNK_ROWS,
+    MAX_CHUNK_ROWS,
+    RowRange,
+    chunk_ranges,
+    split_range,
+)
 from serving.batch.writer import PartWriter
 
 JOB = UUID("01890000-0000-7000-8000-000000000000")
@@ -41,7 +48,25 @@ def test_ranges_cover_all_rows_once(
     assert [(part.start, part.stop) for part in chunk_ranges(rows, chunk_rows)] == bounds
 
 
+def test_large_chunks_become_smaller_towards_the_end() -> None:
+    parts = chunk_ranges(5_000_000, COMPILED_CHUNK_ROWS)
+
+    assert [part.start for part in parts] == [0, *(part.stop for part in parts[:-1])]
+    assert parts[-1].stop == 5_000_000
+    sizes = [part.rows for part in parts]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] == COMPILED_CHUNK_ROWS
+    assert sizes[-2] == CHUNK_ROWS
+
+
+def test_no_chunk_is_larger_than_asked() -> None:
+    for asked in (1_000, CHUNK_ROWS, 100_000, MAX_CHUNK_ROWS):
+        assert max(part.rows for part in chunk_ranges(3_000_000, asked)) <= asked
+
+
 def test_there_are_never_more_than_ten_thousand_chunks() -> None:
+    for asked in (1, CHUNK_ROWS, COMPILED_CHUNK_ROWS):
+        assert len(chunk_ranges(5_000_000_000, asked)) <= 10_000
     assert len(chunk_ranges(5_000_000, 1)) == 10_000
 
 
