@@ -17,7 +17,10 @@ JSON_MAX_BYTES = 1 << 20
 
 
 class ActionForm(forms.Form):
-    """A form whose action may refuse. ``pointers`` maps a JSON pointer's first step to a field."""
+    """A form whose action may refuse.
+
+    ``pointers`` maps a JSON pointer without its slash before it, or its first step, to a field.
+    """
 
     pointers: ClassVar[Mapping[str, str]] = {}
     required_css_class = "required"
@@ -39,13 +42,21 @@ class ActionForm(forms.Form):
     def add_refusal(self, error: DomainError) -> None:
         """Write a refusal beside the field that it names, else above the form."""
         pointer = str(getattr(error, "pointer", ""))
-        first, _, rest = pointer.lstrip("/").partition("/")
-        field = self.pointers.get(first, first)
-        if field not in self.fields or not hasattr(self, "cleaned_data"):
+        field, is_exact = self._field_at(pointer)
+        if field is None or not hasattr(self, "cleaned_data"):
             self.add_error(None, str(error))
             return
-        where = f" (at {pointer})" if rest or field != first else ""
-        self.add_error(field, f"{error}{where}")
+        self.add_error(field, str(error) if is_exact else f"{error} (at {pointer})")
+
+    def _field_at(self, pointer: str) -> tuple[str | None, bool]:
+        """The field for a pointer or its first steps, and whether it stands for it exactly."""
+        steps = pointer.lstrip("/").split("/")
+        for length in range(len(steps), 0, -1):
+            name = "/".join(steps[:length])
+            field = self.pointers.get(name, name)
+            if field in self.fields:
+                return field, length == len(steps) and (length > 1 or field == name)
+        return None, False
 
 
 class JsonField(forms.CharField):

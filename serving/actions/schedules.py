@@ -45,9 +45,9 @@ TIME_FIELDS = ("cron", "timezone", "overlap", "missed", "enabled")
 def create_schedule(*, by: Principal, name: str, cron: object, **values: Any) -> Schedule:
     """Write a schedule down; its first run is the first instant after now.
 
-    ``values``: model, dataset or source, and any of ``JOB_FIELDS`` and ``TIME_FIELDS``. Raises InvalidField
-    with the field's pointer, NameTaken (names are never used again), and what asking for the job
-    would raise.
+    ``values``: model, dataset or source, and any of ``JOB_FIELDS`` and ``TIME_FIELDS``. Raises
+    InvalidField with the field's pointer, NameTaken (names are never used again), and what asking
+    for the job would raise.
     """
     fields.check_name(name)
     asked = resolve_asked(by, **{k: v for k, v in values.items() if k in JOB_FIELDS})

@@ -1,10 +1,10 @@
-"""What the fields of forms offer while one types: refs, datasets, zones."""
+"""What the fields of forms offer while one types: refs, datasets, connections, zones."""
 
 from __future__ import annotations
 
 from zoneinfo import available_timezones
 
-from registry.models import Alias, Dataset, RegisteredModel
+from registry.models import Alias, Connection, Dataset, RegisteredModel
 from registry.models.alias import CHAMPION
 from registry.models.visibility import visible_models
 from registry.principals import Principal
@@ -14,7 +14,12 @@ OFFERED = 200
 
 def offers(by: Principal) -> dict[str, list[str]]:
     """Names for the lists of a job's form."""
-    return {"refs": _refs(by), "datasets": _datasets(by), "zones": sorted(available_timezones())}
+    return {
+        "refs": _refs(by),
+        "datasets": _datasets(by),
+        "connections": _connections(by),
+        "zones": sorted(available_timezones()),
+    }
 
 
 def _refs(by: Principal) -> list[str]:
@@ -26,4 +31,9 @@ def _refs(by: Principal) -> list[str]:
 
 def _datasets(by: Principal) -> list[str]:
     rows = Dataset.objects.visible_to(by).order_by("-id")
+    return list(rows.values_list("name", flat=True)[:OFFERED])
+
+
+def _connections(by: Principal) -> list[str]:
+    rows = Connection.objects.visible_to(by).enabled().order_by("name")
     return list(rows.values_list("name", flat=True)[:OFFERED])

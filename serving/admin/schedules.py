@@ -70,13 +70,15 @@ class ScheduleAdmin(GovernedAdmin[Schedule]):
 
     @admin.display(description="State", ordering="enabled")
     def state_shown(self, row: Schedule) -> SafeString:
-        """On or off."""
+        """On or off, and whether its last run could be started."""
+        if row.error and row.enabled:
+            return badge("failed", "cannot start")
         return badge("enabled" if row.enabled else "off", "on" if row.enabled else "off")
 
     @admin.display(description="Scores", ordering="model_ref")
     def job_shown(self, row: Schedule) -> str:
         """What by what."""
-        return f"{row.dataset_ref} by {row.model_ref}"
+        return f"{row.reads} by {row.model_ref}"
 
     @admin.display(description="Times")
     def times(self, row: Schedule) -> str:
@@ -190,6 +192,8 @@ def _times(cron: str, zone: str) -> dict[str, Any]:
 
 def _initial(row: Schedule) -> dict[str, Any]:
     return {
+        **{f"source_{key}": value for key, value in (row.source or {}).items()},
+        **{f"sink_{key}": value for key, value in (row.sink or {}).items()},
         "model": row.model_ref,
         "dataset": row.dataset_ref,
         "version": row.version_number,
@@ -197,6 +201,7 @@ def _initial(row: Schedule) -> dict[str, Any]:
         "keep_columns": ", ".join(row.keep_columns or []),
         "on_row_error": row.on_row_error,
         "chunk_rows": row.chunk_rows,
+        "priority": row.priority,
         "cron": row.cron,
         "timezone": row.timezone,
         "overlap": row.overlap,

@@ -28,7 +28,7 @@ from registry.principals import Principal
 from serving.actions.batch_asking import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from serving.batch.columns import KEEP_ALL, OnRowError
 from serving.batch.progress import fraction_done, seconds_left
-from serving.batch.ranges import CHUNK_ROWS, MAX_CHUNK_ROWS
+from serving.batch.ranges import CHUNK_ROWS, COMPILED_CHUNK_ROWS, MAX_CHUNK_ROWS
 from serving.models import BatchChunk, BatchJob
 from serving.models.batch_chunk import ChunkState
 from serving.models.batch_job import JobState
@@ -42,20 +42,6 @@ _WELL_ENDED = (JobState.COMPLETED, JobState.COMPLETED_WITH_REJECTS)
 )
 class KeepColumns(Json):
     """``"all"``, or a list of column names."""
-
-
-class JobOptions(In):
-    """How the rows are scored; schedules take the same."""
-
-    version = Whole(required=False, allow_null=True)
-    outputs = Texts(required=False, allow_null=True)
-    keep_columns = KeepColumns(required=False)
-    on_row_error = Text(required=False, help_text=f"One of {', '.join(OnRowError)}.")
-    chunk_rows = Whole(
-        required=False,
-        allow_null=True,
-        help_text=f"At most {MAX_CHUNK_ROWS:,}; {CHUNK_ROWS:,} when left out.",
-    )
 
 
 @extend_schema_field({"oneOf": [{"type": "integer"}, {"type": "string"}, {"type": "null"}]})
@@ -88,29 +74,46 @@ class Priority(serializers.IntegerField):
         return data
 
 
-class BatchJobIn(JobOptions):
-    """A dataset to be scored."""
+class JobOptions(In):
+    """Which rows, and how they are scored; schedules take the same."""
 
+    dataset = Text(
+        required=False,
+        allow_null=True,
+        help_text="A name for its newest version, or `name@number`; else `source`.",
+    )
+    source = SourceJson(  # type: ignore[assignment]  # a field, not the argument
+        required=False, allow_null=True, help_text="Rows from elsewhere, instead of a dataset."
+    )
+    sink = SinkJson(
+        required=False, allow_null=True, help_text="A table that the results go to as well."
+    )
+    version = Whole(required=False, allow_null=True)
+    outputs = Texts(required=False, allow_null=True)
+    keep_columns = KeepColumns(required=False)
+    on_row_error = Text(required=False, help_text=f"One of {', '.join(OnRowError)}.")
+    chunk_rows = Whole(
+        required=False,
+        allow_null=True,
+        help_text=f"The most rows of a chunk, up to {MAX_CHUNK_ROWS:,}; when left out "
+        f"{CHUNK_ROWS:,}, {COMPILED_CHUNK_ROWS:,} for a compiled version.",
+    )
     priority = Priority(
         required=False,
         help_text=f"From {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}, 0 when left out; above 0 needs "
         "the role publisher.",
     )
+
+
+class BatchJobIn(JobOptions):
+    """A dataset to be scored."""
+
     compare_with = OtherVersion(
         required=False,
         allow_null=True,
         help_text="Another version of the model, that answers the same rows: a number or `@alias`.",
     )
     model = Text(help_text="A name, or `name@alias`.")
-    dataset = Text(
-        required=False, help_text="A name for its newest version, or `name@number`; else `source`."
-    )
-    source = SourceJson(  # type: ignore[assignment]  # a field, not the argument
-        required=False, help_text="Rows from elsewhere, instead of a dataset."
-    )
-    sink = SinkJson(
-        required=False, allow_null=True, help_text="A table that the results go to as well."
-    )
 
 
 class ChunkCounts(serializers.Serializer[Any]):

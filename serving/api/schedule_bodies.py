@@ -24,7 +24,6 @@ class SchedulePatch(JobOptions):
     """What may change on a schedule."""
 
     model = Text(required=False, help_text="A name, or `name@alias`; resolved at each run.")
-    dataset = Text(required=False, help_text="A name for its newest version, or `name@number`.")
     cron = Text(
         required=False,
         help_text=f"Five fields; names and `L` are taken, and {', '.join(WRITTEN_OUT)}.",
@@ -40,14 +39,15 @@ class ScheduleIn(SchedulePatch):
 
     name = Text()
     model = Text(help_text="A name, or `name@alias`; resolved at each run.")
-    dataset = Text(help_text="A name for its newest version, or `name@number`.")
     cron = Text(help_text=f"Five fields; names and `L` are taken, and {', '.join(WRITTEN_OUT)}.")
 
 
 class ScheduleOut(Out):
     """A schedule. ``next_runs`` are the next five, with the offset of its zone.
 
-    They are empty where it is not enabled. ``model`` and ``dataset`` stand as they were written.
+    They are empty where it is not enabled. ``model`` and ``dataset`` stand as they were written;
+    ``dataset`` is null where it reads a ``source``. ``error`` says why the last run could not be
+    started, ``error_at`` when; both are null when it could.
     """
 
     kind_key = "schedule"
@@ -56,17 +56,26 @@ class ScheduleOut(Out):
     name = serializers.CharField()
     model = NameOrRow(source="model_ref")
     version = serializers.IntegerField(source="version_number", allow_null=True)
-    dataset = NameOrRow(source="dataset_ref")
+    dataset = serializers.SerializerMethodField()
+    source = serializers.JSONField(  # type: ignore[assignment]  # a field, not the argument
+        allow_null=True, help_text="Where its rows are read from at each run."
+    )
+    sink = serializers.JSONField(
+        allow_null=True, help_text="The table that the results go to as well."
+    )
     outputs = serializers.ListField(child=serializers.CharField(), allow_null=True)
     keep_columns = serializers.SerializerMethodField()
     on_row_error = serializers.CharField()
     chunk_rows = serializers.IntegerField(allow_null=True)
+    priority = serializers.IntegerField()
     cron = serializers.CharField()
     timezone = serializers.CharField()
     overlap = serializers.ChoiceField(choices=Overlap.choices)
     missed = serializers.ChoiceField(choices=Missed.choices)
     enabled = serializers.BooleanField()
     next_runs = serializers.SerializerMethodField()
+    error = serializers.SerializerMethodField()
+    error_at = serializers.DateTimeField(allow_null=True)
     created_by = serializers.CharField(source="created_by.username")
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
@@ -85,6 +94,15 @@ class ScheduleOut(Out):
             "batch_jobs": f"/batch-jobs?schedule={row.name}",
             "run_now": f"{path}/run-now",
         }
+
+    @extend_schema_field(NAME_OR_ROW)
+    def get_dataset(self, row: Schedule) -> str | None:
+        """As it was written; null where a source is read."""
+        return row.dataset_ref or None
+
+    def get_error(self, row: Schedule) -> str | None:
+        """Why the last run could not be started."""
+        return row.error or None
 
     @extend_schema_field(
         {"oneOf": [{"const": KEEP_ALL}, {"type": "array", "items": {"type": "string"}}]}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 
 from registry.actions.access import set_grant
 from registry.errors import InvalidRows, ModelFailed, RowProblem
+from registry.models import Connection, Grant
 from registry.principals import Principal
 from serving.api.lane import Call
 from serving.models import BatchJob, Schedule, ScheduledSlot
@@ -186,6 +188,69 @@ def test_a_failed_job_runs_again(owner: Client, world: World) -> None:
     assert BatchJob.objects.get(pk=world.failed.pk).state == "running"
 
 
+SOURCE = {"source_connection": "shop", "source_query": "select 1 as age"}
+SINK = {"sink_connection": "shop", "sink_table": "scores"}
+
+
+@pytest.fixture
+def shop(world: World) -> Connection:
+    row = Connection.objects.create(
+        name="shop",
+        driver="postgresql",
+        address="postgresql://reader@127.0.0.1:5432/shop",
+        allows_writing=True,
+        owner=world.owner,
+    )
+    Grant.objects.create(user=world.owner, role="publisher", connection=row)
+    return row
+
+
+def test_a_job_reads_from_elsewhere_and_writes_to_a_table(owner: Client, shop: Connection) -> None:
+    types = {"source_types": '{"age": "int64"}'}
+    owner.post(NEW_JOB, {**JOB, "dataset": "", **SOURCE, **types, **SINK})
+    job = BatchJob.objects.latest("id")
+    assert job.dataset_version.source == {
+        "connection": "shop",
+        "query": "select 1 as age",
+        "types": {"age": "int64"},
+    }
+    assert (job.sink_connection, job.sink_table) == (shop, "scores")
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "word"),
+    [
+        (SOURCE, "dataset", "Either dataset or source"),
+        ({"dataset": ""}, "dataset", "Either dataset or source"),
+        ({"dataset": "", "source_query": "select 1"}, "source_connection", "A text was expected"),
+        ({"dataset": "", "source_connection": "shop"}, "source_query", "A text was expected"),
+        ({"dataset": "", "source_prefix": "tmp/"}, "source_prefix", "begins with"),
+        ({"dataset": "", **SOURCE, "source_types": "[1]"}, "source_types", "An object"),
+        (
+            {"dataset": "", **SOURCE, "source_types": '{"age": "number"}'},
+            "source_types",
+            "at /source/types/age",
+        ),
+        ({"dataset": "", **SOURCE, "source_prefix": "inbox/"}, "source_connection", "is none of"),
+        ({"sink_connection": "shop"}, "sink_table", "A text was expected"),
+        ({**SINK, "sink_table": "modelyard_chunks"}, "sink_table", "modelyard_chunks"),
+        ({**SINK, "sink_connection": "nowhere"}, None, "nowhere"),
+    ],
+)
+def test_what_is_wrong_elsewhere_is_told_beside_its_field(
+    owner: Client, shop: Connection, fields: dict[str, str], field: str | None, word: str
+) -> None:
+    before = BatchJob.objects.count()
+    answer = owner.post(NEW_JOB, {**JOB, **fields})
+    form = answer.context["form"]
+    told = form.errors[field] if field else form.non_field_errors()
+    assert word in " ".join(told)
+    assert BatchJob.objects.count() == before
+    assert all(
+        group["is_open"] for group in form.groups[:2] if any(f.errors for f in group["fields"])
+    )
+
+
 def test_a_stranger_asks_for_no_job(world: World, signed_in: SignIn) -> None:
     answer = signed_in(world.stranger).post(NEW_JOB, JOB)
     assert "no model “churn” that you may see" in answer.content.decode()
@@ -210,6 +275,37 @@ def test_a_schedule_is_made_changed_switched_and_taken_away(owner: Client) -> No
     answer = owner.post(on("delete"), follow=True)
     assert answer.redirect_chain[-1][0] == "/admin/serving/schedule/"
     assert owner.get(on("change")).status_code == 404
+
+
+def test_a_schedule_from_elsewhere_is_made_shown_and_changed(
+    owner: Client, shop: Connection
+) -> None:
+    owner.post(
+        NEW_SCHEDULE,
+        {**JOB, **TIMES, **SOURCE, **SINK, "dataset": "", "name": "weekly", "priority": "3"},
+    )
+    schedule = Schedule.objects.get(name="weekly")
+    assert schedule.source == {"connection": "shop", "query": "select 1 as age"}
+    assert (schedule.sink, schedule.priority) == ({"connection": "shop", "table": "scores"}, 3)
+    page = owner.get(reverse("admin:serving_schedule_change", args=[schedule.pk])).content.decode()
+    assert "a query of shop" in page
+    assert "scores" in page
+    assert "a query of shop by churn" in owner.get("/admin/serving/schedule/").content.decode()
+
+    edit = reverse("admin:serving_schedule_edit", args=[schedule.pk])
+    form = owner.get(edit).context["form"]
+    assert form["source_query"].value() == "select 1 as age"
+    assert [group["is_open"] for group in form.groups] == [True, True, False]
+    owner.post(edit, {**JOB, **TIMES})
+    schedule.refresh_from_db()
+    assert (schedule.source, schedule.sink, schedule.dataset_ref) == (None, None, "customers@1")
+
+
+def test_a_schedule_says_why_its_last_run_could_not_start(owner: Client, world: World) -> None:
+    Schedule.objects.filter(pk=world.schedule.pk).update(error="gone: nobody", error_at=Now())
+    page = owner.get(reverse("admin:serving_schedule_change", args=[world.schedule.pk]))
+    assert "gone: nobody" in page.content.decode()
+    assert "cannot start" in owner.get("/admin/serving/schedule/").content.decode()
 
 
 @pytest.mark.parametrize(

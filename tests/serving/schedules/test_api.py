@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from registry.models import Connection, Dataset, Grant
 from serving.actions.ticking import tick
 from serving.models import BatchJob, Schedule
 from tests.people import Person, owner, stranger
@@ -168,3 +169,104 @@ def test_a_stranger_finds_nothing_and_a_key_to_read_changes_nothing(olga: Person
     assert reader.delete(f"{URL}/nightly").status_code == 403
     assert reader.post(f"{URL}/nightly/run-now").status_code == 403
     assert not BatchJob.objects.exists()
+
+
+QUERY = {"connection": "shop", "query": "select id, age, city from customers order by id"}
+TABLE = {"connection": "shop", "table": "scores"}
+
+
+@pytest.fixture
+def shop(olga: Person) -> Connection:
+    row = Connection.objects.create(
+        name="shop",
+        driver="postgresql",
+        address="postgresql://reader@127.0.0.1:5432/shop",
+        allows_writing=True,
+        owner=olga.user,
+    )
+    Grant.objects.create(user=olga.user, role="publisher", connection=row)
+    return row
+
+
+def test_a_schedule_reads_a_query_and_writes_a_table(olga: Person, shop: Connection) -> None:
+    client = olga.client()
+    answer = make(client, dataset=None, source=QUERY, sink=TABLE, priority=2)
+    body = answer.json()
+    assert answer.status_code == 201
+    assert (body["dataset"], body["links"]["dataset"]) == (None, None)
+    assert (body["source"], body["sink"], body["priority"]) == (QUERY, TABLE, 2)
+    assert Dataset.objects.count() == 1
+
+    for _ in range(2):
+        job = client.post(f"{URL}/nightly/run-now").json()
+        assert (job["sink"], job["priority"]) == (TABLE, 2)
+        read = BatchJob.objects.get(pk=job["id"]).dataset_version
+        assert read.source == QUERY
+    assert Dataset.objects.count() == 3
+
+
+def test_what_a_schedule_reads_is_replaced(olga: Person, shop: Connection) -> None:
+    client = olga.client()
+    make(client, sink=TABLE)
+
+    def change(**values: Any) -> Any:
+        return client.patch(f"{URL}/nightly", values, content_type="application/json").json()
+
+    read = change(source=QUERY)
+    assert (read["dataset"], read["source"], read["sink"]) == (None, QUERY, TABLE)
+    back = change(dataset="customers", sink=None)
+    assert (back["dataset"], back["source"], back["sink"]) == ("customers", None, None)
+    assert change(dataset=None)["pointer"] == "/dataset"
+    assert change(dataset="customers", source=QUERY)["pointer"] == "/dataset"
+
+
+@pytest.mark.parametrize(
+    ("values", "status", "where"),
+    [
+        ({"source": {**QUERY, "query": " ; "}}, 422, "/source/query"),
+        ({"source": {**QUERY, "connection": "till"}}, 404, None),
+        ({"source": {"prefix": "elsewhere/"}}, 422, "/source/prefix"),
+        ({"sink": {"connection": "shop"}, "dataset": "customers"}, 422, "/sink/table"),
+        ({"sink": {**TABLE, "connection": "till"}, "dataset": "customers"}, 404, None),
+        ({"priority": 11, "dataset": "customers"}, 422, "/priority"),
+        ({}, 422, "/dataset"),
+    ],
+)
+def test_where_rows_come_from_and_go_to_is_checked_when_it_is_written(
+    olga: Person, shop: Connection, values: dict[str, Any], status: int, where: str | None
+) -> None:
+    answer = make(olga.client(), **({"dataset": None} | values))
+    assert (answer.status_code, answer.json().get("pointer")) == (status, where)
+    assert not Schedule.objects.exists()
+
+
+def test_a_run_that_cannot_start_is_told_by_the_schedule_until_one_can(
+    olga: Person, shop: Connection
+) -> None:
+    client = olga.client()
+    make(client, dataset=None, source=QUERY, cron="* * * * *", overlap="allow")
+    schedule = Schedule.objects.get()
+    Connection.objects.update(allows_reading=False)
+    tick(schedule.next_due + timedelta(seconds=1))
+    told = client.get(f"{URL}/nightly").json()
+    (slot,) = client.get(f"{URL}/nightly/slots").json()["results"]
+    assert told["error"] == slot["reason"]
+    assert "shop" in told["error"]
+    assert told["error"].startswith("state-conflict: ")
+    assert told["error_at"] is not None
+
+    Connection.objects.update(allows_reading=True)
+    assert tick(schedule.next_due + timedelta(seconds=61)) == 1
+    told = client.get(f"{URL}/nightly").json()
+    assert (told["error"], told["error_at"]) == (None, None)
+
+
+def test_a_run_has_the_rights_on_the_connection_that_its_maker_has_then(
+    olga: Person, shop: Connection
+) -> None:
+    client = olga.client()
+    make(client, dataset=None, source=QUERY, cron="* * * * *")
+    Grant.objects.filter(connection=shop).update(role="viewer")
+    assert tick(Schedule.objects.get().next_due + timedelta(seconds=1)) == 0
+    assert client.get(f"{URL}/nightly").json()["error"].startswith("not-allowed: ")
+    assert Dataset.objects.count() == 1
