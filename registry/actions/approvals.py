@@ -10,47 +10,35 @@ from django.utils import timezone
 
 from registry import audit, roles
 from registry.actions import fields
-from registry.actions.aliases import place_alias
-from registry.actions.releases import is_involved, release, require_releasable
-from registry.actions.verdicts import locked, reject_quarantined
+from registry.actions.approval_subjects import about, decision_on, is_involved
 from registry.errors import InvalidField, NotAllowed, StateConflict
 from registry.models import ApprovalRequest
-from registry.models.approval_request import ApprovalState, ApprovalSubject
+from registry.models.approval_request import ApprovalState
 from registry.principals import Principal, require
 
 
 @transaction.atomic
 def approve(*, by: Principal, request: ApprovalRequest, reason: str) -> ApprovalRequest:
-    """Approve, and do what was asked for: release the version, or move the alias.
+    """Approve, and do what was asked for: release the version, move the alias, raise the tier.
 
     Raises NotAllowed for the requester and the uploader, StateConflict when it is decided already,
     or bound to other bytes or to another version of the gate than there are now.
     """
     _require_decision(by, request, reason)
-    locked(request.version)  # or the gate could say something else between this look and the end
-    require_releasable(request)
+    decision = decision_on(request)
+    decision.hold(request)
+    decision.check(request)
     _decide(by, request, ApprovalState.APPROVED, reason)
-    if request.subject == ApprovalSubject.VERSION:
-        release(request.version, approved_by=by)
-    else:
-        request.version.require_servable()
-        place_alias(
-            by=Principal(request.requested_by, request_id=by.request_id),
-            version=request.version,
-            alias=request.alias,
-            reason=request.request_reason,
-            approved_by=by.user,
-        )
+    decision.grant(by, request)
     return request
 
 
 @transaction.atomic
 def reject(*, by: Principal, request: ApprovalRequest, reason: str) -> ApprovalRequest:
-    """Say no: a quarantined version becomes rejected, an alias stays where it is."""
+    """Say no: a quarantined version becomes rejected; an alias, or a tier, stays as it is."""
     _require_decision(by, request, reason)
     _decide(by, request, ApprovalState.REJECTED, reason)
-    if request.subject == ApprovalSubject.VERSION:
-        reject_quarantined(request.version, summary=f"Rejected by {by.name}: {reason}")
+    decision_on(request).refuse(by, request, reason)
     return request
 
 
@@ -78,7 +66,7 @@ def attach_evidence(
 
 
 def _require_decision(by: Principal, request: ApprovalRequest, reason: str) -> None:
-    require(by, roles.APPROVER, request.model)
+    require(by, roles.APPROVER, about(request))
     if is_involved(by, request):
         raise NotAllowed("Somebody other than the requester and the uploader decides.")
     if not fields.check_text(reason, pointer="/reason").strip():

@@ -32,14 +32,6 @@ def uploaders(version: ModelVersion) -> set[Any]:
     return {version.created_by_id, *same.values_list("created_by", flat=True)}
 
 
-def is_involved(by: Principal, request: ApprovalRequest) -> bool:
-    """Whether this person has asked for it or has uploaded what it is about: four eyes decide."""
-    own = {request.requested_by_id, request.version.created_by_id}
-    if request.subject == ApprovalSubject.VERSION:
-        own |= uploaders(request.version)
-    return by.user.pk in own
-
-
 def standing_approval(version: ModelVersion) -> ApprovalRequest | None:
     """The approval that releases these bytes already, under the gate of now; None without one.
 
@@ -77,13 +69,15 @@ def note_reuse(version: ModelVersion, approval: ApprovalRequest) -> None:
     )
 
 
-def require_releasable(request: ApprovalRequest) -> None:
-    """Raise StateConflict where an approval would not be about what lies there now."""
-    version = request.version
+def require_same_bytes(request: ApprovalRequest, version: ModelVersion) -> None:
+    """Raise StateConflict where the version has other bytes than the request is bound to."""
     if version.artifact.sha256 != request.sha256:
         raise StateConflict("The request is bound to other bytes than the version has now.")
-    if request.subject != ApprovalSubject.VERSION:
-        return
+
+
+def require_releasable(request: ApprovalRequest, version: ModelVersion) -> None:
+    """Raise StateConflict where an approval would not be about what the gate has seen by now."""
+    require_same_bytes(request, version)
     if conf.model_file_policy == "refuse":
         raise StateConflict("This server takes no files that execute code (MODEL_FILE_POLICY).")
     if version.checks.filter(name=CheckName.SCAN, verdict=Verdict.FAILED).exists():

@@ -8,11 +8,12 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from registry.actions import approvals
+from registry.actions.approval_subjects import words_of
 from registry.admin.access import principal_of, to_page, told
 from registry.admin.base import GovernedAdmin
 from registry.admin.decisions import decision_context
 from registry.models import ApprovalRequest
-from registry.models.approval_request import ApprovalState, ApprovalSubject
+from registry.models.approval_request import ApprovalState
 from registry.panels import contents_of
 from registry.principals import Principal
 from registry.templatetags.modelyard import badge
@@ -44,7 +45,12 @@ class ApprovalRequestAdmin(GovernedAdmin[ApprovalRequest]):
         """With the people and versions that the list names."""
         rows = ApprovalRequest.objects.visible_to(principal)
         return rows.select_related(
-            "model", "version__model", "version__artifact", "requested_by", "decided_by"
+            "model",
+            "version__model",
+            "version__artifact",
+            "dataset_version__dataset",
+            "requested_by",
+            "decided_by",
         )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApprovalRequest]:
@@ -54,9 +60,7 @@ class ApprovalRequestAdmin(GovernedAdmin[ApprovalRequest]):
     @admin.display(description="Request")
     def what(self, row: ApprovalRequest) -> str:
         """What is to happen."""
-        if row.subject == ApprovalSubject.VERSION:
-            return f"Release {row.version}"
-        return f"Move {row.model.name}@{row.alias} to version {row.version.number}"
+        return words_of(row)
 
     @admin.display(description="State", ordering="state")
     def state_shown(self, row: ApprovalRequest) -> SafeString:
@@ -80,7 +84,7 @@ class ApprovalRequestAdmin(GovernedAdmin[ApprovalRequest]):
             "crumbs": self.crumbs(),
             "row": row,
             "version": row.version,
-            "checks": list(row.version.checks.all()),
+            "checks": list(row.version.checks.all()) if row.version else [],
             "approval": decision_context(principal_of(request), row),
             "panels": contents_of("approval", request, row),
         }

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet
 
 from registry import roles
+from registry.actions.approval_subjects import words_of
 from registry.models import (
     ApprovalRequest,
     AuditEvent,
@@ -26,7 +27,7 @@ def overview(principal: Principal) -> dict[str, Any]:
     """The context of the first page; each entry is one query."""
     return {
         "counts": _counts(principal),
-        "waiting": _waiting(principal)[:WAITING_SHOWN],
+        "waiting": [(row, words_of(row)) for row in _waiting(principal)[:WAITING_SHOWN]],
         "recent_versions": _versions(principal)[:RECENT_VERSIONS],
         "recent_events": list(events_for(principal)[:RECENT_EVENTS]),
         "may_register": principal.may_everywhere(roles.PUBLISHER),
@@ -56,7 +57,9 @@ def _counts(principal: Principal) -> dict[str, int]:
 
 def _waiting(principal: Principal) -> QuerySet[ApprovalRequest]:
     rows = ApprovalRequest.objects.visible_to(principal).pending()
-    return rows.select_related("model", "version__model", "requested_by")
+    return rows.select_related(
+        "model", "version__model", "dataset_version__dataset", "requested_by"
+    )
 
 
 def _versions(principal: Principal) -> QuerySet[ModelVersion]:

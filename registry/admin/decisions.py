@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry import roles
-from registry.actions.releases import is_involved, require_releasable
+from registry.actions.approval_subjects import about, decision_on, is_involved
 from registry.admin.evidence import cell
 from registry.errors import StateConflict
 from registry.models import ApprovalRequest
@@ -19,8 +19,8 @@ def decision_context(by: Principal, request: ApprovalRequest) -> dict[str, Any]:
     refusal = ""
     if is_involved(by, request):
         refusal = "You asked for this, or uploaded these bytes: somebody else has to decide."
-    elif not by.may(roles.APPROVER, request.model):
-        refusal = f"Deciding needs the role approver on {request.model.name}."
+    elif not by.may(roles.APPROVER, about(request)):
+        refusal = f"Deciding needs the role approver on {about(request)}."
     is_pending = request.state == "pending"
     return {
         "request": request,
@@ -37,7 +37,7 @@ def decision_context(by: Principal, request: ApprovalRequest) -> dict[str, Any]:
 def _hindrance(request: ApprovalRequest) -> str:
     """Why nobody can approve this now, though it can be rejected; empty where they can."""
     try:
-        require_releasable(request)
+        decision_on(request).check(request)
     except StateConflict as conflict:
         return conflict.detail
     return ""

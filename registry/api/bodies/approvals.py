@@ -18,18 +18,25 @@ class DecisionIn(In):
 
 
 class ApprovalOut(Out):
-    """A request for an approval. ``alias`` is null for the release of a version.
+    """A request for an approval: of a version of a model, or of one of a dataset.
 
-    ``gate_version`` is empty for the move of an alias, which is bound to no gate.
+    ``alias`` is null for the release of a version; ``model`` and ``version`` are null where it is
+    about data, ``dataset``, ``dataset_version`` and ``tier`` where it is about a model.
+    ``gate_version`` is empty for all but the release of a version, which is bound to a gate.
     """
 
     kind_key = "approval"
 
     id = serializers.UUIDField()
     subject = serializers.CharField()
-    model = NameOrRow(source="model.name")
-    version = NumberOrRow(source="version.number")
+    model = NameOrRow(source="model.name", default=None)
+    version = NumberOrRow(source="version.number", default=None)
     alias = serializers.SerializerMethodField()
+    dataset = serializers.CharField(
+        source="dataset_version.dataset.name", default=None, allow_null=True
+    )
+    dataset_version = NumberOrRow(source="dataset_version.number", default=None)
+    tier = serializers.SerializerMethodField()
     sha256 = serializers.CharField()
     gate_version = serializers.CharField()
     state = serializers.CharField()
@@ -46,25 +53,37 @@ class ApprovalOut(Out):
         return f"/approvals/{row.pk}"
 
     def neighbours(self, row: ApprovalRequest) -> dict[str, str | None]:
-        """What is to be decided about."""
-        model = f"/models/{row.model.name}"
-        return {
-            "model": model,
-            "version": f"{model}/versions/{row.version.number}",
-            "alias": f"{model}/aliases/{row.alias}" if row.alias else None,
-        }
+        """What is to be decided about; the links of the other subjects are null."""
+        links: dict[str, str | None] = dict.fromkeys(
+            ("model", "version", "alias", "dataset", "dataset_version")
+        )
+        if row.model and row.version:
+            model = links["model"] = f"/models/{row.model.name}"
+            links["version"] = f"{model}/versions/{row.version.number}"
+            links["alias"] = f"{model}/aliases/{row.alias}" if row.alias else None
+        if row.dataset_version:
+            dataset = links["dataset"] = f"/datasets/{row.dataset_version.dataset.name}"
+            links["dataset_version"] = f"{dataset}/versions/{row.dataset_version.number}"
+        return links
 
     def get_alias(self, row: ApprovalRequest) -> str | None:
         """The alias that is to move."""
         return row.alias or None
 
+    def get_tier(self, row: ApprovalRequest) -> str | None:
+        """The tier that the data is to have."""
+        return row.tier or None
+
 
 def visible_approvals(by: Principal) -> QuerySet[ApprovalRequest]:
-    """Requests about visible models."""
-    return (
-        ApprovalRequest.objects.visible_to(by)
-        .select_related("model", "version", "requested_by", "decided_by")
-        .defer("version__facts", "version__signature", "version__declared_signature")
+    """Requests about visible models and datasets."""
+    rows = ApprovalRequest.objects.visible_to(by).select_related(
+        "model", "version", "dataset_version__dataset", "requested_by", "decided_by"
+    )
+    large = ("facts", "signature", "declared_signature")
+    of_data = ("profile", "columns", "errors", "parts")
+    return rows.defer(
+        *(f"version__{name}" for name in large), *(f"dataset_version__{name}" for name in of_data)
     )
 
 
@@ -73,6 +92,10 @@ add_kind(
         "approval",
         ApprovalOut,
         visible_approvals,
-        {"model": to_one("model", "model"), "version": to_one("version", "version")},
+        {
+            "model": to_one("model", "model"),
+            "version": to_one("version", "version"),
+            "dataset_version": to_one("dataset-version", "dataset_version"),
+        },
     )
 )

@@ -32,6 +32,7 @@ class Approvals(Resource):
             Parameter("state", "Only this state.", choices=tuple(ApprovalState.values)),
             Parameter("subject", "Only this subject.", choices=tuple(ApprovalSubject.values)),
             Parameter("model", "Only requests about this model."),
+            Parameter("dataset", "Only requests about versions of this dataset."),
         ),
     )
     def get(self, request: Request) -> Response:
@@ -42,6 +43,8 @@ class Approvals(Resource):
                 rows = rows.filter(**{field: self.query[field]})
         if "model" in self.query:
             rows = rows.filter(model__name__iexact=self.query["model"])
+        if "dataset" in self.query:
+            rows = rows.filter(dataset_version__dataset__name__iexact=self.query["dataset"])
         return self.page(ordered(rows, self.query.get("ordering"), _ORDERS), "approval")
 
 
@@ -76,6 +79,6 @@ class Reject(Resource):
 
 def _found(resource: Resource, id: str) -> ApprovalRequest:
     rows = ApprovalRequest.objects.visible_to(resource.by).select_related(
-        "model", "version__artifact", "version__model", "requested_by"
+        "model", "version__artifact", "version__model", "dataset_version__dataset", "requested_by"
     )
     return row_with_id(rows, id, "approval request")
