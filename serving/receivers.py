@@ -8,6 +8,8 @@ from registry.models import DatasetVersion
 from registry.queue import CHECK_VERSION, enqueue
 from registry.signals import (
     approval_requested,
+    dataset_erased,
+    dataset_expiring,
     dataset_settled,
     version_registered,
     version_released,
@@ -15,6 +17,7 @@ from registry.signals import (
 )
 from serving.actions.batch_jobs import on_dataset_settled
 from serving.actions.comparing import attach_reports
+from serving.actions.reach import forget_cells, is_being_read
 from serving.actions.routes import refuse_archiving
 
 
@@ -25,6 +28,8 @@ def connect() -> None:
     version_settled.connect(_keep_routed, dispatch_uid="serving.routes.version_settled")
     approval_requested.connect(_show_comparisons, dispatch_uid="serving.comparisons.approval")
     dataset_settled.connect(_resume_jobs, dispatch_uid="serving.jobs.dataset_settled")
+    dataset_expiring.connect(_still_read, dispatch_uid="serving.jobs.dataset_expiring")
+    dataset_erased.connect(_forget_cells, dispatch_uid="serving.jobs.dataset_erased")
 
 
 def _show_comparisons(request: Any, **_: Any) -> None:
@@ -33,6 +38,14 @@ def _show_comparisons(request: Any, **_: Any) -> None:
 
 def _resume_jobs(version: DatasetVersion, **_: Any) -> None:
     on_dataset_settled(version)
+
+
+def _still_read(version: DatasetVersion, **_: Any) -> bool:
+    return is_being_read(version)
+
+
+def _forget_cells(version: DatasetVersion, **_: Any) -> None:
+    forget_cells(version)
 
 
 def _keep_routed(version: Any, **_: Any) -> None:

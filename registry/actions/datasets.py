@@ -174,10 +174,17 @@ def create_output(
 ) -> DatasetVersion:
     """The result of a batch job as a dataset of its own, ready at once; parts stay where they are.
 
-    ``sha256`` stays empty: the digests of the parts are the identity of the whole.
+    ``sha256`` stays empty: the digests of the parts are the identity of the whole. The rows are
+    kept no longer than those that they were made from.
     """
+    parents = list(parents)
+    kept_for = [days for p in parents if (days := p.dataset.retention_days) is not None]
     dataset = Dataset.objects.create(
-        name=name, owner=by, classification=classification, description=description
+        name=name,
+        owner=by,
+        classification=classification,
+        description=description,
+        retention_days=min(kept_for, default=None),
     )
     Grant.objects.create(user=by, role=roles.MANAGER, dataset=dataset)
     version = _next_version(

@@ -18,6 +18,11 @@ from registry.models.dataset_version import DatasetStatus
 from registry.models.model_version import Engine
 from registry.principals import Principal, find_dataset, require
 from serving.actions.comparing import shared_kinds
+from serving.actions.reach import (
+    classification_of_results,
+    require_reached,
+    require_readable,
+)
 from serving.actions.scoring import choose_outputs
 from serving.actions.sources import Sink, resolve_sink
 from serving.actions.targets import called_version, find_version, pointed_to, version_of
@@ -73,8 +78,9 @@ def resolve_asked(
     ``sink`` is a table that results go to as well. ``compare_with`` is a version of the same
     model, its number or ``@alias``, that answers the same rows. Raises InvalidField with the
     field's pointer, ModelNotFound, VersionNotReady and the like, DatasetNotFound,
-    ConnectionNotFound, StateConflict for a rejected dataset version, NotAllowed, which a priority
-    above 0 raises without the role publisher.
+    ConnectionNotFound, StateConflict for a rejected dataset version, SinkRefused for results that
+    are stricter than the sink, NotAllowed, which a priority above 0 raises without the role
+    publisher.
     """
     called = resolve_called(by, model, version)
     require(by, roles.SCORER, called.model)
@@ -94,6 +100,10 @@ def resolve_asked(
         sink=resolve_sink(by, sink),
     )
     _check_against_each_other(asked)
+    if asked.sink is not None:
+        dataset = asked.read.dataset if asked.read else None
+        results = classification_of_results(called.model, dataset)
+        require_reached(asked.sink.connection, results)
     return asked
 
 
@@ -113,8 +123,8 @@ def resolve_called(by: Principal, model: str, version: int | None) -> ModelVersi
 def resolve_read(by: Principal, dataset: str) -> DatasetVersion:
     """The dataset version that ``name`` (its newest one that was not rejected) or ``name@3`` means.
 
-    Raises InvalidField, DatasetNotFound, VersionNotFound, and StateConflict where nothing can be
-    read.
+    Raises InvalidField, DatasetNotFound, VersionNotFound, NotAllowed for who may not have the rows,
+    StateConflict where nothing can be read, and RowsErased.
     """
     name, at, number = dataset.partition("@")
     if at and not (number.isascii() and number.isdigit() and 0 < len(number) < 10):
@@ -132,6 +142,7 @@ def resolve_read(by: Principal, dataset: str) -> DatasetVersion:
         version = rows.exclude(status=DatasetStatus.REJECTED).first() or rows.first()
     if version is None or version.status == DatasetStatus.REJECTED:
         raise StateConflict(f"{version or found.name} was rejected: there are no rows to score.")
+    require_readable(by, version)
     return version
 
 

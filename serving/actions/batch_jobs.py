@@ -24,6 +24,7 @@ from registry.principals import Principal, get_visible, require
 from registry.queue import DRIVE_JOB, enqueue
 from serving.actions.announcing import announce_end
 from serving.actions.batch_asking import Asked, resolve_asked
+from serving.actions.reach import require_readable
 from serving.actions.sources import Sink, snapshot
 from serving.batch.columns import KEEP_ALL as KEEP_ALL
 from serving.models import BatchChunk, BatchJob
@@ -102,6 +103,9 @@ def retry_job(*, by: Principal, job: BatchJob) -> BatchJob:
         )
     if job.dataset_version.status == DatasetStatus.REJECTED:
         raise StateConflict(f"{job.dataset_version} was rejected: upload it anew and ask again.")
+    require_readable(by, job.dataset_version)
+    if job.output is not None:
+        job.output.require_kept()
     before = job.state
     to = _reopen(job)
     _record_move(by, "batch_job.retry", job, before, to)

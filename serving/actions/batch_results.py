@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from registry.errors import NotAllowed, NotFound, StateConflict
-from registry.models import Dataset
+from registry.errors import NotFound, StateConflict
 from registry.principals import Principal
 from serving.actions.batch_asking import column_names
 from serving.actions.comparing import shown_report
+from serving.actions.reach import may_read_results, require_results
 from serving.batch.columns import kept_columns, key_columns, reject_columns
 from serving.models import BatchJob
 from serving.models.batch_job import JobState
@@ -28,25 +28,27 @@ class Rows:
 def results_of(job: BatchJob, *, by: Principal) -> Rows:
     """The scored rows of a job that has ended well.
 
-    Raises StateConflict before the end and for a job without results, NotAllowed.
+    Raises StateConflict before the end and for a job without results, RowsErased, NotAllowed.
     """
-    _require_rows(by, job)
+    require_results(by, job)
     if job.output is None or job.state not in (
         JobState.COMPLETED,
         JobState.COMPLETED_WITH_REJECTS,
     ):
         raise StateConflict(f"The job is {job.state}: it has no results{_yet(job)}.")
+    job.output.require_kept()
     return Rows(job.output_name, job.output.parts, job.output.columns)
 
 
 def rejects_of(job: BatchJob, *, by: Principal) -> Rows:
     """The rejected rows of a job that has ended, also of what a failed one has found so far.
 
-    Raises StateConflict before the end, NotAllowed.
+    Raises StateConflict before the end, RowsErased with the rows that were rejected, NotAllowed.
     """
-    _require_rows(by, job)
+    require_results(by, job)
     if job.is_active:
         raise StateConflict(f"The job is {job.state}: its rejects are not complete yet.")
+    job.dataset_version.require_kept()
     lying = job.chunks.exclude(rejects_name="").in_row_order()
     parts = [
         {"name": name, "sha256": sha256, "rows": rejects}
@@ -64,18 +66,7 @@ def comparison_of(job: BatchJob, *, by: Principal) -> dict[str, Any]:
         raise NotFound("The job compares nothing: ask for one with “compare_with”.")
     if job.report is None or job.is_active:
         raise StateConflict(f"The job is {job.state}: it has no report{_yet(job)}.")
-    return shown_report(job, with_cells=may_read_rows(by, job))
-
-
-def may_read_rows(by: Principal, job: BatchJob) -> bool:
-    """Whether the dataset, or the output, is one that the principal may see."""
-    wanted = {job.dataset_id} | ({job.output.dataset_id} if job.output else set())
-    return Dataset.objects.visible_to(by).filter(pk__in=wanted).exists()
-
-
-def _require_rows(by: Principal, job: BatchJob) -> None:
-    if not may_read_rows(by, job):
-        raise NotAllowed("This needs the role viewer on the job's dataset or on its output.")
+    return shown_report(job, with_cells=may_read_results(by, job))
 
 
 def _reject_columns(job: BatchJob) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from registry.models import Connection
 from registry.sql import ChunkIdentity, Place, SinkFenced, write_chunk
 from registry.sql.tables import ROW
 from serving.actions.commits import ChunkResult, Published
+from serving.actions.reach import classification_now, require_reached
 from serving.batch import failpoints
 from serving.models import BatchChunk, BatchJob
 
@@ -63,12 +64,13 @@ def deliver(job: BatchJob, chunk: BatchChunk, result: ChunkResult) -> None:
 
 
 def _place_of(job: BatchJob) -> Place:
-    """Where the table is. Raises SinkRefused where the connection is closed for writing."""
+    """Where the table is. Raises SinkRefused where the connection does not take the results now."""
     # Not the job's own: it was read when the worker first met the job.
     assert job.sink_connection_id is not None
     connection = Connection.objects.get(pk=job.sink_connection_id)
     if connection.disabled_at is not None or not connection.allows_writing:
         raise SinkRefused(f"The connection “{connection}” is not open for writing.")
+    require_reached(connection, classification_now(job))
     try:
         return place(connection)
     except (InvalidField, SourceRefused) as error:

@@ -11,10 +11,10 @@ from registry import audit
 from registry.actions.datasets import create_output
 from registry.models import Dataset, DatasetVersion
 from registry.models.dataset_version import DatasetStatus
-from registry.models.registered_model import Classification
 from serving.actions.announcing import announce_end
 from serving.actions.batch_asking import column_names
 from serving.actions.comparing import attach_report, report_of
+from serving.actions.reach import classification_now
 from serving.batch import failpoints
 from serving.batch.columns import columns_without_rows, kept_columns
 from serving.models import BatchJob
@@ -67,7 +67,7 @@ def _output_version(
             parts=parts,
             size_bytes=size_bytes,
             parents=[job.dataset_version],
-            classification=_stricter(job.model.classification, job.dataset.classification),
+            classification=classification_now(job),
             description=f"{job.version} on {job.dataset_version}.",
         )
     names = Dataset.objects.filter(pk=job.output.dataset_id)
@@ -103,8 +103,3 @@ def _columns(job: BatchJob) -> list[dict[str, Any]]:
     names = kept_columns(job.keep_columns, column_names(job.dataset_version))
     kept = [column for column in job.dataset_version.columns if column["name"] in names]
     return columns_without_rows(kept, job.version.parsed_signature.to_json()["outputs"])
-
-
-def _stricter(left: str, right: str) -> str:
-    order = list(Classification.values)
-    return max(left, right, key=order.index)

@@ -13,7 +13,8 @@ from registry import roles, storage
 from registry.admin.calling import base_url
 from registry.errors import DomainError
 from registry.principals import Principal
-from serving.actions.batch_results import comparison_of, may_read_rows, rejects_of
+from serving.actions.batch_results import comparison_of, rejects_of
+from serving.actions.reach import may_read_results
 from serving.admin import comparison
 from serving.admin.timeline import busy_first, timeline
 from serving.batch.progress import fraction_done, seconds_left
@@ -69,7 +70,7 @@ class JobPage:
     def context(self) -> dict[str, Any]:
         """The context of ``serving/job.html``."""
         job = self.job
-        reads_rows = not job.is_active and may_read_rows(self.by, job)
+        reads_rows = not job.is_active and may_read_results(self.by, job)
         is_ours = self.by.may(self._hand(), job.model)
         return {
             "title": f"{job.model.name} on {job.dataset_version}",

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.actions.datasets import read_from_source, update_dataset, upload_dataset
+from registry.actions.row_access import require_rows
 from registry.actions.sources import checked_source, format_of_source
 from registry.actions.versions import Upload
 from registry.api.bodies.dataset_versions import (
@@ -192,7 +193,7 @@ class DatasetVersionDoor(Resource):
 
 
 class DatasetVersionDownload(FileResource):
-    """``/datasets/{name}/versions/{number}/download``. Who sees a dataset may read its rows."""
+    """``/datasets/{name}/versions/{number}/download``; the classification says who may."""
 
     @describe(
         "dataset_versions_download",
@@ -206,6 +207,8 @@ class DatasetVersionDownload(FileResource):
         return self._send(version)
 
     def _send(self, version: DatasetVersion) -> HttpResponseBase:
+        require_rows(self.by, version.dataset)
+        version.require_kept()
         safe = self.by.api_key is None or self.query.get("safe", False)
         return send_version(version, self.query.get("format", "csv"), safe=safe)
 
