@@ -375,6 +375,52 @@ def test_batch_compares_and_takes_its_place(run, service):
     assert (sent["compare_with"], sent["priority"]) == ("@champion", -1)
 
 
+def test_batch_reads_a_query_and_writes_a_table(run, service, tmp_path):
+    text = "select id, age\nfrom customers\norder by id\n"
+    (tmp_path / "rows.sql").write_text(text)
+    asked = ("--connection", "shop", "--query", f"@{tmp_path / 'rows.sql'}", "--type", "day=date")
+    assert run("batch", "churn", *asked, "--sink", "reports:public.scores")[0] == 0
+    assert service.received[0].json == {
+        "model": "churn",
+        "source": {"connection": "shop", "query": text, "types": {"day": "date"}},
+        "sink": {"connection": "reports", "table": "public.scores"},
+    }
+
+
+def test_batch_reads_the_files_of_the_inbox(run, service):
+    assert run("batch", "churn", "--prefix", "inbox/2026/", "--format", "csv")[0] == 0
+    source = {"prefix": "inbox/2026/", "format": "csv"}
+    assert service.received[0].json == {"model": "churn", "source": source}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        (),
+        ("customers", "--prefix", "inbox/"),
+        ("--connection", "shop"),
+        ("--query", "select 1"),
+        ("--connection", "shop", "--query", "select 1", "--prefix", "inbox/"),
+        ("--connection", "shop", "--query", "select 1", "--format", "csv"),
+        ("--connection", "shop", "--query", "select 1", "--type", "date"),
+        ("customers", "--sink", "reports"),
+        ("customers", "--sink", ":scores"),
+    ],
+)
+def test_batch_with_options_that_cannot_be_meant_sends_nothing(run, service, asked):
+    code, out, err = run("batch", "churn", *asked)
+    assert (code, out) == (2, "")
+    assert err
+    assert service.received == []
+
+
+def test_batch_with_a_query_file_that_is_not_there_sends_nothing(run, service):
+    code, _, err = run("batch", "churn", "--connection", "shop", "--query", "@nowhere.sql")
+    assert code == 2
+    assert "nowhere.sql" in err
+    assert service.received == []
+
+
 def test_batch_that_fails_is_exit_code_1(run, service, rows, tmp_path):
     service.job_states = [{"state": "failed", "error": "Row 7 has no age."}]
     code, _, err = run("batch", "churn", rows, "--wait", "--out", tmp_path / "out.csv")
