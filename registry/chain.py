@@ -22,6 +22,8 @@ from django.db import connection
 Event = dict[str, Any]
 # What stands before the first link.
 GENESIS: Final = "0" * 64
+# Before every event.
+FIRST: Final = str(UUID(int=0))
 COLUMNS: Final = (
     *("id", "at", "actor", "actor_id", "key_id", "action", "object_kind", "object_id"),
     *("object_name", "before", "after", "reason", "request_id"),
@@ -66,17 +68,17 @@ def links_after(place: int, limit: int) -> list[tuple[Link, Event | None]]:
     return [(_link(row[:5]), _event(row[5:]) if row[5] is not None else None) for row in rows]
 
 
-def unsealed_ids(since: UUID, limit: int) -> list[UUID]:
-    """Ids of events from this one on that no link covers, in ascending order."""
+def unsealed_ids(after: str, limit: int) -> list[str]:
+    """Ids of events behind this one that no link covers, ascending, as the database holds them."""
     rows = _rows(
-        "SELECT e.id FROM registry_auditevent e WHERE e.id >= %s AND NOT EXISTS"
+        "SELECT e.id FROM registry_auditevent e WHERE e.id > %s AND NOT EXISTS"
         " (SELECT 1 FROM registry_auditseal s WHERE s.event_id = e.id) ORDER BY e.id LIMIT %s",
-        [as_stored(since), limit],
+        [as_stored(after), limit],
     )
-    return [UUID(str(row[0])) for row in rows]
+    return [str(row[0]) for row in rows]
 
 
-def events_of(ids: Sequence[UUID]) -> list[tuple[Event, Link | None]]:
+def events_of(ids: Sequence[str]) -> list[tuple[Event, Link | None]]:
     """The events that are there of these, each with its link, in ascending order of their ids."""
     if not ids:
         return []
@@ -90,9 +92,20 @@ def events_of(ids: Sequence[UUID]) -> list[tuple[Event, Link | None]]:
     return [(_event(row[5:]), _link(row[:5]) if row[0] is not None else None) for row in rows]
 
 
-def as_stored(identity: UUID) -> str:
+def as_stored(identity: str) -> str:
     """An id as the database's own column holds it."""
-    return str(identity) if connection.features.has_native_uuid_field else identity.hex
+    if connection.features.has_native_uuid_field:
+        return identity
+    try:
+        return UUID(identity).hex
+    except ValueError:
+        return identity
+
+
+def moment_of(moment: datetime) -> str:
+    """An aware time as events hold it."""
+    text = moment.astimezone(UTC).isoformat(timespec="microseconds")
+    return text.replace("+00:00", "Z")
 
 
 def _rows(statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
@@ -128,8 +141,7 @@ def _moment(text: str | None) -> str | None:
         moment = datetime.fromisoformat(text or "")
     except ValueError:
         return text
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return moment_of(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
 
 
 def _json(text: str | None) -> Any:
