@@ -244,4 +244,5 @@ def _summary(connection: Connection) -> dict[str, Any]:
         "allows_reading": connection.allows_reading,
         "allows_writing": connection.allows_writing,
         "enabled": connection.disabled_at is None,
+        "description": connection.description,
     }
