@@ -76,7 +76,7 @@ def links_of(kind: str) -> dict[str, Callable[[Any], str | None]]:
 def add_steps(kind: str, maker: str) -> None:
     """Add to the lineage of a kind.
 
-    ``maker`` is the dotted path of a function ``(row, principal) -> Iterable[Step]`` (see
+    ``maker`` is the dotted path of a function ``(row, principal) -> Iterable[Branch]`` (see
     ``registry.api.lineage``); it answers with what the principal may see only.
     """
     if maker not in _STEPS.setdefault(kind, []):

@@ -1,85 +1,113 @@
 """Lineage: what an object was made from and what was made from it, one step at a time.
 
-Each step links to the lineage of its neighbour, so that a client walks on from there. serving
-adds its own kinds (``SUBJECTS``) and steps (``registry.panels.add_steps``).
+``SUBJECTS`` are the kinds that have one, each with its branches: the ways that lead on from it.
+serving adds its own kinds to the table, and branches to ours (``registry.panels.add_steps``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.db.models import QuerySet
 
-from registry.models import Dataset, DatasetVersion, ModelVersion, RegisteredModel
+from registry.models import Alias, Dataset, DatasetVersion, ModelVersion, RegisteredModel
+from registry.models.visibility import visible_models
 from registry.panels import steps_of
 from registry.principals import Principal
 
+Side = Literal["parents", "children"]
+
 # Of many neighbours the newest ones are shown.
 STEPS_MAX = 200
+# A version belongs to its model, which is no ancestor of it.
+BELONGS = ("version of", "has version")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One neighbour. ``relation`` reads from the subject: “trained on customers@3”."""
+class Branch:
+    """Neighbours of one kind, newest first. ``relation`` reads from the subject: “trained on”.
 
-    side: Literal["parents", "children"]
+    ``rows`` is a QuerySet of what the principal may see, so that what is not looked at costs
+    nothing.
+    """
+
+    side: Side
     relation: str
     kind: str
-    row: Any
+    rows: QuerySet[Any, Any]
+
+    @property
+    def is_belonging(self) -> bool:
+        """Whether it joins a version to what it is a version of."""
+        return self.relation in BELONGS
+
+    def newest(self, limit: int) -> tuple[list[Any], int]:
+        """The newest rows, and how many more there are."""
+        found = list(self.rows[: limit + 1])
+        return found[:limit], self.rows.count() - limit if len(found) > limit else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A kind that has a lineage. ``path`` is the path of a row below the API's root."""
+    """A kind that has a lineage.
 
+    ``path`` is the path of a row below the API's root, ``page`` its page's name in the admin and
+    the id that the page wants, ``label`` what a drawing calls it.
+    """
+
+    word: str
     rows: Callable[[Principal], QuerySet[Any, Any]]
     path: Callable[[Any], str]
-    steps: Callable[[Any, Principal], Iterable[Step]]
+    page: Callable[[Any], tuple[str, object]]
+    branches: Callable[[Any, Principal], Iterable[Branch]]
+    label: Callable[[Any], str] = str
 
 
-def steps(kind: str, row: Any, by: Principal) -> list[Step]:
-    """All steps from one row, the upper building's included; only what the caller may see."""
-    found = list(SUBJECTS[kind].steps(row, by))
+def branches(kind: str, row: Any, by: Principal) -> Iterator[Branch]:
+    """All branches from one row, the upper building's included."""
+    yield from SUBJECTS[kind].branches(row, by)
     for maker in steps_of(kind):
-        found.extend(maker(row, by))
-    return found
+        yield from maker(row, by)
 
 
-def _model_steps(row: RegisteredModel, by: Principal) -> Iterable[Step]:
-    versions = row.versions.select_related("model").order_by("-id")[:STEPS_MAX]
-    return (Step("children", "has version", "version", version) for version in versions)
+def _model_branches(row: RegisteredModel, by: Principal) -> Iterable[Branch]:
+    yield Branch("children", "has version", "version", _versions(by).filter(model=row))
 
 
-def _dataset_steps(row: Dataset, by: Principal) -> Iterable[Step]:
-    versions = _dataset_versions(by).filter(dataset=row)[:STEPS_MAX]
-    return (Step("children", "has version", "dataset-version", version) for version in versions)
+def _dataset_branches(row: Dataset, by: Principal) -> Iterable[Branch]:
+    versions = _dataset_versions(by).filter(dataset=row)
+    yield Branch("children", "has version", "dataset-version", versions)
 
 
-def _version_steps(row: ModelVersion, by: Principal) -> Iterable[Step]:
-    yield Step("parents", "version of", "model", row.model)
-    for trained_on in _dataset_versions(by).filter(trained=row):
-        yield Step("parents", "trained on", "dataset-version", trained_on)
-    if row.from_version is not None:
-        yield Step("parents", "corrected from", "version", row.from_version)
-    for corrected in row.corrections.select_related("model").order_by("-id")[:STEPS_MAX]:
-        yield Step("children", "corrected as", "version", corrected)
+def _version_branches(row: ModelVersion, by: Principal) -> Iterable[Branch]:
+    models = RegisteredModel.objects.visible_to(by).filter(pk=row.model_id)
+    versions, datasets = _versions(by), _dataset_versions(by)
+    yield Branch("parents", "version of", "model", models)
+    yield Branch("parents", "trained on", "dataset-version", datasets.filter(trained=row))
+    yield Branch("parents", "corrected from", "version", versions.filter(corrections=row))
+    yield Branch("children", "corrected as", "version", versions.filter(from_version=row))
+    yield Branch("children", "answers as", "alias", _aliases(by).filter(version=row))
 
 
-def _dataset_version_steps(row: DatasetVersion, by: Principal) -> Iterable[Step]:
-    yield Step("parents", "version of", "dataset", row.dataset)
-    for parent in _dataset_versions(by).filter(children=row)[:STEPS_MAX]:
-        yield Step("parents", "made from", "dataset-version", parent)
-    for child in _dataset_versions(by).filter(parents=row)[:STEPS_MAX]:
-        yield Step("children", "made into", "dataset-version", child)
-    for version in _versions(by).filter(training_dataset=row)[:STEPS_MAX]:
-        yield Step("children", "trained", "version", version)
+def _dataset_version_branches(row: DatasetVersion, by: Principal) -> Iterable[Branch]:
+    datasets = _dataset_versions(by)
+    of = Dataset.objects.visible_to(by).filter(pk=row.dataset_id)
+    yield Branch("parents", "version of", "dataset", of)
+    yield Branch("parents", "made from", "dataset-version", datasets.filter(children=row))
+    yield Branch("children", "made into", "dataset-version", datasets.filter(parents=row))
+    trained = _versions(by).filter(training_dataset=row)
+    yield Branch("children", "trained", "version", trained)
+
+
+def _alias_branches(row: Alias, by: Principal) -> Iterable[Branch]:
+    yield Branch("parents", "points to", "version", _versions(by).filter(aliases=row))
 
 
 def _versions(by: Principal) -> QuerySet[ModelVersion]:
-    rows = ModelVersion.objects.visible_to(by)
-    return rows.select_related("model", "from_version__model").order_by("-id")
+    rows = ModelVersion.objects.visible_to(by).select_related("model")
+    return rows.defer("facts", "signature", "declared_signature").order_by("-id")
 
 
 def _dataset_versions(by: Principal) -> QuerySet[DatasetVersion]:
@@ -87,19 +115,46 @@ def _dataset_versions(by: Principal) -> QuerySet[DatasetVersion]:
     return rows.defer("profile", "columns", "errors", "parts").order_by("-id")
 
 
+def _aliases(by: Principal) -> QuerySet[Alias]:
+    return (
+        Alias.objects.filter(visible_models(by, "model__")).select_related("model").order_by("-id")
+    )
+
+
 SUBJECTS: dict[str, Subject] = {
     "model": Subject(
-        RegisteredModel.objects.visible_to, lambda row: f"/models/{row.name}", _model_steps
+        word="model",
+        rows=RegisteredModel.objects.visible_to,
+        path=lambda row: f"/models/{row.name}",
+        page=lambda row: ("registry_registeredmodel_change", row.pk),
+        branches=_model_branches,
     ),
     "version": Subject(
-        _versions, lambda row: f"/models/{row.model.name}/versions/{row.number}", _version_steps
+        word="version",
+        rows=_versions,
+        path=lambda row: f"/models/{row.model.name}/versions/{row.number}",
+        page=lambda row: ("registry_modelversion_change", row.pk),
+        branches=_version_branches,
     ),
     "dataset": Subject(
-        Dataset.objects.visible_to, lambda row: f"/datasets/{row.name}", _dataset_steps
+        word="dataset",
+        rows=Dataset.objects.visible_to,
+        path=lambda row: f"/datasets/{row.name}",
+        page=lambda row: ("registry_dataset_change", row.pk),
+        branches=_dataset_branches,
     ),
     "dataset-version": Subject(
-        _dataset_versions,
-        lambda row: f"/datasets/{row.dataset.name}/versions/{row.number}",
-        _dataset_version_steps,
+        word="dataset",
+        rows=_dataset_versions,
+        path=lambda row: f"/datasets/{row.dataset.name}/versions/{row.number}",
+        page=lambda row: ("registry_datasetversion_change", row.pk),
+        branches=_dataset_version_branches,
+    ),
+    "alias": Subject(
+        word="endpoint",
+        rows=_aliases,
+        path=lambda row: f"/models/{row.model.name}/aliases/{row.name}",
+        page=lambda row: ("registry_registeredmodel_change", row.model_id),
+        branches=_alias_branches,
     ),
 }

@@ -315,9 +315,12 @@ add_kind(
             "model": to_one("model", "model"),
             "version": to_one("version", "version"),
             "dataset": to_one("dataset-version", "dataset_version"),
+            "compared_version": to_one("version", "compared_version"),
+            "output_version": to_one("dataset-version", "output"),
             "output_dataset": Edge("dataset", _outputs),
         },
     )
 )
-for _kind in ("model", "version", "dataset"):
-    KINDS[_kind].edges["batch_jobs"] = to_many("batch-job", _kind)
+for _kind in ("model", "version", "dataset", "dataset-version"):
+    KINDS[_kind].edges["batch_jobs"] = to_many("batch-job", _kind.replace("-", "_"))
+KINDS["dataset-version"].edges["made_by"] = to_many("batch-job", "output")

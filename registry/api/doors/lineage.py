@@ -10,10 +10,18 @@ from rest_framework.response import Response
 
 from registry.api.describe import describe
 from registry.api.find import row_with_id
-from registry.api.lineage import SUBJECTS, Step, steps
+from registry.api.lineage import STEPS_MAX, SUBJECTS, branches
+from registry.api.lineage_walk import HOPS_MAX, Bounds, Edge, Graph, Key, Node, Rest, walk
+from registry.api.parameters import Parameter
 from registry.api.resource import Resource
 from registry.api.sight import Sight
-from registry.errors import NotFound
+from registry.errors import MalformedParameter, NotFound
+
+FURTHER_MAX = 20
+NODES_MAX = 500
+_DEPTH = Parameter(
+    "depth", f"How many steps to each side: 1 (when left out) to {HOPS_MAX}.", "integer"
+)
 
 
 class StepOut(serializers.Serializer[Any]):
@@ -27,14 +35,51 @@ class StepOut(serializers.Serializer[Any]):
     lineage = serializers.CharField()
 
 
+class NodeOut(serializers.Serializer[Any]):
+    """One object; ``hops`` are negative towards what the subject came from."""
+
+    kind = serializers.CharField()
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    hops = serializers.IntegerField()
+    url = serializers.CharField()
+    lineage = serializers.CharField()
+
+
+class EdgeOut(serializers.Serializer[Any]):
+    """``child`` was made from ``parent``: ids of nodes."""
+
+    parent = serializers.UUIDField()
+    child = serializers.UUIDField()
+    relation = serializers.CharField()
+
+
+class RestOut(serializers.Serializer[Any]):
+    """How many older neighbours of a node are left out."""
+
+    id = serializers.UUIDField()
+    side = serializers.ChoiceField(choices=["parents", "children"])
+    relation = serializers.CharField()
+    kind = serializers.CharField()
+    count = serializers.IntegerField()
+
+
 class LineageOut(serializers.Serializer[Any]):
-    """One step of lineage to both sides."""
+    """The lineage of one object: one step to both sides, and a graph of ``depth`` steps.
+
+    The graph leaves out the model or dataset that a version belongs to. ``is_cut`` where it has
+    more nodes than are shown.
+    """
 
     kind = serializers.CharField()
     id = serializers.UUIDField()
     name = serializers.CharField()
     parents = StepOut(many=True)
     children = StepOut(many=True)
+    nodes = NodeOut(many=True)
+    edges = EdgeOut(many=True)
+    more = RestOut(many=True)
+    is_cut = serializers.BooleanField()
     url = serializers.CharField()
     links = serializers.DictField()
 
@@ -42,34 +87,83 @@ class LineageOut(serializers.Serializer[Any]):
 class Lineage(Resource):
     """``/lineage/{kind}/{id}``"""
 
-    @describe("lineage_get", "One step of lineage to both sides", answers={200: LineageOut})
+    @describe(
+        "lineage_get",
+        "What an object was made from and what was made from it",
+        answers={200: LineageOut},
+        query=(_DEPTH,),
+    )
     def get(self, request: Request, kind: str, id: str) -> Response:
-        """Parents and children that the caller may see, the newest of many."""
+        """What the caller may see of it, the newest of many."""
         if kind not in SUBJECTS:
             known = ", ".join(SUBJECTS)
             raise NotFound(f"There is no lineage of “{kind[:40]}”; there is one of {known}.")
         subject, sight = SUBJECTS[kind], self.sight()
         row = row_with_id(subject.rows(self.by), id, kind)
-        found = steps(kind, row, self.by)
+        bounds = Bounds(
+            _checked_depth(self.query.get("depth", 1)), STEPS_MAX, FURTHER_MAX, NODES_MAX
+        )
         return Response(
             {
                 "kind": kind,
                 "id": row.pk,
                 "name": str(row),
-                "parents": [_shown(s, sight) for s in found if s.side == "parents"],
-                "children": [_shown(s, sight) for s in found if s.side == "children"],
+                **_steps(kind, row, sight),
+                **_graph(walk(kind, row, self.by, bounds), sight),
                 "url": sight.url(f"/lineage/{kind}/{row.pk}"),
                 "links": {"object": sight.url(subject.path(row))},
             }
         )
 
 
-def _shown(step: Step, sight: Sight) -> dict[str, Any]:
+def _checked_depth(depth: int) -> int:
+    if not 1 <= depth <= HOPS_MAX:
+        raise MalformedParameter(f"“depth” is a whole number from 1 to {HOPS_MAX}.")
+    return depth
+
+
+def _steps(kind: str, row: Any, sight: Sight) -> dict[str, list[dict[str, Any]]]:
+    """The neighbours by side, what a version belongs to included."""
+    steps: dict[str, list[dict[str, Any]]] = {"parents": [], "children": []}
+    for branch in branches(kind, row, sight.by):
+        found, _ = branch.newest(STEPS_MAX)
+        steps[branch.side] += [
+            {"relation": branch.relation, **_shown(branch.kind, other, sight)} for other in found
+        ]
+    return steps
+
+
+def _graph(graph: Graph, sight: Sight) -> dict[str, Any]:
     return {
-        "relation": step.relation,
-        "kind": step.kind,
-        "id": step.row.pk,
-        "name": str(step.row),
-        "url": sight.url(SUBJECTS[step.kind].path(step.row)),
-        "lineage": sight.url(f"/lineage/{step.kind}/{step.row.pk}"),
+        "nodes": [_node(node, sight) for node in graph.nodes.values()],
+        "edges": [_edge(edge) for edge in graph.edges.values()],
+        "more": [_rest(rest) for rest in graph.rests],
+        "is_cut": graph.is_cut,
+    }
+
+
+def _node(node: Node, sight: Sight) -> dict[str, Any]:
+    return {**_shown(node.kind, node.row, sight), "hops": node.hops}
+
+
+def _edge(edge: Edge) -> dict[str, Any]:
+    return {"parent": _id(edge.parent), "child": _id(edge.child), "relation": edge.relation}
+
+
+def _rest(rest: Rest) -> dict[str, Any]:
+    told = {"side": rest.side, "relation": rest.relation, "kind": rest.kind}
+    return {"id": _id(rest.at), **told, "count": rest.count}
+
+
+def _id(key: Key) -> Any:
+    return key[1]
+
+
+def _shown(kind: str, row: Any, sight: Sight) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "id": row.pk,
+        "name": str(row),
+        "url": sight.url(SUBJECTS[kind].path(row)),
+        "lineage": sight.url(f"/lineage/{kind}/{row.pk}"),
     }

@@ -191,7 +191,8 @@ def test_cancel_and_retry_answer_with_the_job(olga: Person, host: ObedientHost) 
         ({"keep_columns": None}, "/keep_columns", ""),
         ({"on_row_error": "ignore"}, "/on_row_error", "reject, fail"),
         ({"model": 5}, "/model", "text"),
-        ({"dataset": None}, "/dataset", "text"),
+        ({"dataset": 5}, "/dataset", "text"),
+        ({"dataset": None}, "/dataset", "Either dataset or source"),
         ({"chunkrows": 100}, "/chunkrows", "chunk_rows"),
     ],
 )
