@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import django_stubs_ext
 
-from config import mail, state
+from config import mail, sign_on, state
 from config.env import Environment, SettingError
 
 # Lets our classes name their row types (`ModelAdmin[User]`), which Django's own allow to a part.
@@ -42,6 +42,19 @@ WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", _cores, low=1, high=256)
 _public = env.public_url("PUBLIC_URL")
 _is_https = _public is not None and _public.is_secure
 _mail = mail.server(env.secret("EMAIL_URL"))
+_sign_on = sign_on.provider(
+    issuer=env.text("OIDC_ISSUER"),
+    client_id=env.text("OIDC_CLIENT_ID"),
+    client_secret=env.secret("OIDC_CLIENT_SECRET"),
+    label=env.text("OIDC_LABEL", "single sign-on"),
+    scopes=env.text("OIDC_SCOPES", "openid profile email"),
+    username_claim=env.text("OIDC_USERNAME_CLAIM", "preferred_username"),
+    groups_claim=env.text("OIDC_GROUPS_CLAIM", "groups"),
+    role_map=env.text("OIDC_ROLES"),
+    staff_groups=env.text("OIDC_STAFF_GROUPS"),
+    session_hours=env.integer("OIDC_SESSION_HOURS", 12, low=1, high=336),
+)
+_takes_passwords = env.boolean("PASSWORD_SIGN_IN", default=True)
 
 DEBUG = env.boolean("DEBUG", default=False)
 SECRET_KEY = env.secret("SECRET_KEY") or state.secret_key(MODELYARD_HOME)
@@ -62,6 +75,8 @@ MODELYARD: dict[str, Any] = {
     "CONNECTION_FOLDERS": env.folders("CONNECTION_FOLDERS"),
     "OUTGOING_HOSTS": env.outgoing_hosts("OUTGOING_HOSTS"),
     "SENDS_MAIL": _mail.is_named,
+    "SIGN_ON": _sign_on,
+    "PASSWORD_SIGN_IN": _takes_passwords,
     "RATE_LIMIT": env.rate("RATE_LIMIT", "20000/s"),
     "ADDRESS_RATE_LIMIT": env.rate("ADDRESS_RATE_LIMIT", "1000/s"),
     "MAX_ARTIFACT_BYTES": env.size_bytes("MAX_ARTIFACT_BYTES", 2 * GIB),
@@ -84,7 +99,11 @@ MODELYARD: dict[str, Any] = {
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    # Before the admin: our templates win. After auth: our page for groups replaces its own.
+    # Always, so that single sign-on needs no migration when it is turned on.
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    # Before the admin: our templates win. After auth and allauth: our pages replace their own.
     "registry.apps.RegistryConfig",
     "serving.apps.ServingConfig",
     "django.contrib.admin",
@@ -115,6 +134,8 @@ MIDDLEWARE = [
     "config.browsers.PageMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    # Single sign-on is not there without it.
+    "allauth.account.middleware.AccountMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -218,10 +239,16 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = max(MODELYARD["MAX_BODY_BYTES"], MODELYARD["MAX_BI
 # --- People and sessions ------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "registry.User"
-AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
-]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend"]
+# What is not taken any more ends the sessions that stand on it.
+if _takes_passwords:
+    AUTHENTICATION_BACKENDS.append("django.contrib.auth.backends.ModelBackend")
+if _sign_on is not None:
+    AUTHENTICATION_BACKENDS.append("registry.actions.sign_on.SignedOn")
+if not _takes_passwords and _sign_on is None:
+    raise SettingError(
+        "PASSWORD_SIGN_IN", "without passwords and OIDC_ISSUER nobody can enter.", "Set one."
+    )
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -237,6 +264,15 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
+# A link of a mail about a forgotten password.
+PASSWORD_RESET_TIMEOUT = 3600
+
+# No account is known by an address, no claim and no token is kept.
+SOCIALACCOUNT_ADAPTER = "registry.admin.open_id.Entering"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 10
+ACCOUNT_EMAIL_VERIFICATION = "none"
 
 # Our page says how long to wait; the package's own admin pages are left out.
 AXES_LOCKOUT_TEMPLATE = "registry/locked_out.html"

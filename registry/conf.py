@@ -9,6 +9,8 @@ from typing import Any, cast
 from django.conf import settings
 from django.core.signals import setting_changed
 
+from registry.identities import SignOn
+
 # How many calls, in how many seconds.
 Rate = tuple[int, float]
 
@@ -107,6 +109,21 @@ class RegistryConf:
     def sends_mail(self) -> bool:
         """Whether a mail server is named; without one Django's mails go nowhere."""
         return cast(bool, _of("SENDS_MAIL"))
+
+    @property
+    def sign_on(self) -> SignOn | None:
+        """The provider of single sign-on; None where it is off."""
+        return cast("SignOn | None", _of("SIGN_ON"))
+
+    @property
+    def takes_passwords(self) -> bool:
+        """Whether people may sign in with a password that is kept here."""
+        return cast(bool, _of("PASSWORD_SIGN_IN"))
+
+    @property
+    def address(self) -> str:
+        """Where people reach the service, as well as it is known outside of a request."""
+        return self.public_url or f"http://{settings.HOST}:{settings.PORT}"
 
 
 conf = RegistryConf()

@@ -19,6 +19,7 @@ import pytest
 
 pytest_plugins = [
     "tests.services.valkey",
+    "tests.services.provider",
     "tests.services.postgres",
     "tests.services.flushing",
     "tests.services.elsewhere",

@@ -16,6 +16,7 @@ from registry.admin import (  # noqa: E402  # the site comes first
     model_versions,
     people,
     registered_models,
+    sign_in,
     webhooks,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "model_versions",
     "people",
     "registered_models",
+    "sign_in",
     "webhooks",
 ]

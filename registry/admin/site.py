@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -14,6 +15,7 @@ from django.urls.resolvers import URLPattern
 
 from registry.admin import dashboard, reference
 from registry.admin.access import principal_of
+from registry.conf import conf
 from registry.models import ApprovalRequest
 from registry.panels import contents_of
 
@@ -56,11 +58,29 @@ class ModelyardSite(AdminSite):
         """The added pages, then Django's own."""
         return [*self._pages, *super().get_urls()]
 
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page with what the settings allow: a password, single sign-on, or both."""
+        if request.method == "POST" and not conf.takes_passwords:
+            raise PermissionDenied("Nobody signs in with a password here.")
+        ways = {"sign_on": conf.sign_on, "takes_passwords": conf.takes_passwords}
+        return super().login(request, {**ways, **(extra_context or {})})
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """One's own password, where there are any."""
+        if not conf.takes_passwords:
+            raise PermissionDenied("Nobody signs in with a password here.")
+        return super().password_change(request, extra_context)
+
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """What every page has: the navigation too."""
         context: dict[str, Any] = super().each_context(request)
         if context["has_permission"]:
             context["nav_groups"] = list(self._navigation(request))
+            context["takes_passwords"] = conf.takes_passwords
             context["index_url"] = reverse(f"{self.name}:index")
             context["docs_url"] = reference.docs_address()
         return context
