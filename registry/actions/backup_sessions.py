@@ -1,0 +1,160 @@
+"""Sessions of their own for backup and restore, and the tables as a database has them.
+
+A database may be older than this code: its tables are then those of an earlier release. Which they
+are follows from the migrations that it has seen, so rows are read and written through the models
+of that moment, on either engine alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from django.apps.registry import Apps
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+from django.db.utils import load_backend
+
+from registry.actions.backup_faults import BackupIsNewer, DatabaseIsNewer, NothingThere
+
+Applied = list[tuple[str, str]]
+_NO_LIMITS = (
+    "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0"
+)
+
+
+@contextmanager
+def session(*, is_snapshot: bool = False, file: Path | None = None) -> Iterator[Any]:
+    """Another connection to the database, without limits of time: this thread's for the block.
+
+    ``is_snapshot``: one transaction that sees one moment, whatever is written meanwhile, and keeps
+    nobody from writing. ``file``: an SQLite file instead of the service's database.
+    """
+    entry = deepcopy(connections["default"].settings_dict) | {"CONN_HEALTH_CHECKS": False}
+    if file is not None:
+        entry["NAME"] = str(file)
+    if entry["ENGINE"].endswith("sqlite3"):
+        entry["OPTIONS"]["transaction_mode"] = "DEFERRED"
+    elif is_snapshot:
+        from psycopg import IsolationLevel
+
+        entry["OPTIONS"]["isolation_level"] = IsolationLevel.REPEATABLE_READ
+    with default_database(entry) as made:
+        if made.vendor == "postgresql":
+            with made.cursor() as cursor:
+                cursor.execute(_NO_LIMITS)
+        if not is_snapshot:
+            yield made
+        else:
+            with transaction.atomic():
+                yield made
+
+
+@contextmanager
+def default_database(entry: dict[str, Any]) -> Iterator[BaseDatabaseWrapper]:
+    """For this thread ``default`` is what an entry of DATABASES says.
+
+    No other name would do: migrations that make rows write to ``default``, whatever is migrated.
+    """
+    before = connections["default"]
+    made = load_backend(entry["ENGINE"]).DatabaseWrapper(entry, "default")
+    connections["default"] = made
+    try:
+        yield made
+    finally:
+        made.close()
+        connections["default"] = before
+
+
+def applied_migrations(connection: BaseDatabaseWrapper) -> Applied:
+    """What the database has seen, of the applications that this code has.
+
+    Raises DatabaseIsNewer when it has seen what this code does not know, NothingThere for one
+    without tables.
+    """
+    loader = MigrationLoader(connection)
+    applied = sorted(key for key in loader.applied_migrations or () if _is_of_ours(loader, key))
+    if unknown := [key for key in applied if key not in _known(loader)]:
+        raise DatabaseIsNewer(unknown)
+    if not applied:
+        raise NothingThere
+    return applied
+
+
+def require_known(migrations: Iterable[Sequence[str]]) -> None:
+    """Raise BackupIsNewer when a backup has seen migrations that this code does not have."""
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    unknown = [(app, name) for app, name in migrations if (app, name) not in _known(loader)]
+    if unknown:
+        raise BackupIsNewer(unknown)
+
+
+def _is_of_ours(loader: MigrationLoader, key: tuple[str, str]) -> bool:
+    """An application that is switched off now may have tables; they are not looked at."""
+    return key[0] in loader.migrated_apps
+
+
+def _known(loader: MigrationLoader) -> set[tuple[str, str]]:
+    """What this code has, and what it has since made one migration of."""
+    replaced = (key for one in loader.replacements.values() for key in one.replaces)
+    return {*loader.disk_migrations, *replaced}
+
+
+def models_after(loader: MigrationLoader, applied: Applied) -> Apps:
+    """The models as they are after these migrations."""
+    return loader.project_state(last_of(loader, applied)).apps
+
+
+def last_of(loader: MigrationLoader, applied: Applied) -> Applied:
+    """Those of the migrations that none of the others stands on."""
+    have = {key for key in applied if key in loader.graph.nodes}
+    return sorted(
+        key
+        for key in have
+        if not any(child.key in have for child in loader.graph.node_map[key].children)
+    )
+
+
+def tables_of(apps: Apps) -> list[Any]:
+    """The models that have a table of their own, by the name of the table."""
+    found = (
+        model
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.managed and not model._meta.proxy and not model._meta.swapped
+    )
+    return sorted(found, key=lambda model: model._meta.db_table)
+
+
+def bring_to(connection: BaseDatabaseWrapper, applied: Applied) -> Apps:
+    """Make the tables as they are after these migrations, without a row, in an empty database."""
+    executor = MigrationExecutor(connection, progress_callback=_settle_constraints(connection))
+    executor.migrate(last_of(executor.loader, applied))
+    apps = models_after(executor.loader, applied)
+    # The last migration has switched it on again; the rows are checked when all are there.
+    connection.disable_constraint_checking()
+    with connection.cursor() as cursor:
+        for model in tables_of(apps):
+            name = connection.ops.quote_name(model._meta.db_table)
+            # Rows that migrations have made, such as the groups; the backup has them too.
+            if connection.vendor == "postgresql":
+                cursor.execute(f"TRUNCATE {name} CASCADE")
+            else:
+                cursor.execute(f"DELETE FROM {name}")  # noqa: S608  a table of our own
+    return apps
+
+
+def _settle_constraints(connection: BaseDatabaseWrapper) -> Any:
+    """PostgreSQL alters no table that has unsettled constraints: all is one transaction there."""
+
+    def told(action: str, *_: object) -> None:
+        if action == "apply_success" and connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+
+    return told

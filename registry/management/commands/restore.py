@@ -1,0 +1,52 @@
+"""``manage.py restore DIR``: brings a backup back; the service does not run meanwhile."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from registry.actions.backup_faults import BackupRefused
+from registry.actions.backup_restore import restore
+from registry.errors import DomainError
+from registry.supervisor.preflight import CannotStart, lock
+
+REFUSED = 2
+
+
+class Command(BaseCommand):
+    """Exit status 2: nothing was restored, the database is as it was."""
+
+    help = "Bring a backup back into an empty database and state folder."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The command line."""
+        parser.add_argument("folder", type=Path, help="a folder that `backup` has written")
+        parser.add_argument(
+            "--force", action="store_true", help="take the place of what is there; it is put aside"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Restore, and bring the tables to what this release has."""
+        folder = options["folder"].absolute()
+        try:
+            held = lock(Path(settings.MODELYARD_HOME) / "run" / "up.lock")
+        except CannotStart as error:
+            raise CommandError(str(error), returncode=REFUSED) from None
+        try:
+            done = restore(folder, is_forced=options["force"], tell=self.stdout.write)
+        except (BackupRefused, DomainError) as error:
+            raise CommandError(str(error), returncode=REFUSED) from None
+        finally:
+            os.close(held)
+        call_command("migrate", interactive=False, verbosity=0)
+        for path in done.aside:
+            self.stdout.write(f"what was there is now {path}")
+        for warning in done.warnings:
+            self.stderr.write(warning)
+        self.stdout.write(f"restored the backup of {done.manifest.made_at} from {folder}")
