@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from registry import limits
+from registry.actions.handing_out import note_download
 from registry.api.auth import principal_of
 from registry.api.form_parts import form_caps
 from registry.api.kinds import parse_expand, represent, represent_whole
@@ -30,6 +31,7 @@ from registry.api.sight import Sight
 from registry.api.uploads import Intake, NoForm, Part, form_of
 from registry.errors import NotAuthenticated, UnsupportedMediaType
 from registry.models import ApiKey
+from registry.models.base import TimeOrdered
 from registry.principals import Principal
 
 JSON_TYPE = "application/json"
@@ -117,6 +119,14 @@ class Resource(APIView):
         paginator = PageNumbers()
         found: Any = paginator.paginate_queryset(rows, self.request, self)
         return paginator.get_paginated_response(out(found, many=True).data)
+
+    def handed_out(
+        self, answer: HttpResponseBase, action: str, subject: TimeOrdered, **what: object
+    ) -> HttpResponseBase:
+        """An answer that holds data or a model file, written down; HEAD takes nothing along."""
+        if self.request.method == "GET":
+            note_download(by=self.by, action=action, subject=subject, what=what)
+        return answer
 
 
 class _AnyAccept(BaseContentNegotiation):

@@ -142,11 +142,12 @@ class BatchJobRetry(OneJob):
 
 
 class _Download(OneJob):
-    def send(self, rows: Rows) -> HttpResponseBase:
-        """The rows as a stream in the asked format."""
+    def send(self, job: BatchJob, rows: Rows, what: str) -> HttpResponseBase:
+        """The rows as a stream in the asked format; ``what`` of the job they are."""
         safe = self.by.api_key is None or self.query.get("safe", False)
         format = self.query.get("format", "csv")
-        return send_parts(rows.parts, rows.columns, format, name=rows.name, safe=safe)
+        answer = send_parts(rows.parts, rows.columns, format, name=rows.name, safe=safe)
+        return self.handed_out(answer, "batch_job.download", job, what=what, format=format)
 
 
 class BatchJobResults(_Download):
@@ -160,7 +161,8 @@ class BatchJobResults(_Download):
     )
     def get(self, request: Request, id: str) -> HttpResponseBase:
         """Kept input columns, then predictions and probabilities; rejected rows are not in it."""
-        return self.send(results_of(self.job(id), by=self.by))
+        job = self.job(id)
+        return self.send(job, results_of(job, by=self.by), "results")
 
 
 class BatchJobRejects(_Download):
@@ -174,7 +176,8 @@ class BatchJobRejects(_Download):
     )
     def get(self, request: Request, id: str) -> HttpResponseBase:
         """``row``, keys, ``column``, ``code`` and, unless confidential, ``received``."""
-        return self.send(rejects_of(self.job(id), by=self.by))
+        job = self.job(id)
+        return self.send(job, rejects_of(job, by=self.by), "rejects")
 
 
 def _narrowed(rows: QuerySet[BatchJob], query: dict[str, str]) -> QuerySet[BatchJob]:

@@ -71,13 +71,14 @@ class VersionArtifact(FileResource):
         etag = f'"{version.artifact.sha256}"'
         if request.headers.get("If-None-Match") == etag:
             return HttpResponse(status=304, headers={"ETag": etag})
-        return FileResponse(
+        answer = FileResponse(
             storage.open_blob(version.artifact.sha256),
             as_attachment=True,
             filename=_file_name(version),
             content_type=BYTES_TYPE,
             headers={"ETag": etag, "Content-Length": str(version.artifact.size_bytes)},
         )
+        return self.handed_out(answer, "version.download", version, sha256=version.artifact.sha256)
 
 
 def _file_name(version: ModelVersion) -> str:

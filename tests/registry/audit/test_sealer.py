@@ -124,7 +124,7 @@ def test_two_that_start_from_the_same_link_cannot_both_go_on():
     sealer._append(events[:1])
 
     fork = {"id": 2, "event_id": uuid7(), "hash": "f" * 64, "previous": "0" * 64}
-    with pytest.raises(IntegrityError, match="previous|append-only"), transaction.atomic():
+    with pytest.raises(IntegrityError, match=r"previous|append-only"), transaction.atomic():
         AuditSeal.objects.create(**fork)
 
 
