@@ -22,14 +22,14 @@ from django.utils import timezone
 from registry import audit, roles
 from registry.actions.access import roles_held
 from registry.conf import conf
-from registry.errors import InvalidField, NotAllowed, StateConflict
+from registry.errors import InvalidField, NotAllowed, StateConflict, WebhookNotFound
 from registry.ids import uuid7
-from registry.models import RegisteredModel, Webhook, WebhookDelivery
+from registry.models import RegisteredModel, User, Webhook, WebhookDelivery
 from registry.models.base import TimeOrdered
 from registry.outgoing.errors import OutgoingRefused
 from registry.outgoing.listed import Listed
 from registry.outgoing.places import read_url, require_listed
-from registry.principals import Principal, find_model, require
+from registry.principals import Principal, find_model, get_visible, require
 from registry.queue import SEND_WEBHOOKS, enqueue
 from registry.sealing import seal
 
@@ -64,6 +64,8 @@ def create_webhook(
     about = None if model is None else find_model(by, model)
     _require_scorer(by, about)
     _check_target(target_url)
+    # Those who come together are counted one after the other.
+    User.objects.select_for_update(no_key=True).get(pk=by.user.pk)
     if Webhook.objects.filter(owner=by.user).count() >= WEBHOOKS_MAX:
         raise StateConflict(f"You have {WEBHOOKS_MAX} webhooks: take one away first.")
     text = new_secret() if secret is None else _checked_secret(secret)
@@ -232,13 +234,13 @@ def _require_scorer(by: Principal, model: RegisteredModel | None) -> None:
 
 
 def _held(by: Principal, webhook: Webhook) -> Webhook:
-    """The row, locked, for whoever may change it."""
+    """The row, locked, for whoever may change it. Raises WebhookNotFound once it is gone."""
     if not by.has_scope_for(roles.SCORER):
         raise NotAllowed(f"The key needs the scope “{roles.scope_for(roles.SCORER)}”.")
     if webhook.owner_id != by.user.pk and not by.may_everywhere(roles.MANAGER):
         raise NotAllowed("Only its owner or a manager of everything may change a webhook.")
     rows = Webhook.objects.select_for_update(of=("self",)).select_related("model", "owner")
-    return rows.get(pk=webhook.pk)
+    return get_visible(rows, WebhookNotFound, "webhook", pk=webhook.pk)
 
 
 def _check_target(url: object) -> None:
