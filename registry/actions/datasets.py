@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from registry import audit, roles
 from registry.actions import fields
+from registry.actions.dataset_changes import check_classification
 from registry.actions.versions import Upload
-from registry.errors import NameTaken
+from registry.errors import NameTaken, StateConflict
 from registry.models import Dataset, DatasetVersion, Grant, User
 from registry.models.dataset_version import DatasetStatus, Tier
 from registry.models.registered_model import Classification
@@ -34,14 +35,17 @@ def upload_dataset(
     """Take bytes in as the first or next version of a dataset; it is read in a worker.
 
     Returns the version and whether it is new: the same bytes as the newest version that was not
-    rejected are that version. ``classification`` and ``description`` count for a new dataset only.
-    Raises InvalidField, NotAllowed, and NameTaken for a name that the caller may not see.
+    rejected are that version, unless it was erased. ``classification`` and ``description`` count
+    for a new dataset only. Raises InvalidField, NotAllowed, StateConflict for an archived dataset
+    and for a tier that only a promotion gives, NameTaken for a name that the caller may not see.
     """
     fields.check_name(name)
     fields.check_choice(tier, list(Tier.values), pointer="/tier")
     dataset = _dataset_for(by, name, classification, description)
+    _require_tier(dataset, tier)
     newest = dataset.versions.exclude(status=DatasetStatus.REJECTED).order_by("-number").first()
-    if newest is not None and newest.sha256 == upload.stored.sha256:
+    is_same = newest is not None and newest.sha256 == upload.stored.sha256
+    if newest is not None and is_same and newest.erased_at is None:
         return newest, False
     version = _next_version(
         dataset,
@@ -71,11 +75,12 @@ def read_from_source(
     """The first or next version of a dataset, read by a worker from where ``source`` says.
 
     What is read then is kept: reading the version again gives the same rows. The caller has
-    checked the source. Raises InvalidField, NotAllowed, NameTaken.
+    checked the source. Raises InvalidField, NotAllowed, NameTaken, StateConflict.
     """
     fields.check_name(name)
     fields.check_choice(tier, list(Tier.values), pointer="/tier")
     dataset = _dataset_for(by, name, classification, description)
+    _require_tier(dataset, tier)
     return _begin_reading(by, dataset, source, format, tier)
 
 
@@ -106,24 +111,6 @@ def _begin_reading(
     audit.record(by, "dataset.read", version, after={"source": dict(source)})
     enqueue(INGEST_DATASET, version.pk)
     return version
-
-
-@transaction.atomic
-def update_dataset(*, by: Principal, dataset: Dataset, **values: Any) -> Dataset:
-    """Change the description, tags or (as manager) classification of a dataset."""
-    require(by, roles.MANAGER if "classification" in values else roles.PUBLISHER, dataset)
-    checks: dict[str, Callable[[Any], Any]] = {
-        "description": lambda v: fields.check_text(v, pointer="/description"),
-        "tags": fields.check_tags,
-        "classification": _check_classification,
-    }
-    before, after = fields.changed(dataset, {k: checks[k](v) for k, v in values.items()})
-    if after:
-        for field, value in after.items():
-            setattr(dataset, field, value)
-        dataset.save(update_fields=[*after, "updated_at"])
-        audit.record(by, "dataset.update", dataset, before=before, after=after)
-    return dataset
 
 
 @transaction.atomic
@@ -211,8 +198,12 @@ def _dataset_for(
     if known is None:
         return _create(by, name, classification, description)
     if not Dataset.objects.visible_to(by).filter(pk=known.pk).exists():
+        # Who may make none is not told which names are taken.
+        require_everywhere(by, roles.PUBLISHER)
         raise NameTaken(f"There is a dataset “{name}” already; names ignore case.")
     require(by, roles.PUBLISHER, known)
+    if known.archived_at is not None:
+        raise StateConflict(f"The dataset “{known}” is archived: it takes no further version.")
     return known
 
 
@@ -225,7 +216,7 @@ def _create(
             dataset = Dataset.objects.create(
                 name=name,
                 owner=by.user,
-                classification=_check_classification(classification or Classification.INTERNAL),
+                classification=check_classification(classification or Classification.INTERNAL),
                 description=fields.check_text(description or "", pointer="/description"),
             )
     except IntegrityError:
@@ -235,8 +226,12 @@ def _create(
     return dataset
 
 
-def _check_classification(value: object) -> str:
-    return fields.check_choice(value, list(Classification.values), pointer="/classification")
+def _require_tier(dataset: Dataset, tier: str) -> None:
+    """Where there are rules nobody goes round them by saying that rows are curated already."""
+    if dataset.rules and tier != Tier.RAW:
+        raise StateConflict(
+            f"The dataset “{dataset}” has rules: a version begins as raw, and is promoted."
+        )
 
 
 def _next_version(dataset: Dataset, **values: Any) -> DatasetVersion:

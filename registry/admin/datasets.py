@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from registry import roles
-from registry.actions import datasets
+from registry.actions import dataset_changes, datasets
 from registry.actions.versions import Upload
 from registry.admin.access import principal_of
 from registry.admin.base import GovernedAdmin
@@ -151,7 +151,7 @@ class DatasetAdmin(GrantPages, GovernedAdmin[Dataset]):
         return self.form_page(
             request,
             form,
-            lambda: datasets.update_dataset(by=by, dataset=row, **form.cleaned_data),
+            lambda: dataset_changes.update_dataset(by=by, dataset=row, **form.cleaned_data),
             title=f"Edit {row}",
             crumbs=self.crumbs(row),
             cancel_url=self.url_of("change", row.pk),

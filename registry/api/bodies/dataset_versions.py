@@ -9,8 +9,9 @@ from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from registry.actions.row_access import may_have_rows
 from registry.api.kinds import KINDS, Edge, Kind, Loaded, add_kind, to_many, to_one
-from registry.api.shapes import NAME_OR_ROW, NameOrRow, Out
+from registry.api.shapes import NAME_OR_ROW, In, NameOrRow, Out, Text
 from registry.models import DatasetVersion
 from registry.principals import Principal
 
@@ -18,6 +19,35 @@ from registry.principals import Principal
 RELATIVES_MAX = 20
 # What a list leaves out.
 LARGE = ("profile", "columns", "errors", "parts")
+
+
+@extend_schema_field({})
+class AnyJson(serializers.ReadOnlyField):
+    """Any JSON value."""
+
+
+class PromotionIn(In):
+    """What a promotion is asked with."""
+
+    tier = Text(help_text="The next one: `curated` after `raw`, `product` after `curated`.")
+    reason = Text()
+
+
+class OutcomeOut(serializers.Serializer[Any]):
+    """One rule against a version; ``found`` is null where it is not known, or not to be shown."""
+
+    rule = serializers.CharField()
+    expected = AnyJson()
+    found = AnyJson()
+    passed = serializers.BooleanField()
+    note = serializers.CharField()
+
+
+class RulesOut(serializers.Serializer[Any]):
+    """All rules against a version."""
+
+    passed = serializers.BooleanField()
+    outcomes = OutcomeOut(many=True)
 
 
 class DatasetVersionOut(Out):
@@ -47,6 +77,7 @@ class DatasetVersionOut(Out):
     created_by = serializers.CharField(source="created_by.username")
     created_at = serializers.DateTimeField()
     settled_at = serializers.DateTimeField(allow_null=True)
+    erased_at = serializers.DateTimeField(allow_null=True)
 
     def path_of(self, row: DatasetVersion) -> str:
         """The path of the version."""
@@ -57,6 +88,7 @@ class DatasetVersionOut(Out):
         return {
             "dataset": f"/datasets/{row.dataset.name}",
             "download": f"{self.path_of(row)}/download",
+            "rules": f"{self.path_of(row)}/rules",
             "lineage": f"/lineage/dataset-version/{row.pk}",
         }
 
@@ -76,14 +108,18 @@ class DatasetVersionOut(Out):
 
 
 class DatasetVersionWholeOut(DatasetVersionOut):
-    """One version with its columns and their profiles, and the errors of a rejected one."""
+    """One version with its columns and their profiles, and the errors of a rejected one.
+
+    A profile tells of single cells: it is null for who may not have the rows.
+    """
 
     columns = serializers.SerializerMethodField()
     errors = serializers.SerializerMethodField()  # type: ignore[assignment]  # a field
 
     def get_columns(self, row: DatasetVersion) -> list[dict[str, Any]]:
         """Each column as in a signature, with its profile."""
-        profiles = {figures["name"]: figures for figures in row.profile}
+        shows_cells = may_have_rows(self._sight.by, row.dataset)
+        profiles = {figures["name"]: figures for figures in row.profile if shows_cells}
         return [{**column, "profile": profiles.get(column["name"])} for column in row.columns]
 
     def get_errors(self, row: DatasetVersion) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from registry.api.form_parts import FilePart, FormText
 from registry.api.kinds import KINDS, Edge, Kind, Loaded, add_kind, to_many
 from registry.api.shapes import (
     NUMBER_OR_ROW,
+    Flag,
     In,
     Json,
     Out,
@@ -74,12 +75,51 @@ class DatasetOfSourceIn(In):
     description = Text(required=False)
 
 
+_BOUND = {"oneOf": [{"type": "number"}, {"type": "string"}]}
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "properties": {
+            "rows": {
+                "type": "object",
+                "properties": {"min": {"type": "integer"}, "max": {"type": "integer"}},
+            },
+            "columns": {
+                "type": "object",
+                "additionalProperties": {
+                    "type": "object",
+                    "properties": {
+                        "type": {"type": "string"},
+                        "max_null_share": {"type": "number", "minimum": 0, "maximum": 1},
+                        "min": _BOUND,
+                        "max": _BOUND,
+                    },
+                },
+            },
+            "other_columns": {"type": "boolean"},
+        },
+    }
+)
+class RulesJson(Json):
+    """What a version has to fit before it moves up a tier."""
+
+
+@extend_schema_field({"type": ["integer", "null"], "minimum": 1})
+class RetentionDays(Json):
+    """Days after which the rows of a version are erased; null keeps them."""
+
+
 class DatasetPatch(In):
     """What may change on a dataset."""
 
     description = Text(required=False)
     tags = Tags(required=False)
     classification = Text(required=False, help_text=f"One of {', '.join(Classification.values)}.")
+    rules = RulesJson(required=False)
+    retention_days = RetentionDays(required=False, allow_null=True)
+    legal_hold = Flag(required=False, help_text="Nothing is erased while it is true.")
 
 
 class _OfNewest(serializers.ReadOnlyField):
@@ -120,6 +160,10 @@ class DatasetOut(Out):
     sha256 = _TextOfNewest()
     size_bytes = _NumberOfNewest()
     rows = _NumberOfNewest()
+    rules = RulesJson()
+    retention_days = serializers.IntegerField(allow_null=True)
+    legal_hold = serializers.BooleanField()
+    archived_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 

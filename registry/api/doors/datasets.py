@@ -8,13 +8,22 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry.actions.datasets import read_from_source, update_dataset, upload_dataset
+from registry.actions.dataset_changes import (
+    archive_dataset,
+    unarchive_dataset,
+    update_dataset,
+)
+from registry.actions.datasets import read_from_source, upload_dataset
 from registry.actions.row_access import require_rows
 from registry.actions.sources import checked_source, format_of_source
+from registry.actions.tiers import ask_for_tier, outcomes
 from registry.actions.versions import Upload
+from registry.api.bodies.approvals import ApprovalOut
 from registry.api.bodies.dataset_versions import (
     DatasetVersionOut,
     DatasetVersionWholeOut,
+    PromotionIn,
+    RulesOut,
     visible_dataset_versions,
 )
 from registry.api.bodies.datasets import (
@@ -47,6 +56,7 @@ _FORMAT = Parameter("format", "`csv` when left out.", choices=(*WRITTEN, ORIGINA
 _SAFE = Parameter(
     "safe", "Keep spreadsheets from taking texts for formulas; always so in a session.", "boolean"
 )
+_ARCHIVED = Parameter("archived", "Those that are archived, and no others.", "boolean")
 _FILE_TYPES = (*(FORMATS[key].media_types[0] for key in WRITTEN), "application/octet-stream")
 
 
@@ -72,12 +82,14 @@ class Datasets(FormResource):
             Parameter(
                 "classification", "Only this classification.", choices=tuple(Classification.values)
             ),
+            _ARCHIVED,
         ),
     )
     def get(self, request: Request) -> Response:
         """One page of datasets, newest first; status and tier are those of the newest version."""
         rows = searched(visible_datasets(self.by), self.query.get("search"), "name", "description")
         rows = tagged(rows, self.query.get("tag"))
+        rows = rows.filter(archived_at__isnull=not self.query.get("archived", False))
         if "classification" in self.query:
             rows = rows.filter(classification=self.query["classification"])
         newest = DatasetVersion.objects.filter(dataset=OuterRef("pk")).order_by("-number")
@@ -156,6 +168,27 @@ class DatasetDoor(Resource):
         return Response(inner | self.shown(dataset, "dataset", expand=self.query.get("expand")))
 
 
+class DatasetArchive(Resource):
+    """``/datasets/{name}/archive``"""
+
+    @describe("datasets_archive", "Take a dataset out of use", answers={200: DatasetOut})
+    def post(self, request: Request, name: str) -> Response:
+        """Archive it: it takes no version and no job. Nothing is erased."""
+        return self.one(
+            archive_dataset(by=self.by, dataset=dataset_named(self.by, name)), "dataset"
+        )
+
+
+class DatasetUnarchive(Resource):
+    """``/datasets/{name}/unarchive``"""
+
+    @describe("datasets_unarchive", "Take a dataset back into use", answers={200: DatasetOut})
+    def post(self, request: Request, name: str) -> Response:
+        """Undo what ``archive`` did."""
+        dataset = unarchive_dataset(by=self.by, dataset=dataset_named(self.by, name))
+        return self.one(dataset, "dataset")
+
+
 class DatasetVersions(Resource):
     """``/datasets/{name}/versions``"""
 
@@ -192,6 +225,44 @@ class DatasetVersionDoor(Resource):
         return self.one(version, "dataset-version")
 
 
+class DatasetVersionRules(Resource):
+    """``/datasets/{name}/versions/{number}/rules``"""
+
+    @describe(
+        "dataset_versions_rules",
+        "How a version stands to the rules of its dataset",
+        answers={200: RulesOut},
+    )
+    def get(self, request: Request, name: str, number: str) -> Response:
+        """The outcome of each rule as it is now; what a promotion would be held against."""
+        version = dataset_version_of(dataset_named(self.by, name), number)
+        version.require_rows()
+        found = [outcome.to_json() for outcome in outcomes(version)]
+        return Response({"passed": all(one["passed"] for one in found), "outcomes": found})
+
+
+class DatasetVersionPromote(Resource):
+    """``/datasets/{name}/versions/{number}/promote``"""
+
+    @describe(
+        "dataset_versions_promote",
+        "Ask that a version moves up a tier",
+        body=PromotionIn,
+        answers={202: ApprovalOut},
+        is_creating=True,
+    )
+    def post(self, request: Request, name: str, number: str) -> HttpResponse:
+        """Hold it against the rules of its dataset; somebody else decides then."""
+        version = dataset_version_of(dataset_named(self.by, name), number)
+        fields = PromotionIn.read(request.data)
+
+        def work() -> Answer:
+            shown = self.shown(ask_for_tier(by=self.by, version=version, **fields), "approval")
+            return Answer(202, shown, {"Location": shown["url"]})
+
+        return once(request, request.data, work)
+
+
 class DatasetVersionDownload(FileResource):
     """``/datasets/{name}/versions/{number}/download``; the classification says who may."""
 
@@ -210,7 +281,9 @@ class DatasetVersionDownload(FileResource):
         require_rows(self.by, version.dataset)
         version.require_kept()
         safe = self.by.api_key is None or self.query.get("safe", False)
-        return send_version(version, self.query.get("format", "csv"), safe=safe)
+        format = self.query.get("format", "csv")
+        answer = send_version(version, format, safe=safe)
+        return self.handed_out(answer, "dataset.download", version, format=format)
 
 
 class DatasetDownload(DatasetVersionDownload):

@@ -224,7 +224,9 @@ def test_who_does_not_see_a_dataset_cannot_add_to_it(owner):
     taken = upload(other.client())
     mine = upload(other.client(), things.table_file(b"a\r\n1\r\n"), name="own")
 
-    assert (taken.status_code, taken.json()["code"]) == (409, "name-taken")
+    free = upload(other.client(), name="nobodys")
+    assert (taken.status_code, taken.json()["code"]) == (403, "not-allowed")
+    assert taken.json()["detail"] == free.json()["detail"]
     assert (mine.status_code, mine.json()["number"]) == (202, 2)
 
 
@@ -239,3 +241,160 @@ def test_datasets_are_narrowed_down_by_their_newest_version(client, owner):
     assert names("tier=raw") == ["two"]
     assert names("search=TW") == ["two"]
     assert names("ordering=name") == ["one", "two"]
+
+
+# --- governance ---------------------------------------------------------------------------------
+
+
+def post(client, path, **body):
+    return client.post(f"{DATASETS}/{path}", body, content_type="application/json")
+
+
+@pytest.mark.parametrize(
+    ("classification", "role", "status"),
+    [
+        ("public", "viewer", 200),
+        ("internal", "viewer", 200),
+        ("confidential", "viewer", 403),
+        ("confidential", "scorer", 200),
+        ("restricted", "scorer", 403),
+        ("restricted", "publisher", 200),
+        ("restricted", "manager", 200),
+    ],
+)
+def test_the_classification_says_who_downloads(owner, classification, role, status):
+    version = things.a_dataset_version(owner, classification=classification)
+    mate = people.team_mate(version.dataset, role=role).client()
+
+    for path in ("customers/download", "customers/versions/1/download"):
+        for format in ("csv", "original"):
+            assert mate.get(f"{DATASETS}/{path}?format={format}").status_code == status
+    profiles = mate.get(f"{DATASETS}/customers/versions/1").json()["columns"]
+    assert all((column["profile"] is None) == (status == 403) for column in profiles)
+    profiles = mate.get(f"{DATASETS}/customers").json()["columns"]
+    assert all((column["profile"] is None) == (status == 403) for column in profiles)
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [("viewer", 403), ("publisher", 403), ("approver", 403), ("manager", 200)]
+)
+def test_a_role_for_everything_opens_restricted_rows_to_managers_alone(owner, role, status):
+    things.a_dataset_version(owner, classification="restricted")
+    anybody = people.person("rita", role=role).client()
+
+    answer = anybody.get(f"{DATASETS}/customers/download")
+
+    assert answer.status_code == status
+    if status == 403:
+        assert "publisher" in answer.json()["detail"] or "publish" in answer.json()["detail"]
+
+
+def test_a_key_needs_the_scope_for_the_rows(owner):
+    things.a_dataset_version(owner, classification="confidential")
+
+    refused = owner.client(scopes=["read"]).get(f"{DATASETS}/customers/download")
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "not-allowed")
+    assert refused.json()["detail"] == "The key needs the scope “score”."
+    scored = owner.client(scopes=["read", "score"]).get(f"{DATASETS}/customers/download")
+    assert scored.status_code == 200
+
+
+def test_erased_rows_are_gone_and_say_so(client, owner):
+    version = things.a_dataset_version(owner)
+    DatasetVersion.objects.filter(pk=version.pk).update(erased_at="2026-02-03T04:05:06Z")
+
+    for path in ("customers/download", "customers/versions/1/download?format=original"):
+        answer = client.get(f"{DATASETS}/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (410, "rows-erased")
+        assert answer.json()["detail"] == "The rows of customers@1 were erased on 2026-02-03."
+    assert client.get(f"{DATASETS}/customers/versions/1").json()["erased_at"].startswith("2026-02")
+
+
+def test_an_archived_dataset_is_in_no_list_unless_asked_for(client, owner):
+    things.a_dataset_version(owner, is_read=False)
+    things.a_dataset_version(owner, "orders", is_read=False)
+
+    archived = post(client, "customers/archive")
+
+    assert (archived.status_code, archived.json()["archived_at"] is None) == (200, False)
+    assert things.listed(client.get(DATASETS).json()) == ["orders"]
+    assert things.listed(client.get(f"{DATASETS}?archived=true").json()) == ["customers"]
+    assert client.get(f"{DATASETS}/customers").status_code == 200
+    assert upload(client, things.table_file(b"a\r\n1\r\n")).json()["code"] == "state-conflict"
+    assert post(client, "customers/archive").status_code == 409
+    assert post(client, "customers/unarchive").json()["archived_at"] is None
+    assert things.listed(client.get(DATASETS).json()) == ["orders", "customers"]
+
+
+def test_rules_retention_and_hold_are_set_and_shown(owner):
+    things.a_dataset_version(owner, is_read=False)
+    client = owner.client()
+    rules = {"rows": {"min": 1}, "columns": {"age": {"max": 120}}}
+
+    body = {"rules": rules, "retention_days": 30}
+    answer = client.patch(f"{DATASETS}/customers", body, content_type="application/json")
+
+    shown = answer.json()
+    assert (shown["rules"], shown["retention_days"], shown["legal_hold"]) == (rules, 30, False)
+    wrong = {"rules": {"columns": {"age": {"max": []}}}}
+    answer = client.patch(f"{DATASETS}/customers", wrong, content_type="application/json")
+    assert (answer.status_code, answer.json()["pointer"]) == (422, "/rules/columns/age/max")
+
+
+def test_a_version_is_promoted_by_two_people(client, owner):
+    things.a_dataset_version(owner)
+    Dataset.objects.update(rules={"rows": {"min": 3}, "columns": {"age": {"max": 120}}})
+    path = "customers/versions/1"
+
+    rules = client.get(f"{DATASETS}/{path}/rules").json()
+    assert rules["passed"] is True
+    assert rules["outcomes"][0] == {
+        "rule": "rows/min",
+        "expected": 3,
+        "found": 3,
+        "passed": True,
+        "note": "",
+    }
+    asked = post(client, f"{path}/promote", tier="curated", reason="Cleaned.")
+    request = asked.json()
+    assert (asked.status_code, request["subject"], request["tier"]) == (202, "tier", "curated")
+    assert (request["dataset"], request["dataset_version"], request["model"]) == (
+        "customers",
+        1,
+        None,
+    )
+    assert asked["Location"] == request["url"]
+    own = client.post(f"{request['url']}/approve", {"reason": "x"}, content_type="application/json")
+    assert own.status_code == 403
+    anna = people.approver().client()
+    said = {"reason": "The figures hold."}
+    done = anna.post(f"{request['url']}/approve", said, content_type="application/json")
+    assert (done.status_code, done.json()["state"]) == (200, "approved")
+    assert client.get(f"{DATASETS}/{path}").json()["tier"] == "curated"
+
+
+def test_a_promotion_that_breaks_rules_says_which(client, owner):
+    things.a_dataset_version(owner)
+    Dataset.objects.update(rules={"rows": {"min": 4}})
+
+    answer = post(client, "customers/versions/1/promote", tier="curated", reason="Cleaned.")
+
+    body = answer.json()
+    assert (answer.status_code, body["code"]) == (422, "rules-not-met")
+    assert [(o["rule"], o["found"], o["passed"]) for o in body["outcomes"]] == [
+        ("rows/min", 3, False)
+    ]
+    assert client.get("/api/v1/approvals").json()["count"] == 0
+
+
+def test_a_stranger_finds_nothing_to_archive_or_promote(owner):
+    things.a_dataset_version(owner)
+    sam = people.stranger().client()
+
+    for path in ("archive", "unarchive", "versions/1/promote"):
+        here = post(sam, f"customers/{path}", tier="curated", reason="x")
+        nowhere = post(sam, f"nothing/{path}", tier="curated", reason="x")
+        assert (here.status_code, here.json()["code"]) == (404, "dataset-not-found")
+        assert nowhere.json()["detail"] == here.json()["detail"].replace("customers", "nothing")
+    assert sam.get(f"{DATASETS}/customers/versions/1/rules").status_code == 404

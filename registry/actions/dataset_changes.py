@@ -1,0 +1,118 @@
+"""What may change on a dataset: its description, who may have its rows, how long they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from registry import audit, roles
+from registry.actions import fields
+from registry.errors import InvalidField, NotAllowed, StateConflict
+from registry.models import Dataset
+from registry.models.registered_model import Classification
+from registry.principals import Principal, require, require_everywhere
+from registry.tabular.rules import checked_rules
+
+# A hundred years.
+RETENTION_DAYS_MAX = 36_500
+# What a manager of the dataset decides.
+_GUARDED: Final = frozenset({"classification", "rules", "retention_days"})
+
+
+@transaction.atomic
+def update_dataset(*, by: Principal, dataset: Dataset, **values: Any) -> Dataset:
+    """Change what is given: description, tags, classification, rules, retention_days, legal_hold.
+
+    Description and tags need the role publisher, the rest manager; a legal hold is set and lifted
+    by managers of everything alone, for it binds the dataset's own. ``retention_days`` None keeps
+    the rows for good. Raises InvalidField, NotAllowed.
+    """
+    require(by, roles.MANAGER if _GUARDED & set(values) else roles.PUBLISHER, dataset)
+    checked = {field: _CHECKS[field](value) for field, value in values.items()}
+    held = Dataset.objects.select_for_update().get(pk=dataset.pk)
+    before, after = fields.changed(held, checked)
+    if "legal_hold" in after:
+        require_everywhere(by, roles.MANAGER)
+    if "classification" in after:
+        _require_as_strict_as_parents(by, held, after["classification"])
+    if after:
+        for field, value in after.items():
+            setattr(held, field, value)
+        held.save(update_fields=[*after, "updated_at"])
+        audit.record(by, "dataset.update", held, before=before, after=after)
+    return held
+
+
+@transaction.atomic
+def archive_dataset(*, by: Principal, dataset: Dataset) -> Dataset:
+    """Take a dataset out of use: it takes no version and no job, and lists leave it out.
+
+    Nothing is erased, jobs that read it go on. Raises NotAllowed, StateConflict when it is already.
+    """
+    return _set_archived(by, dataset, is_archived=True)
+
+
+@transaction.atomic
+def unarchive_dataset(*, by: Principal, dataset: Dataset) -> Dataset:
+    """Take it back into use. Raises NotAllowed, and StateConflict when it is in use."""
+    return _set_archived(by, dataset, is_archived=False)
+
+
+def check_classification(value: object) -> str:
+    """One of the classifications. Raises InvalidField."""
+    return fields.check_choice(value, list(Classification.values), pointer="/classification")
+
+
+def _set_archived(by: Principal, dataset: Dataset, *, is_archived: bool) -> Dataset:
+    require(by, roles.PUBLISHER, dataset)
+    held = Dataset.objects.select_for_update().get(pk=dataset.pk)
+    if (held.archived_at is not None) == is_archived:
+        raise StateConflict(f"The dataset “{held}” is {'' if is_archived else 'not '}archived.")
+    held.archived_at = timezone.now() if is_archived else None
+    held.save(update_fields=["archived_at", "updated_at"])
+    action = "dataset.archive" if is_archived else "dataset.unarchive"
+    audit.record(by, action, held, after={"archived": is_archived})
+    return held
+
+
+def _require_as_strict_as_parents(by: Principal, dataset: Dataset, classification: str) -> None:
+    """Results are opened no further than what they were made from by those who manage that."""
+    made_from = Dataset.objects.filter(versions__children__dataset=dataset).exclude(pk=dataset.pk)
+    for parent in made_from.distinct():
+        is_stricter = Classification.rank(parent.classification) > Classification.rank(
+            classification
+        )
+        if is_stricter and not by.may(roles.MANAGER, parent):
+            raise NotAllowed(
+                "It was made from stricter data: this needs the role manager on that too."
+            )
+
+
+def _check_days(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= RETENTION_DAYS_MAX:
+        raise InvalidField(
+            f"A whole number of days from 1 to {RETENTION_DAYS_MAX:,} was expected, or null.",
+            pointer="/retention_days",
+        )
+    return value
+
+
+def _check_hold(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidField("true or false was expected.", pointer="/legal_hold")
+    return value
+
+
+_CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
+    "description": lambda value: fields.check_text(value, pointer="/description"),
+    "tags": fields.check_tags,
+    "classification": check_classification,
+    "rules": checked_rules,
+    "retention_days": _check_days,
+    "legal_hold": _check_hold,
+}

@@ -1,0 +1,167 @@
+"""Tiers: raw, curated, product. A version moves up one at a time, with a reason and four eyes.
+
+What is asked for is held against the rules of the dataset, and again when it is decided; the
+outcome of each rule is the evidence that the approver sees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+from django.db import IntegrityError, transaction
+
+from registry import audit, roles
+from registry.actions import fields
+from registry.errors import InvalidField, RowsErased, RulesNotMet, StateConflict
+from registry.models import ApprovalRequest, DatasetVersion
+from registry.models.approval_request import ApprovalSubject
+from registry.models.dataset_version import Tier
+from registry.principals import Principal, require
+from registry.signals import approval_requested
+from registry.tabular.rules import Outcome, outcomes_of
+
+# The tier that follows each.
+NEXT_TIER: Final[dict[str, Tier]] = {Tier.RAW: Tier.CURATED, Tier.CURATED: Tier.PRODUCT}
+
+
+@transaction.atomic
+def ask_for_tier(
+    *, by: Principal, version: DatasetVersion, tier: str, reason: str
+) -> ApprovalRequest:
+    """Ask that a version may move up; somebody else with the role approver decides.
+
+    Raises NotAllowed, InvalidField for another tier than the next and for an empty reason,
+    StateConflict for a version that is not ready, archived, or asked for already, RowsErased,
+    RulesNotMet with the outcome of each rule.
+    """
+    require(by, roles.PUBLISHER, version.dataset)
+    fields.check_choice(tier, list(Tier.values), pointer="/tier")
+    if not fields.check_text(reason, pointer="/reason").strip():
+        raise InvalidField("A promotion needs its reason.", pointer="/reason")
+    version = _held(version)
+    _require_next(version, tier)
+    evidence = _evidence(version)
+    try:
+        with transaction.atomic():
+            request = ApprovalRequest.objects.create(
+                subject=ApprovalSubject.TIER,
+                dataset_version=version,
+                tier=tier,
+                sha256=digest_of(version),
+                requested_by=by.user,
+                request_reason=reason,
+                evidence=evidence,
+            )
+    except IntegrityError:
+        raise StateConflict(
+            f"{tier} was asked for {version} already, and is to be decided."
+        ) from None
+    asked = {"subject": "tier", "version": str(version), "tier": tier}
+    audit.record(by, "approval.request", request, after=asked, reason=reason)
+    approval_requested.send(ApprovalRequest, request=request)
+    return request
+
+
+def outcomes(version: DatasetVersion) -> list[Outcome]:
+    """How a version that is ready stands to the rules of its dataset as they are now."""
+    return outcomes_of(
+        version.dataset.rules,
+        rows=version.rows or 0,
+        columns=version.columns,
+        profile=version.profile,
+        hides_cells=version.dataset.hides_cells,
+    )
+
+
+def digest_of(version: DatasetVersion) -> str:
+    """The sha256 of the bytes that came in; of a job's output, which has parts, that of theirs."""
+    if version.sha256:
+        return version.sha256
+    return hashlib.sha256("".join(part["sha256"] for part in version.parts).encode()).hexdigest()
+
+
+# --- the decision -------------------------------------------------------------------------------
+
+
+def hold(request: ApprovalRequest) -> None:
+    """Lock what a request is about."""
+    assert request.dataset_version is not None
+    request.dataset_version = _held(request.dataset_version)
+
+
+def require_promotable(request: ApprovalRequest) -> None:
+    """Raise StateConflict where an approval would not be about what was asked for."""
+    version = request.dataset_version
+    assert version is not None
+    try:
+        _require_state(version)
+    except RowsErased as erased:
+        raise StateConflict(erased.detail) from erased
+    if NEXT_TIER.get(version.tier) != request.tier:
+        raise StateConflict(f"{version} is {version.tier} now.")
+    if digest_of(version) != request.sha256:
+        raise StateConflict("The request is bound to other bytes than the version has now.")
+    broken = [outcome.rule for outcome in outcomes(version) if not outcome.passed]
+    if broken:
+        raise StateConflict(f"{version} does not fit the rules of now: {', '.join(broken[:5])}.")
+
+
+def promote(by: Principal, request: ApprovalRequest) -> None:
+    """Do what was asked for."""
+    version = request.dataset_version
+    assert version is not None
+    before = version.tier
+    version.tier = request.tier
+    version.save(update_fields=["tier"])
+    audit.record(
+        Principal(request.requested_by, request_id=by.request_id),
+        "dataset.promote",
+        version,
+        before={"tier": before},
+        after={"tier": request.tier, "approved_by": by.name},
+        reason=request.request_reason,
+    )
+
+
+def _held(version: DatasetVersion) -> DatasetVersion:
+    rows = DatasetVersion.objects.select_for_update(of=("self",)).select_related("dataset")
+    return rows.get(pk=version.pk)
+
+
+def _require_next(version: DatasetVersion, tier: str) -> None:
+    _require_state(version)
+    following = NEXT_TIER.get(version.tier)
+    if following is None:
+        raise StateConflict(f"{version} is a product already.")
+    if tier != following:
+        raise InvalidField(
+            f"{version} is {version.tier}: the next tier is {following}.", pointer="/tier"
+        )
+
+
+def _require_state(version: DatasetVersion) -> None:
+    version.require_kept()
+    if version.status != "ready":
+        raise StateConflict(f"{version} is {version.status}: only what is ready moves up.")
+    if version.dataset.archived_at is not None:
+        raise StateConflict(f"The dataset “{version.dataset}” is archived.")
+
+
+def _evidence(version: DatasetVersion) -> dict[str, Any]:
+    """What the approver sees. Raises RulesNotMet."""
+    found = outcomes(version)
+    shown = [outcome.to_json() for outcome in found]
+    broken = [outcome.rule for outcome in found if not outcome.passed]
+    if broken:
+        raise RulesNotMet(
+            f"{version} breaks {len(broken)} of {len(found)} rules: {', '.join(broken[:5])}.",
+            outcomes=shown,
+        )
+    return {
+        "from": version.tier,
+        "to": str(NEXT_TIER[version.tier]),
+        "rows": version.rows,
+        "columns": len(version.columns),
+        "rules": shown,
+    }
