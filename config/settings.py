@@ -89,6 +89,7 @@ MODELYARD: dict[str, Any] = {
     "ENGINE_MEMORY_BYTES": env.size_bytes("ENGINE_MEMORY_BYTES", 256 * MIB),
     "COMPILE_ROWS": env.integer("COMPILE_ROWS", 10_000, low=0, high=1_000_000),
     "MODEL_FILE_POLICY": env.choice("MODEL_FILE_POLICY", ("gate", "approve", "refuse"), "gate"),
+    "UPDATE_BACKUPS": env.integer("UPDATE_BACKUPS", 3, low=0, high=100),
     "CAPTURE_DAYS": env.integer("CAPTURE_DAYS", 30, low=1, high=3_650),
     "CAPTURE_RECORDS": env.integer("CAPTURE_RECORDS", 100_000, low=1_000, high=10_000_000),
     "MODELHOST_SOCKET": env.text("MODELHOST_SOCKET", f"{SOCKET_FOLDER}/modelhost.sock"),

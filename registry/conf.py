@@ -71,6 +71,11 @@ class RegistryConf:
         return cast(int, _of("MAX_BINARY_BODY_BYTES"))
 
     @property
+    def update_backups(self) -> int:
+        """How many backups of the database before an update are kept; 0: none is made."""
+        return cast(int, _of("UPDATE_BACKUPS"))
+
+    @property
     def model_file_policy(self) -> str:
         """What happens to formats that execute code: gate, approve or refuse."""
         return cast(str, _of("MODEL_FILE_POLICY"))
@@ -119,6 +124,11 @@ class RegistryConf:
     def takes_passwords(self) -> bool:
         """Whether people may sign in with a password that is kept here."""
         return cast(bool, _of("PASSWORD_SIGN_IN"))
+
+    @property
+    def path_prefix(self) -> str:
+        """The path of the public URL, without a slash at its end; "" for none."""
+        return settings.FORCE_SCRIPT_NAME or ""
 
     @property
     def address(self) -> str:

@@ -115,8 +115,9 @@ def fingerprint(secret_key: str) -> str:
 def _see(folder: Path, names: Path) -> _Seen:
     """Write the rows of one moment, and the names of the files that they hold."""
     with session(is_snapshot=True) as sees, names.open("w", encoding="utf-8") as out:
-        applied = applied_migrations(sees)
-        apps = models_after(MigrationLoader(sees), applied)
+        loader = MigrationLoader(sees)
+        applied = applied_migrations(loader)
+        apps = models_after(loader, applied)
         tables = [write_table(model, folder) for model in tables_of(apps)]
         out.writelines(f"{name}\n" for name in held_names(apps))
         return _Seen(sees.vendor, applied, tables)

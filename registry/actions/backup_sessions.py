@@ -71,13 +71,20 @@ def default_database(entry: dict[str, Any]) -> Iterator[BaseDatabaseWrapper]:
         connections["default"] = before
 
 
-def applied_migrations(connection: BaseDatabaseWrapper) -> Applied:
-    """What the database has seen, of the applications that this code has.
+def has_tables(loader: MigrationLoader) -> bool:
+    """Whether a database has tables of ours. Raises DatabaseIsNewer."""
+    try:
+        return bool(applied_migrations(loader))
+    except NothingThere:
+        return False
+
+
+def applied_migrations(loader: MigrationLoader) -> Applied:
+    """What a database has seen, of the applications that this code has.
 
     Raises DatabaseIsNewer when it has seen what this code does not know, NothingThere for one
     without tables.
     """
-    loader = MigrationLoader(connection)
     applied = sorted(key for key in loader.applied_migrations or () if _is_of_ours(loader, key))
     if unknown := [key for key in applied if key not in _known(loader)]:
         raise DatabaseIsNewer(unknown)

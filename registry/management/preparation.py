@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from django.conf import settings
@@ -10,16 +11,38 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from registry.actions.backup_before_update import keep_before_update
+from registry.actions.backup_faults import BackupRefused, DatabaseIsNewer
+from registry.actions.backup_sessions import has_tables
+from registry.errors import DomainError
 from registry.models import User
+from registry.supervisor.preflight import CannotStart
 
 ADMIN = "admin"
 
 
 def migrate() -> None:
-    """Migrate, when there is something to migrate: to ask is ten times quicker."""
+    """Migrate, when there is something to migrate: to ask is ten times quicker.
+
+    A database that has tables is backed up before, and a line on standard error says where. Raises
+    CannotStart for one that a later release has changed, and where the backup cannot be made.
+    """
     executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        call_command("migrate", interactive=False, verbosity=0)
+    try:
+        is_new = not has_tables(executor.loader)
+        if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return
+        kept = None if is_new else keep_before_update()
+    except DatabaseIsNewer as error:
+        raise CannotStart(str(error)) from None
+    except (BackupRefused, DomainError, OSError) as error:
+        raise CannotStart(
+            f"The database could not be backed up before the update: {error} Nothing was changed. "
+            "UPDATE_BACKUPS=0 updates without a backup."
+        ) from error
+    if kept is not None:
+        sys.stderr.write(f"the database of before the update is kept in {kept}\n")
+    call_command("migrate", interactive=False, verbosity=0)
 
 
 def ensure_bucket() -> None:

@@ -10,6 +10,7 @@ from django.core.management import BaseCommand
 
 from registry.management import preparation
 from registry.models import User
+from registry.supervisor.preflight import CannotStart
 
 
 class Command(BaseCommand):
@@ -18,9 +19,13 @@ class Command(BaseCommand):
     help = "Migrate the database, make the bucket and the first user."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Prepare; exit code 2 when nobody could sign in afterwards."""
+        """Prepare; exit code 2 when nobody could sign in afterwards, 1 when nothing was changed."""
         has_nobody = "MODELYARD_ADMIN_PASSWORD: set it for the first start; the user is admin."
-        preparation.migrate()
+        try:
+            preparation.migrate()
+        except CannotStart as error:
+            print(error, file=sys.stderr)
+            raise SystemExit(1) from None
         preparation.ensure_bucket()
         if not User.objects.exists() and not settings.MODELYARD["ADMIN_PASSWORD"]:
             print(has_nobody, file=sys.stderr)
