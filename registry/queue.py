@@ -20,6 +20,7 @@ DRIVE_JOB = "serving.drive"
 REGATE = "serving.regate"
 COMPILE_VERSION = "serving.compile"
 SEND_WEBHOOKS = "registry.send_webhooks"
+SEND_RESET = "registry.send_reset"
 
 
 def enqueue(task_name: str, *ids: object) -> None:

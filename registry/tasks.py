@@ -6,7 +6,8 @@ from celery import shared_task
 
 from registry.actions import webhook_sending
 from registry.actions.ingest import ingest_dataset
-from registry.queue import INGEST_DATASET, SEND_WEBHOOKS
+from registry.actions.passwords import send_reset
+from registry.queue import INGEST_DATASET, SEND_RESET, SEND_WEBHOOKS
 
 # A file of many gigabytes takes its time; its lease says whether somebody is still at it.
 LONGEST_S = 6 * 3600
@@ -23,3 +24,12 @@ def ingest(version_id: str) -> None:
 def send_webhooks() -> None:
     """Send what waits in the outbox."""
     webhook_sending.send_due()
+
+
+# A mail server that does not answer is asked again, within the hour that the link is good for.
+@shared_task(
+    name=SEND_RESET, soft_time_limit=60, autoretry_for=(OSError,), retry_backoff=20, max_retries=6
+)
+def send_password_reset(user_id: str) -> None:
+    """Send the link for a forgotten password."""
+    send_reset(user_id)

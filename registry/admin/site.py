@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.admin import AdminSite
+from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -16,6 +17,7 @@ from django.urls.resolvers import URLPattern
 from registry.admin import dashboard, reference
 from registry.admin.access import principal_of
 from registry.conf import conf
+from registry.forms.passwords import OwnPasswordForm
 from registry.models import ApprovalRequest
 from registry.panels import contents_of
 
@@ -73,7 +75,13 @@ class ModelyardSite(AdminSite):
         """One's own password, where there are any."""
         if not conf.takes_passwords:
             raise PermissionDenied("Nobody signs in with a password here.")
-        return super().password_change(request, extra_context)
+        change = PasswordChangeView.as_view(
+            form_class=OwnPasswordForm,
+            success_url=reverse(f"{self.name}:password_change_done"),
+            extra_context={**self.each_context(request), **(extra_context or {})},
+        )
+        request.current_app = self.name
+        return cast(TemplateResponse, change(request))
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """What every page has: the navigation too."""
