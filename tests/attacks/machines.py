@@ -48,7 +48,6 @@ class World:
 
     def __init__(self) -> None:
         self.olga, self.anna = people.owner(), people.approver()
-        self.texts = {"olga": self.olga.key()[1], "anna": self.anna.key()[1]}
         self.first = ledger.ready_version(self.olga.by)
         self.model = self.first.model
         fields = ("model", "format", "artifact", "runtime", "created_by", "signature", "facts")
@@ -58,6 +57,8 @@ class World:
             **kept, gate_version=gate, number=2, status="ready"
         )
         RegisteredModel.objects.update(next_number=3)
+        # Now that she manages something, her key may have every scope.
+        self.texts = {"olga": self.olga.key()[1], "anna": self.anna.key()[1]}
         rows = ledger.people_rows(3)
         self.rows = ledger.dataset_of(self.olga.by, rows)
         holes = rows.set_column(1, "age", pa.array([20, None, 21], pa.int64()))
