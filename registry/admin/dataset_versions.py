@@ -21,8 +21,6 @@ from registry.panels import contents_of
 from registry.principals import Principal
 from registry.templatetags.modelyard import badge
 
-KIN_SHOWN = 20
-
 
 @admin.register(DatasetVersion)
 class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
@@ -56,7 +54,7 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
         return badge(row.status)
 
     def row_page(self, request: HttpRequest, row: DatasetVersion) -> HttpResponse:
-        """Profile, problems, kin and downloads."""
+        """Profile, problems and downloads."""
         return self.render(request, "registry/dataset_version.html", self._context(request, row))
 
     def reading_part(self, request: HttpRequest, row: DatasetVersion) -> HttpResponse:
@@ -68,7 +66,6 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
         return answer
 
     def _context(self, request: HttpRequest, row: DatasetVersion) -> dict[str, Any]:
-        by = principal_of(request)
         pages = self.admin_site._registry[Dataset]
         api = f"{base_url(request)}/api/v1/datasets/{row.dataset.name}/versions/{row.number}"
         return {
@@ -80,15 +77,8 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
             "problems": [_explained(problem) for problem in row.errors],
             "hides_cells": row.dataset.hides_cells,
             "download_url": f"{api}/download",
-            "parents": _kin(row.parents, by),
-            "children": _kin(row.children, by),
             "panels": contents_of("dataset_version", request, row),
         }
-
-
-def _kin(relation: Any, by: Principal) -> list[DatasetVersion]:
-    rows: QuerySet[DatasetVersion] = relation.visible_to(by).select_related("dataset")
-    return list(rows.defer("profile", "columns", "parts", "errors")[:KIN_SHOWN])
 
 
 def _explained(problem: dict[str, Any]) -> dict[str, Any]:

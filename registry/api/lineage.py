@@ -65,6 +65,11 @@ class Subject:
     label: Callable[[Any], str] = str
 
 
+def those(identity: Any) -> list[Any]:
+    """One id or none, as a list: Django asks no database for rows with an id out of nothing."""
+    return [] if identity is None else [identity]
+
+
 def branches(kind: str, row: Any, by: Principal) -> Iterator[Branch]:
     """All branches from one row, the upper building's included."""
     yield from SUBJECTS[kind].branches(row, by)
@@ -84,9 +89,11 @@ def _dataset_branches(row: Dataset, by: Principal) -> Iterable[Branch]:
 def _version_branches(row: ModelVersion, by: Principal) -> Iterable[Branch]:
     models = RegisteredModel.objects.visible_to(by).filter(pk=row.model_id)
     versions, datasets = _versions(by), _dataset_versions(by)
+    trained_on = datasets.filter(pk__in=those(row.training_dataset_id))
     yield Branch("parents", "version of", "model", models)
-    yield Branch("parents", "trained on", "dataset-version", datasets.filter(trained=row))
-    yield Branch("parents", "corrected from", "version", versions.filter(corrections=row))
+    yield Branch("parents", "trained on", "dataset-version", trained_on)
+    original = versions.filter(pk__in=those(row.from_version_id))
+    yield Branch("parents", "corrected from", "version", original)
     yield Branch("children", "corrected as", "version", versions.filter(from_version=row))
     yield Branch("children", "answers as", "alias", _aliases(by).filter(version=row))
 

@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from registry.admin import lineage
 from registry.admin.access import principal_of, to_page, told
 from registry.admin.base import GovernedAdmin
 from registry.models import Grant
@@ -139,7 +140,8 @@ class BatchJobAdmin(GovernedAdmin[BatchJob]):
     def row_page(self, request: HttpRequest, row: BatchJob) -> HttpResponse:
         """Progress, chunks, rejects and downloads."""
         page = JobPage(request, row, principal_of(request))
-        context = {"crumbs": self.crumbs(), **page.context()}
+        kin = lineage.card(request, "batch-job", row)
+        context = {"crumbs": self.crumbs(), "lineage": kin, **page.context()}
         return self.render(request, "serving/job.html", context)
 
     def live_part(self, request: HttpRequest, row: BatchJob) -> HttpResponse:

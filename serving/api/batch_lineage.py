@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from django.db.models import QuerySet
 
-from registry.api.lineage import SUBJECTS, Branch, Subject
+from registry.api.lineage import SUBJECTS, Branch, Subject, those
 from registry.models import Alias, Dataset, DatasetVersion, ModelVersion, RegisteredModel
 from registry.models.visibility import visible_models
 from registry.panels import add_link, add_steps
@@ -72,13 +72,15 @@ def job_branches(row: BatchJob, by: Principal) -> Iterable[Branch]:
     datasets = SUBJECTS["dataset-version"].rows(by)
     scores_with, compared = (
         versions.filter(pk=row.version_id),
-        versions.filter(compared_in_jobs=row),
+        versions.filter(pk__in=those(row.compared_version_id)),
     )
     yield Branch("parents", "scores with", "version", scores_with)
     yield Branch("parents", "compared with", "version", compared)
     reads = datasets.filter(pk=row.dataset_version_id)
     yield Branch("parents", "reads", "dataset-version", reads)
-    yield Branch("children", "made", "dataset-version", datasets.filter(made_by_jobs=row))
+    yield Branch(
+        "children", "made", "dataset-version", datasets.filter(pk__in=those(row.output_id))
+    )
 
 
 def route_branches(row: Route, by: Principal) -> Iterable[Branch]:
