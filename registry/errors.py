@@ -11,7 +11,7 @@
     ├── RowsErased 410
     ├── TooLarge 413
     ├── Unprocessable 422         InvalidField, InvalidRows, SourceRefused, SinkRefused,
-    │                             UnreadableArtifact, RulesNotMet
+    │                             UnreadableArtifact, RulesNotMet, CardIncomplete
     ├── RateLimited 429
     └── Unavailable 503           Overloaded, ModelLoading, ModelFailed, StorageFull, StorageAway,
                                   SourceAway, SinkAway
@@ -402,6 +402,19 @@ class RulesNotMet(Unprocessable):
     def __init__(self, detail: str, *, outcomes: Sequence[dict[str, Any]]) -> None:
         super().__init__(detail, outcomes=list(outcomes))
         self.outcomes = tuple(outcomes)
+
+
+class CardIncomplete(Unprocessable):
+    """A guarded alias is asked for, and the model card lacks what a reviewer has to know.
+
+    ``missing`` are the names of the card's fields without an answer.
+    """
+
+    code, title = "card-incomplete", "The model card is not complete"
+
+    def __init__(self, detail: str, *, missing: Sequence[str]) -> None:
+        super().__init__(detail, missing=list(missing))
+        self.missing = tuple(missing)
 
 
 class RateLimited(DomainError):

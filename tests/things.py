@@ -18,6 +18,7 @@ from registry.actions.models import create_model
 from registry.actions.versions import Upload, register_version
 from registry.models import Dataset, DatasetVersion, ModelVersion, RegisteredModel
 from registry.scan.edition import gate_version
+from tests.cards import CARD
 from tests.people import Person
 
 SIGNATURE: dict[str, Any] = {
@@ -48,7 +49,9 @@ def table_file(body: bytes = CUSTOMERS, name: str = "customers.csv") -> SimpleUp
 
 
 def a_model(by: Person, name: str = "churn", **values: Any) -> RegisteredModel:
-    """A model of somebody who may make one."""
+    """A model of somebody who may make one; a guarded one has its card."""
+    if values.get("approval_required"):
+        values = {"card": CARD, **values}
     return create_model(by=by.by, name=name, **values)
 
 

@@ -6,8 +6,9 @@ import re
 
 from django.db import transaction
 
-from registry import audit, roles
-from registry.errors import AliasNotFound, InvalidField, StateConflict
+from registry import audit, cards, roles
+from registry.actions.approval_evidence import evidence_of
+from registry.errors import AliasNotFound, CardIncomplete, InvalidField, StateConflict
 from registry.models import Alias, AliasChange, ApprovalRequest, ModelVersion, RegisteredModel, User
 from registry.models.alias import ALIAS_HELP, ALIAS_PATTERN
 from registry.models.approval_request import ApprovalSubject
@@ -21,10 +22,14 @@ def move_alias(
 ) -> Alias | ApprovalRequest:
     """Point an alias to a version, or ask for the approval where the model needs one.
 
-    Raises InvalidField for a bad name, VersionNotReady, VersionNotServable, NotAllowed.
+    Raises InvalidField for a bad name, VersionNotReady, VersionNotServable, NotAllowed, and
+    CardIncomplete where an approval is asked for and the model card lacks a field.
     """
     require(by, roles.PUBLISHER, version.model)
     check_alias_name(alias)
+    # Held until the end: it is not archived meanwhile, and asked about by one caller at a time.
+    held = ModelVersion.objects.select_for_update(of=("self",))
+    version = held.select_related("model", "artifact").get(pk=version.pk)
     version.require_servable()
     if version.model.approval_required:
         return _ask(by, version, alias, reason)
@@ -100,7 +105,19 @@ def check_alias_name(alias: object, *, pointer: str = "/alias") -> str:
     return alias
 
 
+def require_card(model: RegisteredModel) -> None:
+    """Raise CardIncomplete where a reviewer would not find all that a model card has to say."""
+    missing = cards.missing(model.card)
+    if missing:
+        raise CardIncomplete(
+            f"The model card of “{model.name}” does not say yet: {', '.join(missing)}. A reviewer "
+            "has to know.",
+            missing=missing,
+        )
+
+
 def _ask(by: Principal, version: ModelVersion, alias: str, reason: str) -> ApprovalRequest:
+    require_card(version.model)
     pending = ApprovalRequest.objects.pending().filter(
         subject=ApprovalSubject.ALIAS, version=version, alias=alias
     )
@@ -114,6 +131,7 @@ def _ask(by: Principal, version: ModelVersion, alias: str, reason: str) -> Appro
         sha256=version.artifact.sha256,
         requested_by=by.user,
         request_reason=reason,
+        evidence=evidence_of(version, alias),
     )
     audit.record(by, "approval.request", request, after={"alias": alias, "version": version.number})
     approval_requested.send(ApprovalRequest, request=request)

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from registry.actions.aliases import place_alias
+from registry.actions import tiers
+from registry.actions.aliases import place_alias, require_card
 from registry.actions.releases import release, require_releasable, require_same_bytes, uploaders
 from registry.actions.verdicts import locked, reject_quarantined
+from registry.errors import CardIncomplete, StateConflict
 from registry.models import ApprovalRequest, Dataset, DatasetVersion, ModelVersion, RegisteredModel
 from registry.models.approval_request import ApprovalSubject
 from registry.principals import Principal
@@ -64,12 +66,26 @@ def words_of(request: ApprovalRequest) -> str:
     return decision_on(request).words(request)
 
 
+def _hold_version(request: ApprovalRequest) -> None:
+    """Lock it, and go on with what stands there now: it may have been archived meanwhile."""
+    request.version = locked(asked_version(request))
+
+
 # --- the move of an alias -----------------------------------------------------------------------
 
 
 def _words_of_move(request: ApprovalRequest) -> str:
     version = asked_version(request)
     return f"Move {about(request)}@{request.alias} to version {version.number}"
+
+
+def _check_move(request: ApprovalRequest) -> None:
+    version = asked_version(request)
+    require_same_bytes(request, version)
+    try:
+        require_card(version.model)
+    except CardIncomplete as incomplete:
+        raise StateConflict(incomplete.detail) from incomplete
 
 
 def _place(by: Principal, request: ApprovalRequest) -> None:
@@ -96,8 +112,8 @@ DECISIONS: dict[ApprovalSubject, Decision] = {
     ApprovalSubject.ALIAS: Decision(
         words=_words_of_move,
         involved=lambda request: {asked_version(request).created_by_id},
-        hold=lambda request: locked(asked_version(request)),
-        check=lambda request: require_same_bytes(request, asked_version(request)),
+        hold=_hold_version,
+        check=_check_move,
         grant=_place,
         refuse=lambda by, request, reason: None,
     ),
@@ -105,9 +121,17 @@ DECISIONS: dict[ApprovalSubject, Decision] = {
         words=lambda request: f"Release {asked_version(request)}",
         involved=lambda request: uploaders(asked_version(request)),
         # Or the gate could say something else between the look at it and the end.
-        hold=lambda request: locked(asked_version(request)),
+        hold=_hold_version,
         check=lambda request: require_releasable(request, asked_version(request)),
         grant=lambda by, request: release(asked_version(request), approved_by=by),
         refuse=_reject,
+    ),
+    ApprovalSubject.TIER: Decision(
+        words=lambda request: f"Promote {asked_data(request)} to {request.tier}",
+        involved=lambda request: {asked_data(request).created_by_id},
+        hold=tiers.hold,
+        check=tiers.require_promotable,
+        grant=tiers.promote,
+        refuse=lambda by, request, reason: None,
     ),
 }

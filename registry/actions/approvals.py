@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from registry import audit, roles
 from registry.actions import fields
+from registry.actions.approval_evidence import evidence_now
 from registry.actions.approval_subjects import about, decision_on, is_involved
 from registry.errors import InvalidField, NotAllowed, StateConflict
 from registry.models import ApprovalRequest
@@ -37,8 +38,10 @@ def approve(*, by: Principal, request: ApprovalRequest, reason: str) -> Approval
 def reject(*, by: Principal, request: ApprovalRequest, reason: str) -> ApprovalRequest:
     """Say no: a quarantined version becomes rejected; an alias, or a tier, stays as it is."""
     _require_decision(by, request, reason)
+    decision = decision_on(request)
+    decision.hold(request)  # first, as an approval does: else the two could wait for each other
     _decide(by, request, ApprovalState.REJECTED, reason)
-    decision_on(request).refuse(by, request, reason)
+    decision.refuse(by, request, reason)
     return request
 
 
@@ -74,8 +77,12 @@ def _require_decision(by: Principal, request: ApprovalRequest, reason: str) -> N
 
 
 def _decide(by: Principal, request: ApprovalRequest, state: ApprovalState, reason: str) -> None:
+    # As it stands now, with what was attached since the request was read.
+    rows = ApprovalRequest.objects.select_for_update()
+    request.evidence = rows.values_list("evidence", flat=True).get(pk=request.pk)
     decision = {
         "state": state,
+        "evidence": evidence_now(request),
         "decided_by": by.user,
         "decided_at": timezone.now(),
         "reason": reason,

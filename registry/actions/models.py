@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from registry import audit, roles
+from registry import audit, cards, roles
 from registry.actions import fields
 from registry.errors import InvalidField, NameTaken, NotAllowed
 from registry.models import Grant, RegisteredModel
@@ -22,6 +22,7 @@ _CHECKS: dict[str, Any] = {
         v, list(Classification.values), pointer="/classification"
     ),
     "capture_percent": lambda v: _checked_percent(v),
+    "card": cards.read_card,
 }
 # What a manager of the model decides: who sees what, and what is kept of what callers send.
 _GUARDED = {"approval_required", "classification", "capture_percent"}
@@ -31,14 +32,16 @@ _GUARDED = {"approval_required", "classification", "capture_percent"}
 def create_model(*, by: Principal, name: str, **values: Any) -> RegisteredModel:
     """Make a model; its creator becomes its manager.
 
-    ``values``: description, tags, kind, classification, approval_required, capture_percent. Raises
-    InvalidField, NameTaken, and NotAllowed for who holds no group with the role publisher.
+    ``values``: description, card, tags, kind, classification, approval_required, capture_percent.
+    Raises InvalidField, NameTaken, and NotAllowed for who holds no group with the role publisher.
     """
     require_everywhere(by, roles.PUBLISHER)
     if by.model_ids is not None:
         raise NotAllowed("The key is limited to certain models and cannot make another one.")
     fields.check_name(name)
     checked = _checked(values)
+    if "card" in checked:
+        checked["card"] = cards.merged({}, checked["card"])
     if RegisteredModel.objects.named(name).exists():
         raise NameTaken(f"There is a model “{name}” already; names ignore case.")
     try:
@@ -53,12 +56,19 @@ def create_model(*, by: Principal, name: str, **values: Any) -> RegisteredModel:
 
 @transaction.atomic
 def update_model(*, by: Principal, model: RegisteredModel, **values: Any) -> RegisteredModel:
-    """Change the description, tags, classification, approval rule or captured share of a model.
+    """Change the description, card, tags, classification, approval rule or captured share.
 
-    Description and tags need the role publisher, the rest manager.
+    Description, card and tags need the role publisher, the rest manager. Fields of the card that
+    are not sent stay as they are; an empty text takes one away.
     """
     require(by, roles.MANAGER if _GUARDED & set(values) else roles.PUBLISHER, model)
-    before, after = fields.changed(model, _checked(values))
+    checked = _checked(values)
+    if "card" in checked:
+        # As it stands now: two people may fill in different fields at the same time.
+        held = RegisteredModel.objects.select_for_update().get(pk=model.pk)
+        model.card = held.card
+        checked["card"] = cards.merged(held.card, checked["card"])
+    before, after = fields.changed(model, checked)
     if not after:
         return model
     for field, value in after.items():

@@ -14,11 +14,11 @@ from typing import Any
 from django.db import transaction
 
 from registry import audit
+from registry.actions.approval_evidence import evidence_of
 from registry.actions.file_policy import executes_code, policy_format
 from registry.actions.releases import standing_approval
 from registry.actions.verdicts import (
     ask_for_review,
-    evidence_of,
     locked,
     restart_checks,
     settle,

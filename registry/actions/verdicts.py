@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from registry import audit
 from registry.actions.aliases import place_alias
+from registry.actions.approval_evidence import evidence_of
 from registry.errors import StateConflict
 from registry.models import AliasChange, ApprovalRequest, Check, ModelVersion, RegisteredModel
 from registry.models.alias import CHAMPION
@@ -174,15 +175,6 @@ def ask_for_review(version: ModelVersion, reason: str) -> ApprovalRequest:
         },
     )
     return request
-
-
-def evidence_of(version: ModelVersion) -> dict[str, Any]:
-    """What a reviewer is shown: the evidence of every check that has been decided, by its name."""
-    decided = version.checks.exclude(verdict=Verdict.PENDING).order_by("id")
-    return {
-        check.name: {"verdict": check.verdict, "summary": check.summary, **check.evidence}
-        for check in decided
-    }
 
 
 def make_ready(version: ModelVersion) -> None:

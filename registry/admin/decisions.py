@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry import roles
+from registry.actions.approval_evidence import CARD, METRICS, evidence_now
 from registry.actions.approval_subjects import about, decision_on, is_involved
+from registry.admin.card_page import answers_of, labels_missing
 from registry.admin.evidence import cell
 from registry.errors import StateConflict
 from registry.models import ApprovalRequest
@@ -22,15 +24,24 @@ def decision_context(by: Principal, request: ApprovalRequest) -> dict[str, Any]:
     elif not by.may(roles.APPROVER, about(request)):
         refusal = f"Deciding needs the role approver on {about(request)}."
     is_pending = request.state == "pending"
+    evidence = evidence_now(request)
     return {
         "request": request,
         "may_decide": is_pending and not refusal,
         "refusal": refusal,
         "approval_hindered": _hindrance(request) if is_pending else "",
-        "known": digest_of(request.evidence),
-        "sections": sections_of(request.evidence),
+        "known": digest_of(evidence),
+        "sections": sections_of(evidence),
+        "metrics": evidence.get(METRICS),
+        "card": answers_of(evidence.get(CARD, {}).get("fields", {})),
+        "card_missing": labels_missing(evidence.get(CARD, {}).get("fields", {})),
+        "has_card": CARD in evidence,
         # What has a sort before its name is shown by a panel of its own.
-        "rest": {key: value for key, value in request.evidence.items() if ":" not in key},
+        "rest": {
+            key: value
+            for key, value in evidence.items()
+            if ":" not in key and key not in (METRICS, CARD)
+        },
     }
 
 

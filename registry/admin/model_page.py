@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from registry import roles
 from registry.admin.calling import examples_for
+from registry.admin.card_page import answers_of, labels_missing
 from registry.forms.models import GrantForm, MoveAliasForm
 from registry.models import Alias, ApprovalRequest, ModelVersion, RegisteredModel
 from registry.models.alias import CHAMPION
@@ -55,6 +56,8 @@ class ModelPage:
             "grants": model.grants.select_related("user").order_by("user__username"),
             "pending": self._pending(),
             "call": examples_for(self.request, self._called()),
+            "card": answers_of(model.card),
+            "card_missing": labels_missing(model.card),
             "panels": contents_of("model", self.request, model),
         }
 

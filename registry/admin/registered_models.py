@@ -14,9 +14,11 @@ from registry import roles
 from registry.actions import aliases, models
 from registry.admin.access import principal_of, to_page, told
 from registry.admin.base import GovernedAdmin
+from registry.admin.card_page import card_context
 from registry.admin.grants import GrantPages
 from registry.admin.model_page import ModelPage
 from registry.forms.models import (
+    CardForm,
     ModelDescriptionForm,
     ModelRulesForm,
     MoveAliasForm,
@@ -50,6 +52,8 @@ class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
     ordering = ("-updated_at",)
     pages = {
         "edit/": "edit_page",
+        "card/": "card_page",
+        "card-edit/": "edit_card",
         "aliases/": "move_alias",
         "alias-removal/": "remove_alias",
         "alias-history/<str:alias>/": "alias_history",
@@ -143,6 +147,28 @@ class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
             crumbs=self.crumbs(row),
             cancel_url=self.url_of("change", row.pk),
             success="Saved.",
+        )
+
+    def card_page(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
+        """The model card, made to be printed."""
+        return self.render(
+            request, "registry/card.html", card_context(self.crumbs(row), request, row)
+        )
+
+    def edit_card(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
+        """Fill in the model card."""
+        by = principal_of(request)
+        require(by, roles.PUBLISHER, row)
+        form = CardForm(request.POST or None, initial=row.card)
+        return self.form_page(
+            request,
+            form,
+            lambda: models.update_model(by=by, model=row, card=form.cleaned_data),
+            title=f"Model card of {row}",
+            intro="In Markdown. All of it is needed before a guarded alias of the model may move.",
+            crumbs=self.crumbs(row),
+            cancel_url=self.url_of("change", row.pk),
+            success="The model card is saved.",
         )
 
     def move_alias(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:

@@ -41,6 +41,7 @@ REMEDIES: dict[str, str] = {
     "unreadable-artifact": "Send the whole file of a fitted model, in one of the known formats.",
     "rows-erased": "Upload the rows again, where you still have them and may keep them.",
     "rules-not-met": "“outcomes” says which rule is broken. Mend the rows, or change the rules.",
+    "card-incomplete": "“missing” names the fields: PATCH the model's “card”, or edit its page.",
     "rate-limited": "Wait as long as Retry-After says.",
     "overloaded": "Try again; Retry-After says when, where waiting helps.",
     "model-loading": "Try again after Retry-After: the first call of a version waits for its load.",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django import forms
 
+from registry import cards
 from registry.forms.base import ActionForm, TagsField, reason_field
 from registry.models import ModelVersion, RegisteredModel, User
 from registry.models.alias import ALIAS_HELP, CHAMPION
@@ -13,6 +15,22 @@ from registry.models.base import NAME_HELP
 from registry.models.model_version import VersionStatus
 from registry.models.registered_model import Classification, Kind
 from registry.roles import ROLE_CHOICES
+
+
+def _card_field(known: cards.CardField) -> forms.Field:
+    if known.choices:
+        choices = [("", "not said yet"), *((choice, choice) for choice in known.choices)]
+        return forms.ChoiceField(
+            label=known.label, required=False, choices=choices, help_text=known.asks
+        )
+    return forms.CharField(
+        label=known.label,
+        required=False,
+        strip=False,
+        max_length=cards.TEXT_MAX_CHARS,
+        help_text=known.asks,
+        widget=forms.Textarea(attrs={"rows": 4, "placeholder": known.example}),
+    )
 
 
 def _choices(choices: Any) -> list[tuple[str, str]]:
@@ -24,8 +42,8 @@ class ModelDescriptionForm(ActionForm):
 
     description = forms.CharField(
         required=False,
-        help_text="The model card, in Markdown: what it predicts, from what, and for whom.",
-        widget=forms.Textarea(attrs={"rows": 10}),
+        help_text="In Markdown: what it predicts, from what, and for whom.",
+        widget=forms.Textarea(attrs={"rows": 6}),
     )
     tags = TagsField()
 
@@ -80,6 +98,17 @@ class NewModelForm(ModelRulesForm):
         "approval_required",
         "capture_percent",
     )
+
+
+class CardForm(ActionForm):
+    """The fields of the model card; what is emptied goes."""
+
+    pointers: ClassVar[Mapping[str, str]] = {f"card/{f.name}": f.name for f in cards.FIELDS}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for known in cards.FIELDS:
+            self.fields[known.name] = _card_field(known)
 
 
 class MoveAliasForm(ActionForm):

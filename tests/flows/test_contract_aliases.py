@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from tests.cards import CARD
 from tests.flows.conftest import People
 from tests.flows.stories import ROW, ok, problem, refused_field, registered
 
@@ -55,7 +56,8 @@ def test_an_alias_needs_a_version_that_there_is(olga: httpx.Client, model: str) 
 
 def test_a_guarded_model_has_no_champion_until_somebody_else_approves(people: People) -> None:
     olga, anna = people.olga, people.anna
-    ok(olga.post("/models", json={"name": "alias-guarded", "approval_required": True}), 201)
+    guarded = {"name": "alias-guarded", "approval_required": True, "card": CARD}
+    ok(olga.post("/models", json=guarded), 201)
     version = registered(olga, "alias-guarded")
     assert version["aliases"] == []
     problem(olga.post("/models/alias-guarded/predict", json=BODY), 409, "version-not-ready")
@@ -81,7 +83,8 @@ def test_a_guarded_model_has_no_champion_until_somebody_else_approves(people: Pe
 
 def test_a_rejected_request_leaves_the_alias_where_it_was(people: People) -> None:
     olga, anna = people.olga, people.anna
-    ok(olga.post("/models", json={"name": "alias-no", "approval_required": True}), 201)
+    guarded = {"name": "alias-no", "approval_required": True, "card": CARD}
+    ok(olga.post("/models", json=guarded), 201)
     registered(olga, "alias-no")
     request = ok(olga.put("/models/alias-no/aliases/champion", json={"version": 1}), 202)
 

@@ -29,6 +29,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.cards import CARD
 from tests.flows.conftest import People
 from tests.flows.stories import (
     ROW,
@@ -122,7 +123,7 @@ def objects(people: People, name: str) -> dict[str, dict[str, Any]]:
     # Of somebody else, so that no request ends the key that all are sent with.
     key = ok(olga.post("/api-keys", json={"name": name}), 201)
     registered(olga, f"{name}-guarded")
-    ok(marie.patch(f"/models/{name}-guarded", json={"approval_required": True}))
+    ok(marie.patch(f"/models/{name}-guarded", json={"approval_required": True, "card": CARD}))
     waiting = ok(olga.put(f"/models/{name}-guarded/aliases/later", json={"version": 1}), 202)
     webhook = {"url": "http://127.0.0.1:9/", "events": ["batch-job.failed"]}
     hook = ok(marie.post("/webhooks", json=webhook), 201)

@@ -78,6 +78,13 @@ TABLE: list[tuple[Exception, str, str, int, dict[str, Any]]] = [
             "error_count": 7,
         },
     ),
+    (
+        errors.CardIncomplete("Write it.", missing=["limits"]),
+        "Write it.",
+        "card-incomplete",
+        422,
+        {"missing": ["limits"]},
+    ),
     (errors.RateLimited("Slow.", retry_after_s=2), "Slow.", "rate-limited", 429, {}),
     (errors.Unavailable("Away."), "Away.", "overloaded", 503, {}),
     (errors.Overloaded("Full.", retry_after_s=1), "Full.", "overloaded", 503, {}),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from registry.actions.approval_evidence import evidence_now
 from registry.api.kinds import Kind, add_kind, to_one
 from registry.api.shapes import In, NameOrRow, NumberOrRow, Out, Text
 from registry.models import ApprovalRequest
@@ -22,7 +26,8 @@ class ApprovalOut(Out):
 
     ``alias`` is null for the release of a version; ``model`` and ``version`` are null where it is
     about data, ``dataset``, ``dataset_version`` and ``tier`` where it is about a model.
-    ``gate_version`` is empty for all but the release of a version, which is bound to a gate.
+    ``gate_version`` is empty for all but the release of a version, which is bound to a gate. In a
+    list ``evidence`` is that of the time when it was asked, with what was attached since.
     """
 
     kind_key = "approval"
@@ -75,6 +80,17 @@ class ApprovalOut(Out):
         return row.tier or None
 
 
+class ApprovalWholeOut(ApprovalOut):
+    """One request with its evidence as it stands now; of a decided one, as it was decided on."""
+
+    evidence = serializers.SerializerMethodField()
+
+    @extend_schema_field({"type": "object", "additionalProperties": True})
+    def get_evidence(self, row: ApprovalRequest) -> dict[str, Any]:
+        """Checks, metrics, the model card and what was attached."""
+        return evidence_now(row)
+
+
 def visible_approvals(by: Principal) -> QuerySet[ApprovalRequest]:
     """Requests about visible models and datasets."""
     rows = ApprovalRequest.objects.visible_to(by).select_related(
@@ -97,5 +113,6 @@ add_kind(
             "version": to_one("version", "version"),
             "dataset_version": to_one("dataset-version", "dataset_version"),
         },
+        whole=ApprovalWholeOut,
     )
 )

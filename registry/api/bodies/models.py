@@ -9,6 +9,7 @@ from django.db.models import F, Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from registry import cards
 from registry.api.kinds import KINDS, Edge, Kind, Loaded, add_kind, to_many
 from registry.api.shapes import NUMBER_OR_ROW, Flag, In, Json, Out, Tags, Text
 from registry.models import Alias, ModelVersion, RegisteredModel
@@ -23,10 +24,33 @@ class Percent(Json):
     """A whole number from 0 to 100."""
 
 
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            field.name: {
+                "type": "string",
+                "description": field.asks,
+                **({"enum": ["", *field.choices]} if field.choices else {}),
+                **({} if field.choices else {"maxLength": cards.TEXT_MAX_CHARS}),
+            }
+            for field in cards.FIELDS
+        },
+    }
+)
+class Card(Json):
+    """An object with fields of a model card."""
+
+
 class ModelPatch(In):
     """What may change on a model."""
 
     description = Text(required=False)
+    card = Card(
+        required=False,
+        help_text="Fields of the model card; those not sent stay, an empty text takes one away.",
+    )
     tags = Tags(required=False)
     classification = Text(required=False, help_text=f"One of {', '.join(Classification.values)}.")
     approval_required = Flag(required=False)
@@ -43,13 +67,18 @@ class ModelIn(ModelPatch):
 
 
 class ModelOut(Out):
-    """A registered model. ``aliases`` maps each alias to the number of its version."""
+    """A registered model. ``aliases`` maps each alias to the number of its version.
+
+    ``card_missing`` names the fields of the model card that have no answer yet.
+    """
 
     kind_key = "model"
 
     id = serializers.UUIDField()
     name = serializers.CharField()
     description = serializers.CharField()
+    card = serializers.DictField(child=serializers.CharField())
+    card_missing = serializers.SerializerMethodField()
     tags = serializers.DictField(child=serializers.CharField())
     kind = serializers.CharField()
     classification = serializers.CharField()
@@ -78,6 +107,10 @@ class ModelOut(Out):
             "grants": f"{path}/grants",
             "lineage": f"/lineage/model/{row.pk}",
         }
+
+    def get_card_missing(self, row: RegisteredModel) -> list[str]:
+        """The fields of the card without an answer."""
+        return cards.missing(row.card)
 
     @extend_schema_field(NUMBER_OR_ROW)
     def get_latest_version(self, row: RegisteredModel) -> int | None:

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from registry.actions.aliases import move_alias, remove_alias
 from registry.api.bodies.aliases import AliasChangeOut, AliasIn, AliasOut, visible_aliases
-from registry.api.bodies.approvals import ApprovalOut
+from registry.api.bodies.approvals import ApprovalWholeOut
 from registry.api.describe import describe
 from registry.api.find import model_named, version_of
 from registry.api.parameters import EXPAND, PAGING, Parameter
@@ -54,7 +54,7 @@ class AliasOfModel(Resource):
         "aliases_move",
         "Point an alias to a version",
         body=AliasIn,
-        answers={200: AliasOut, 202: ApprovalOut},
+        answers={200: AliasOut, 202: ApprovalWholeOut},
     )
     def put(self, request: Request, name: str, alias: str) -> Response:
         """Move it; where the model needs an approval, ask for it and answer 202."""

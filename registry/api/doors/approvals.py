@@ -6,7 +6,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.actions.approvals import approve, reject
-from registry.api.bodies.approvals import ApprovalOut, DecisionIn, visible_approvals
+from registry.api.bodies.approvals import (
+    ApprovalOut,
+    ApprovalWholeOut,
+    DecisionIn,
+    visible_approvals,
+)
 from registry.api.describe import describe
 from registry.api.find import row_with_id
 from registry.api.parameters import EXPAND, PAGING, Parameter, ordered, ordering
@@ -51,7 +56,7 @@ class Approvals(Resource):
 class Approval(Resource):
     """``/approvals/{id}``"""
 
-    @describe("approvals_get", "One request", answers={200: ApprovalOut}, query=(EXPAND,))
+    @describe("approvals_get", "One request", answers={200: ApprovalWholeOut}, query=(EXPAND,))
     def get(self, request: Request, id: str) -> Response:
         """The request."""
         return self.one(_found(self, id), "approval")
@@ -60,7 +65,7 @@ class Approval(Resource):
 class Approve(Resource):
     """``/approvals/{id}/approve``"""
 
-    @describe("approvals_approve", "Approve", body=DecisionIn, answers={200: ApprovalOut})
+    @describe("approvals_approve", "Approve", body=DecisionIn, answers={200: ApprovalWholeOut})
     def post(self, request: Request, id: str) -> Response:
         """Say yes, and do what was asked for."""
         row, fields = _found(self, id), DecisionIn.read(request.data)
@@ -70,7 +75,7 @@ class Approve(Resource):
 class Reject(Resource):
     """``/approvals/{id}/reject``"""
 
-    @describe("approvals_reject", "Reject", body=DecisionIn, answers={200: ApprovalOut})
+    @describe("approvals_reject", "Reject", body=DecisionIn, answers={200: ApprovalWholeOut})
     def post(self, request: Request, id: str) -> Response:
         """Say no."""
         row, fields = _found(self, id), DecisionIn.read(request.data)

@@ -13,6 +13,7 @@ from registry.actions.second_looks import record_second_look
 from registry.models import Alias, ApprovalRequest, AuditEvent, ModelVersion, RegisteredModel
 from registry.principals import Principal
 from tests.browser.world import World
+from tests.cards import CARD
 from tests.registry.admin.conftest import SignIn
 
 NEW = {"name": "wine", "kind": "model", "classification": "internal", "description": "", "tags": ""}
@@ -95,7 +96,9 @@ def test_an_alias_is_moved_with_its_reason(owner: Client, world: World) -> None:
 
 
 def test_a_guarded_alias_waits_for_somebody_else(owner: Client, world: World) -> None:
-    update_model(by=Principal(world.owner), model=world.model, approval_required=True)
+    update_model(
+        by=Principal(world.owner), model=world.model, approval_required=True, card=CARD
+    )
     second = world.model.versions.get(number=2)
     answer = owner.post(
         on(world, "aliases"), {"alias": "champion", "version": second.pk}, follow=True

@@ -78,7 +78,9 @@ def test_an_unknown_version_is_404_and_a_wrong_type_is_422(owner, model):
 
 def test_a_guarded_move_waits_for_somebody_else(owner, model):
     owner.client().patch(
-        "/api/v1/models/churn", {"approval_required": True}, content_type="application/json"
+        "/api/v1/models/churn",
+        {"approval_required": True, "card": things.CARD},
+        content_type="application/json",
     )
 
     asked = move(owner.client(), reason="please")

@@ -101,6 +101,8 @@ def test_a_quarantined_version_is_ready_once_it_is_approved(owner):
         "signature",
         "golden",
         "compile",
+        "metrics",
+        "card",
     ]
     assert request["evidence"]["load"]["estimator"] == things.FACTS["estimator"]
     assert answer.json()["state"] == "approved"

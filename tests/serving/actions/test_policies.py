@@ -89,6 +89,8 @@ def test_the_reviewer_sees_the_evidence_of_all_checks_and_releases_at_once(
         "signature",
         "golden",
         "compile",
+        "metrics",
+        "card",
     ]
     assert request.evidence["load"]["estimator"].endswith("LogisticRegression")
     assert request.evidence["golden"]["rows"] == 40
