@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from registry import audit, roles
 from registry.actions import fields
+from registry.actions.dataset_changes import check_classification
 from registry.conf import conf
 from registry.errors import (
     ConnectionNotFound,
@@ -29,6 +30,7 @@ from registry.errors import (
     StateConflict,
 )
 from registry.models import Connection, DatasetVersion, Grant
+from registry.models.registered_model import Classification
 from registry.principals import Principal, get_visible, require, require_everywhere
 from registry.sealing import SealBroken, seal, unseal
 from registry.sql import (
@@ -56,6 +58,7 @@ def create_connection(
     secret: str = "",
     allows_reading: bool = True,
     allows_writing: bool = False,
+    classification: str = Classification.INTERNAL,
     description: str = "",
 ) -> Connection:
     """Make a connection; nothing is tried yet. Raises InvalidField, NameTaken, NotAllowed."""
@@ -69,6 +72,7 @@ def create_connection(
         "sealed_secret": _sealed(driver, secret),
         "allows_reading": allows_reading,
         "allows_writing": allows_writing,
+        "classification": check_classification(classification),
         "description": fields.check_text(description, pointer="/description"),
     }
     try:
@@ -90,9 +94,10 @@ def update_connection(
     enabled: bool | None = None,
     **values: Any,
 ) -> Connection:
-    """Change what is given: address, allows_reading, allows_writing, description.
+    """Change what is given: address, allows_reading, allows_writing, classification, description.
 
-    An address may only change together with the secret, which would else be sent to another host.
+    ``classification`` is that of the strictest results that may be written through it. An address
+    may only change together with the secret, which would else be sent to another host.
     ``secret`` "" takes it away. Raises InvalidField, NotAllowed.
     """
     require(by, roles.MANAGER, connection)
@@ -100,6 +105,8 @@ def update_connection(
     before = _summary(connection)
     if "description" in values:
         fields.check_text(values["description"], pointer="/description")
+    if "classification" in values:
+        check_classification(values["classification"])
     if "address" in values:
         address = values["address"]
         checked_address(connection.driver, address, folders=conf.connection_folders)
@@ -243,6 +250,7 @@ def _summary(connection: Connection) -> dict[str, Any]:
         "has_secret": bool(connection.sealed_secret),
         "allows_reading": connection.allows_reading,
         "allows_writing": connection.allows_writing,
+        "classification": connection.classification,
         "enabled": connection.disabled_at is None,
         "description": connection.description,
     }

@@ -97,7 +97,7 @@ class ConnectionAdmin(GrantPages, GovernedAdmin[Connection]):
         """What may change; the password is never shown."""
         by = principal_of(request)
         require(by, roles.MANAGER, row)
-        names = ("address", "allows_reading", "allows_writing", "description")
+        names = ("address", "allows_reading", "allows_writing", "classification", "description")
         initial = {name: getattr(row, name) for name in names}
         form = ConnectionChangeForm(
             request.POST or None, initial={**initial, "enabled": row.disabled_at is None}

@@ -7,6 +7,7 @@ from django import forms
 from registry.forms.base import ActionForm
 from registry.models.base import NAME_HELP
 from registry.models.connection import ConnectionDriver
+from registry.models.registered_model import Classification
 
 _ADDRESS = (
     "postgresql://user@host:5432/database, without the password; for SQLite the absolute path of "
@@ -19,6 +20,14 @@ def _secret(help_text: str) -> forms.CharField:
     widget = forms.PasswordInput(attrs={"autocomplete": "new-password"}, render_value=False)
     return forms.CharField(
         label="Password", required=False, strip=False, widget=widget, help_text=help_text
+    )
+
+
+def _classification() -> forms.ChoiceField:
+    return forms.ChoiceField(
+        choices=[(value, value) for value in Classification.values],
+        initial=Classification.INTERNAL,
+        help_text="Of the strictest results that may be written through it.",
     )
 
 
@@ -35,6 +44,7 @@ class ConnectionForm(ActionForm):
     secret = _secret("It is kept sealed and never shown again.")
     allows_reading = forms.BooleanField(label="Queries may be read", required=False, initial=True)
     allows_writing = forms.BooleanField(label="Results may be written", required=False)
+    classification = _classification()
     description = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 3}))
 
 
@@ -50,6 +60,7 @@ class ConnectionChangeForm(ActionForm):
     forget_secret = forms.BooleanField(label="Forget the password that is kept", required=False)
     allows_reading = forms.BooleanField(label="Queries may be read", required=False)
     allows_writing = forms.BooleanField(label="Results may be written", required=False)
+    classification = _classification()
     enabled = forms.BooleanField(
         required=False, help_text="Jobs that need it fail while it is off."
     )

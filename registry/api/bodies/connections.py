@@ -8,10 +8,15 @@ from rest_framework import serializers
 from registry.api.kinds import Kind, add_kind
 from registry.api.shapes import Flag, In, Out, Text
 from registry.models import Connection
+from registry.models.registered_model import Classification
 from registry.principals import Principal
 from registry.sql.sessions import DRIVERS
 
 _PASSWORD_HELP = "The password; it is kept sealed and never answered. An empty text takes it away."  # noqa: S105 - words about it
+_CLASSIFICATION_HELP = (
+    "The strictest results that may be written through it, one of "
+    f"{', '.join(Classification.values)}; `internal` when left out."
+)
 
 
 class ConnectionPatch(In):
@@ -25,6 +30,7 @@ class ConnectionPatch(In):
     secret = Text(required=False, write_only=True, help_text=_PASSWORD_HELP)
     allows_reading = Flag(required=False)
     allows_writing = Flag(required=False)
+    classification = Text(required=False, help_text=_CLASSIFICATION_HELP)
     description = Text(required=False)
     enabled = Flag(required=False)
 
@@ -41,6 +47,7 @@ class ConnectionIn(In):
     secret = Text(required=False, write_only=True, help_text=_PASSWORD_HELP)
     allows_reading = Flag(required=False, help_text="Queries may be read; true when left out.")
     allows_writing = Flag(required=False, help_text="Results may be written; else false.")
+    classification = Text(required=False, help_text=_CLASSIFICATION_HELP)
     description = Text(required=False)
 
 
@@ -56,6 +63,7 @@ class ConnectionOut(Out):
     has_secret = serializers.SerializerMethodField()
     allows_reading = serializers.BooleanField()
     allows_writing = serializers.BooleanField()
+    classification = serializers.CharField()
     enabled = serializers.SerializerMethodField()
     description = serializers.CharField()
     owner = serializers.CharField(source="owner.username")

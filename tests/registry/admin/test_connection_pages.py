@@ -21,6 +21,7 @@ FORM = {
     "address": "postgresql://reader@127.0.0.1:1/shop",
     "secret": SECRET,
     "allows_reading": "on",
+    "classification": "internal",
     "description": "The shop's **orders**.",
 }
 
@@ -57,7 +58,13 @@ def test_a_refusal_stands_beside_its_field(admin: Client) -> None:
 
 def test_an_empty_password_stays_and_a_new_address_asks_for_it(admin: Client) -> None:
     row = made(admin)
-    form = {"address": FORM["address"], "allows_writing": "on", "enabled": "on", "secret": ""}
+    form = {
+        "address": FORM["address"],
+        "allows_writing": "on",
+        "classification": "restricted",
+        "enabled": "on",
+        "secret": "",
+    }
     assert admin.post(url(row, "edit"), form).status_code == 302
     row.refresh_from_db()
     assert (row.allows_reading, row.allows_writing, unseal(row.sealed_secret)) == (

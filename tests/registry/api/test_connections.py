@@ -53,7 +53,21 @@ def test_a_made_connection_is_answered_without_its_secret(marie, shop):
         True,
         False,
     )
+    assert body["classification"] == "internal"
     assert unseal(shop.sealed_secret) == SECRET
+
+
+def test_its_classification_is_of_the_strictest_results_that_go_there(marie, shop):
+    answer = send(marie, "PATCH", SHOP, {"classification": "confidential"})
+    assert (answer.status_code, answer.json()["classification"]) == (200, "confidential")
+    event = AuditEvent.objects.get(action="connection.update")
+    assert (event.before["classification"], event.after["classification"]) == (
+        "internal",
+        "confidential",
+    )
+    for method, path, body in (("PATCH", SHOP, {}), ("POST", ALL, {**BODY, "name": "other"})):
+        answer = send(marie, method, path, {**body, "classification": "secret"})
+        assert (answer.status_code, answer.json()["pointer"]) == (422, "/classification")
 
 
 def test_the_secret_is_nowhere_in_answers_the_database_the_trail_or_the_log(marie, caplog):
