@@ -95,6 +95,8 @@ class ApprovalRequest(TimeOrdered):
     # When mails were sent: to those who may decide, and to the requester about the decision.
     asked_by_mail_at = models.DateTimeField(null=True, blank=True)
     told_by_mail_at = models.DateTimeField(null=True, blank=True)
+    # Whoever sends these mails holds it until then; a failed try waits as long.
+    mailing_until = models.DateTimeField(null=True, blank=True)
 
     objects = ApprovalRequestQuerySet.as_manager()
 

@@ -83,6 +83,8 @@ class Schedule(TimeOrdered):
     )
     chunk_rows = models.PositiveIntegerField(null=True, blank=True)
     priority = models.SmallIntegerField(default=0)
+    # Another version that answers the same rows, as it was asked: a number or @alias; empty: none.
+    compare_with = models.CharField(max_length=64, blank=True)
     cron = models.CharField(max_length=200)
     timezone = models.CharField(max_length=64, default="UTC")
     overlap = models.CharField(max_length=8, choices=Overlap.choices, default=Overlap.SKIP)
