@@ -16,20 +16,23 @@ SYSTEM = "modelyard"
 def record(
     by: Principal | None,
     action: str,
-    subject: TimeOrdered,
+    subject: TimeOrdered | str,
     *,
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     reason: str = "",
 ) -> AuditEvent:
-    """Write that ``by`` (None: the service itself) did ``action``, such as ``alias.move``."""
+    """Write that ``by`` (None: the service itself) did ``action``, such as ``alias.move``.
+
+    ``subject`` is the row that it was done to; what is no row is named by a text.
+    """
     return AuditEvent.objects.create(
         actor=by.name if by else SYSTEM,
         actor_id=str(by.user.pk) if by else "",
         key_id=by.api_key.public_id if by and by.api_key else "",
         action=action,
-        object_kind=subject._meta.model_name or "",
-        object_id=str(subject.pk),
+        object_kind="" if isinstance(subject, str) else subject._meta.model_name or "",
+        object_id="" if isinstance(subject, str) else str(subject.pk),
         object_name=str(subject)[:200],
         before=dict(before) if before is not None else None,
         after=dict(after) if after is not None else None,

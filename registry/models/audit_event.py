@@ -2,9 +2,37 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
+from django.db.models import Q
 
 from registry.models.base import TimeOrdered
+
+
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    """Questions to the audit trail."""
+
+    def matching(
+        self,
+        *,
+        search: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        **exact: str,
+    ) -> AuditEventQuerySet:
+        """Those that hold ``search`` in name or reason, from ``since`` to before ``until``.
+
+        ``exact``: columns and the text that each holds.
+        """
+        rows = self.filter(**exact)
+        if search:
+            rows = rows.filter(Q(object_name__icontains=search) | Q(reason__icontains=search))
+        if since is not None:
+            rows = rows.filter(at__gte=since)
+        if until is not None:
+            rows = rows.filter(at__lt=until)
+        return rows
 
 
 class AuditEvent(TimeOrdered):
@@ -25,6 +53,8 @@ class AuditEvent(TimeOrdered):
     after = models.JSONField(null=True)
     reason = models.TextField(blank=True)
     request_id = models.CharField(max_length=128, blank=True)
+
+    objects = AuditEventQuerySet.as_manager()
 
     class Meta(TimeOrdered.Meta):
         indexes = [
