@@ -63,13 +63,13 @@ def _times_ms(here: Ground) -> dict[str, float]:
     """The median of some calls each, by what was asked."""
     person = _signed_in(here.service.url)
     api = f"{here.service.url}/api/v1/batch-jobs"
-    newest = here.service.session.get(f"{api}?limit=1", timeout=60).json()["results"][0]["id"]
+    newest = here.service.session.get(f"{api}?page_size=1", timeout=60).json()["results"][0]["id"]
     admin = f"{here.service.url}/admin/serving/batchjob"
     asked = {
-        "API list of jobs": (here.service.session, f"{api}?limit=50"),
+        "API list of jobs": (here.service.session, f"{api}"),
         "API, one job": (here.service.session, f"{api}/{newest}"),
         "page: list of jobs": (person, f"{admin}/"),
-        "page: one job": (person, f"{admin}/{newest}/change/"),
+        "page: one job": (person, f"{admin}/{newest}/"),
     }
     times = {what: _median_ms(session, url) for what, (session, url) in asked.items()}
     jobs = [here.job(JOB_ROWS, keeps=False) for _ in range(CALLS)]
