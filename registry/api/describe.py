@@ -92,6 +92,7 @@ def describe(
 
     def mark(door: Door) -> Door:
         door.query = tuple(query)  # type: ignore[attr-defined]  # read by Resource.initial
+        door.is_creating = is_creating  # type: ignore[attr-defined]  # read by tests
         described: Door = annotate(door)
         return described
 
