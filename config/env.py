@@ -115,6 +115,13 @@ class Environment:
             raise SettingError(f"{name}_FILE", f"{path} is empty.", "Write the secret into it.")
         return content
 
+    def host(self, name: str, default: str) -> str:
+        """An address, or a name of a host."""
+        value = self.text(name, default)
+        if not (_HOST_LABELS.fullmatch(value) or is_address(value)):
+            raise SettingError(name, f"{value!r} is no host.", f"The default is {default}.")
+        return value
+
     def boolean(self, name: str, *, default: bool) -> bool:
         """``1 true yes on`` or ``0 false no off``, in any case."""
         value = self.text(name).lower()

@@ -34,7 +34,7 @@ MODELYARD_HOME = env.folder("MODELYARD_HOME", BASE_DIR / "var")
 state.prepare(MODELYARD_HOME)
 SOCKET_FOLDER = state.socket_folder(MODELYARD_HOME)
 
-HOST = env.text("HOST", "127.0.0.1")
+HOST = env.host("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, low=1, high=65535)
 _cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 WEB_WORKERS = env.integer("WEB_WORKERS", _cores, low=1, high=256)
@@ -57,7 +57,9 @@ _sign_on = sign_on.provider(
 _takes_passwords = env.boolean("PASSWORD_SIGN_IN", default=True)
 
 DEBUG = env.boolean("DEBUG", default=False)
-SECRET_KEY = env.secret("SECRET_KEY") or state.secret_key(MODELYARD_HOME)
+_secret_key = env.secret("SECRET_KEY")
+MADE_OWN_SECRET_KEY = not _secret_key
+SECRET_KEY = _secret_key or state.secret_key(MODELYARD_HOME)
 SECRET_KEY_FALLBACKS = env.secret("SECRET_KEY_FALLBACKS").split()
 _redis_url = env.redis_url("REDIS_URL")
 STARTS_OWN_BROKER = not _redis_url
@@ -197,6 +199,7 @@ CACHES = {
 # --- Bytes: blobs and static files --------------------------------------------------------------
 
 _store = env.s3("STORAGE_URL")
+STORES_ELSEWHERE = _store is not None
 _blobs: dict[str, Any] = {
     "BACKEND": "django.core.files.storage.FileSystemStorage",
     "OPTIONS": {

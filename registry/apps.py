@@ -15,7 +15,8 @@ class RegistryConfig(AppConfig):
 
     def ready(self) -> None:
         """Changes of what governs are announced; after a migration the audit trail is guarded."""
-        from registry import append_only, checks, governing  # noqa: F401  (checks register themselves)
+        # Checks register themselves when they are imported.
+        from registry import append_only, checks, deployment, governing  # noqa: F401
 
         governing.announce_changes()
         post_migrate.connect(append_only.set_after_migrations, sender=self)

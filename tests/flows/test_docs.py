@@ -296,6 +296,7 @@ def test_the_page_of_errors_lists_every_code(table: Callable[[], str]) -> None:
 
 READERS = {
     "text",
+    "host",
     "boolean",
     "integer",
     "size_bytes",

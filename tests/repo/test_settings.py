@@ -55,18 +55,7 @@ def test_the_sample_of_production_passes(repository: Path, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(
-    ("variables", "reason"),
-    [
-        ({"DEBUG": "1"}, "security.W018"),
-        ({"SECRET_KEY": "short"}, "security.W009"),
-        ({"PUBLIC_URL": "http://models.example.org"}, "security.W"),
-        ({"TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES"),
-    ],
-)
-def test_the_sample_fails_with_a_setting_broken(
-    repository: Path, tmp_path: Path, variables: dict[str, str], reason: str
-) -> None:
-    done = check_deploy(repository, tmp_path, **variables)
+def test_the_sample_fails_with_a_setting_broken(repository: Path, tmp_path: Path) -> None:
+    done = check_deploy(repository, tmp_path, DEMO="1")
     assert done.returncode != 0
-    assert reason in done.stderr
+    assert "registry.W013" in done.stderr
