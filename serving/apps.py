@@ -16,9 +16,10 @@ class ServingConfig(AppConfig):
         """Connect the receivers, register the checks, announce changes of routes."""
         from registry.changes import announce_changes_of
         from serving import checks, receivers  # noqa: F401  (checks register themselves)
-        from serving.actions import held_files
+        from serving.actions import held_files, pruning
         from serving.models import Route, RouteTarget
 
         receivers.connect()
         held_files.connect()
+        pruning.connect()
         announce_changes_of(Route, RouteTarget)

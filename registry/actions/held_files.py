@@ -6,9 +6,10 @@ A new column that names a file needs a line in a table of this kind, ours or ser
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.apps import apps as present_apps
 from django.apps.registry import Apps
@@ -34,13 +35,17 @@ class Holder:
     names: Callable[[Row], Iterator[str]]
 
 
+# The blobs of a version beside its artifact.
+OF_VERSION = ("example_sha256", "expected_sha256", "golden_sha256", "compiled_sha256")
+
+
 def _of_artifact(row: Row) -> Iterator[str]:
     if row["gone_at"] is None:
         yield blob_name(row["sha256"])
 
 
 def _of_version(row: Row) -> Iterator[str]:
-    return (blob_name(digest) for digest in row.values() if digest)
+    return (blob_name(row[column]) for column in OF_VERSION if row.get(column))
 
 
 def _of_dataset_version(row: Row) -> Iterator[str]:
@@ -53,19 +58,18 @@ def _of_dataset_version(row: Row) -> Iterator[str]:
 
 HOLDERS = [
     Holder("registry.Artifact", ("sha256", "gone_at"), _of_artifact),
-    Holder(
-        "registry.ModelVersion",
-        ("example_sha256", "expected_sha256", "golden_sha256", "compiled_sha256"),
-        _of_version,
-    ),
+    Holder("registry.ModelVersion", OF_VERSION, _of_version),
     Holder("registry.DatasetVersion", ("sha256", "parts", "erased_at"), _of_dataset_version),
 ]
 
 
-def held_names(apps: Apps = present_apps) -> Iterator[str]:
+def held_names(
+    apps: Apps = present_apps, *, without: Collection[UUID] = frozenset()
+) -> Iterator[str]:
     """The names of all files that a database holds, some more than once; memory stays flat.
 
     ``apps`` are the models as the database has them: those of an earlier release, in a snapshot.
+    ``without`` are ids of rows that are taken to hold none.
     """
     for holder in HOLDERS:
         try:
@@ -73,9 +77,10 @@ def held_names(apps: Apps = present_apps) -> Iterator[str]:
         except LookupError:
             continue
         columns = [column for column in holder.columns if _has(model, column)]
-        rows = model._base_manager.order_by().values(*columns)
+        rows = model._base_manager.order_by().values("pk", *columns)
         for row in rows.iterator(chunk_size=READ_AT_ONCE):
-            yield from holder.names(row)
+            if row["pk"] not in without:
+                yield from holder.names(row)
 
 
 def _has(model: Any, column: str) -> bool:

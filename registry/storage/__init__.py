@@ -50,6 +50,7 @@ __all__ = [
     "put_file",
     "read_blob",
     "remove",
+    "remove_untouched",
     "scratch_file",
     "scratch_folder",
     "size_of",
@@ -108,13 +109,14 @@ def put_bytes(body: bytes) -> Stored:
 def put_file(path: Path, name: str) -> None:
     """Publish a local file under a name, whole or not at all; a name that exists stays as it is.
 
-    On a local file system the file is moved; elsewhere it is copied. Raises StorageFull, and
-    StorageAway where the storage does not answer.
+    On a local file system the file is moved; elsewhere it is copied. What exists counts as written
+    now: whoever puts is about to name it in a row. Raises StorageFull, and StorageAway where the
+    storage does not answer.
     """
     held = _held()
     if isinstance(held, Bucket):
         held.put(path, name)
-    elif not held.exists(name):
+    elif not local.touch(Path(held.path(name))):
         with space_errors():
             local.move_durably(path, Path(held.path(name)))
 
@@ -227,6 +229,17 @@ def remove(name: str) -> None:
         held.remove(name)
     else:
         held.delete(name)
+
+
+def remove_untouched(name: str, *, since: datetime) -> bool:
+    """Remove what was neither written nor put again since; whether it was removed.
+
+    For what no row names: somebody may put the same bytes at this moment, to name them next.
+    """
+    held = _held()
+    if isinstance(held, Bucket):
+        return held.remove_untouched(name, since)
+    return local.remove_untouched(Path(held.path(name)), since)
 
 
 def listed(prefix: str) -> Iterator[Listed]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,34 @@ def move_durably(source: Path, target: Path) -> None:
     source.chmod(0o640)
     os.replace(source, target)
     _flush_folder(target.parent)
+
+
+def touch(path: Path) -> bool:
+    """Let a file count as written now; False where there is none."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def remove_untouched(path: Path, since: datetime) -> bool:
+    """Remove a file that was not written and not touched since; whether it was removed.
+
+    It is renamed first: whoever touches the name from then on finds nothing and writes a new file,
+    and what was touched just before shows by its time, and gets its name back.
+    """
+    going = path.with_name(f"{path.name}.{os.getpid()}.going")
+    try:
+        os.rename(path, going)
+    except FileNotFoundError:
+        return False
+    is_old = going.stat().st_mtime < since.timestamp()
+    if not is_old:
+        with suppress(FileExistsError):
+            os.link(going, path)
+    going.unlink()
+    return is_old
 
 
 def make_folders(folder: Path) -> None:

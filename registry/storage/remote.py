@@ -10,7 +10,7 @@ import copy
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from registry.storage.faults import BlobMissing, no_space
 # One put may have 5 GiB; what is larger goes in pieces, without the condition.
 SINGLE_PUT_BYTES = 1 << 30
 RETRY_AFTER_S = 10
+# Far below the age at which files that no row names are removed.
+RECENT = timedelta(hours=1)
 TRIES = 3
 SIZES_KNOWN = 4_096
 _MISSING = {"404", "NoSuchKey", "NotFound"}
@@ -71,20 +73,44 @@ class Bucket:
         raise StorageAway(f"A part of {name} came incomplete.", retry_after_s=RETRY_AFTER_S)
 
     def put(self, path: Path, name: str) -> None:
-        """Hold a local file under the name, unless something is held there already."""
+        """Hold a local file under the name, unless something is held there already.
+
+        What has been there for long is written again, the same bytes: it counts as written now.
+        """
         with _named_errors(name):
             if path.stat().st_size > SINGLE_PUT_BYTES:
-                if not self.exists(name):
+                if not self._was_written(name, datetime.now(UTC) - RECENT):
                     self._client.upload_file(str(path), self._bucket, self._key(name))
                 return
             code = self._put_once(path, name, IfNoneMatch="*")
-            if code in _NO_CONDITIONS or code in _CONFLICT:
+            is_held = code in _EXISTS
+            if is_held and self._was_written(name, datetime.now(UTC) - RECENT):
+                return
+            if is_held or code in _NO_CONDITIONS | _CONFLICT:
                 self._put_once(path, name)
 
     def remove(self, name: str) -> None:
         """Let the object go; nothing happens where there is none."""
         with _named_errors(name):
             self._client.delete_object(**self._of(name))
+
+    def remove_untouched(self, name: str, since: datetime) -> bool:
+        """Remove what was not written since; whether it was. There is no one request for both."""
+        if not self.exists(name) or self._was_written(name, since):
+            return False
+        self.remove(name)
+        return True
+
+    def _was_written(self, name: str, since: datetime) -> bool:
+        """Whether there is an object that was written, or written again, since."""
+        with _named_errors(name):
+            try:
+                found = self._client.head_object(**self._of(name))
+            except self._client.exceptions.ClientError as error:
+                if _code_of(error) in _MISSING:
+                    return False
+                raise
+        return bool(found["LastModified"] >= since)
 
     def listed(self, prefix: str) -> Iterator[tuple[str, int, datetime]]:
         """Name, size in bytes and time of each object, in order; one question per 1,000 names."""

@@ -147,14 +147,19 @@ def sweep_records(*, budget_s: float = 2.0) -> int:
     to the next pass.
     """
     ends_s = time.monotonic() + budget_s
-    oldest = timezone.now() - timedelta(days=conf.capture_days)
-    removed = _remove_all(PredictionRecord.objects.before(oldest), ends_s)
-    capturing = RegisteredModel.objects.filter(capture_percent__gt=0).order_by("id")
-    for model_id in list(capturing.values_list("pk", flat=True)):
+    removed = _remove_all(expired_records(), ends_s)
+    capturing = RegisteredModel.objects.filter(capture_percent__gt=0, legal_hold=False)
+    for model_id in list(capturing.order_by("id").values_list("pk", flat=True)):
         removed += _remove_all(_over_the_number(model_id), ends_s)
         if time.monotonic() > ends_s:
             break
     return removed
+
+
+def expired_records() -> QuerySet[PredictionRecord]:
+    """Records over the age; none of a model under a legal hold."""
+    oldest = timezone.now() - timedelta(days=conf.capture_days)
+    return PredictionRecord.objects.before(oldest).exclude(model__legal_hold=True)
 
 
 def _over_the_number(model_id: UUID) -> QuerySet[PredictionRecord]:

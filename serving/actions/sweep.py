@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from registry import storage
+from registry.storage.turns import may_remove_files
 from serving.batch.names import FOLDER, job_of
 from serving.models import BatchChunk, BatchJob, ChunkAttempt
 from serving.models.batch_job import BatchJobQuerySet, JobState
@@ -34,7 +35,11 @@ def sweep_orphans(*, older_than: timedelta = KEPT) -> int:
     job was run again), and any that is young: its attempt may be about to name it. Of a cancelled
     job the rejects are kept, the results that it did not come to the end of are not.
     """
-    now = timezone.now()
+    with may_remove_files() as is_ours:
+        return _sweep(timezone.now(), older_than) if is_ours else 0
+
+
+def _sweep(now: datetime, older_than: timedelta) -> int:
     jobs = _littering(now - LOOKED_AT).order_by().values_list("pk", "state")
     return sum(
         _sweep_job(job_id, state, now - older_than)
