@@ -35,8 +35,10 @@ class Box:
 
     @property
     def word(self) -> str:
-        """What kind of object it is."""
-        return SUBJECTS[self.node.kind].word
+        """What kind of object it is, and what tells it from others of its name."""
+        subject = SUBJECTS[self.node.kind]
+        detail = subject.detail(self.node.row)
+        return f"{subject.word}, {detail}" if detail else subject.word
 
     @property
     def tone(self) -> str:

@@ -54,7 +54,8 @@ class Subject:
     """A kind that has a lineage.
 
     ``path`` is the path of a row below the API's root, ``page`` its page's name in the admin and
-    the id that the page wants, ``label`` what a drawing calls it.
+    the id that the page wants, ``label`` what a drawing calls it, and ``detail`` what tells it from
+    others of the same name.
     """
 
     word: str
@@ -63,6 +64,7 @@ class Subject:
     page: Callable[[Any], tuple[str, object]]
     branches: Callable[[Any, Principal], Iterable[Branch]]
     label: Callable[[Any], str] = str
+    detail: Callable[[Any], str] = lambda row: ""
 
 
 def those(identity: Any) -> list[Any]:

@@ -37,6 +37,7 @@ JOB_FIELDS = (
     "on_row_error",
     "chunk_rows",
     "priority",
+    "compare_with",
 )
 TIME_FIELDS = ("cron", "timezone", "overlap", "missed", "enabled")
 
@@ -77,7 +78,7 @@ def update_schedule(*, by: Principal, schedule: Schedule, **values: Any) -> Sche
     schedule = _locked(schedule)
     before = _summary(schedule)
     if set(values) & set(JOB_FIELDS):
-        asked = _completed({k: v for k, v in values.items() if k in JOB_FIELDS})
+        asked = _completed(schedule, {k: v for k, v in values.items() if k in JOB_FIELDS})
         _take_job(schedule, resolve_asked(by, **(schedule.job_options() | asked)), asked)
     old_times = (schedule.cron, schedule.timezone, schedule.enabled)
     if "cron" in values:
@@ -142,12 +143,14 @@ def _skip_waiting(schedule: Schedule, reason: str) -> None:
     schedule.slots.waiting().update(state=SlotState.SKIPPED, reason=reason)
 
 
-def _completed(asked: dict[str, Any]) -> dict[str, Any]:
+def _completed(schedule: Schedule, asked: dict[str, Any]) -> dict[str, Any]:
     """A change with what follows from it: what it replaces is there no longer."""
     gone: dict[str, Any] = {}
     if "model" in asked:
-        # A number that was meant for the old one says nothing.
+        # Numbers that were meant for the old one say nothing; aliases do.
         gone["version"] = None
+        if not schedule.compare_with.startswith("@"):
+            gone["compare_with"] = None
     if asked.get("dataset") is not None:
         gone["source"] = None
     if asked.get("source") is not None:
@@ -163,6 +166,8 @@ def _take_job(schedule: Schedule, asked: Asked, values: dict[str, Any]) -> None:
     schedule.source = asked.source
     schedule.sink = asked.sink.to_json() if asked.sink else None
     schedule.priority = asked.priority
+    compared = values.get("compare_with", schedule.compare_with)
+    schedule.compare_with = "" if compared is None else str(compared)
     schedule.version_number = values.get("version", schedule.version_number)
     schedule.chunk_rows = values.get("chunk_rows", schedule.chunk_rows)
     schedule.outputs = asked.outputs

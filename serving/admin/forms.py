@@ -86,6 +86,7 @@ class JobForm(ActionForm):
     source_types = JsonField(
         required=False,
         label="Types",
+        widget=forms.Textarea(attrs={"class": "mono", "rows": 2, "spellcheck": "false"}),
         help_text="What columns are where the database does not say it, as JSON: "
         '{"paid": "boolean", "day": "date"}.',
     )
@@ -179,8 +180,7 @@ class JobForm(ActionForm):
         """The filled-in fields as the actions take them."""
         filled = dict(self.cleaned_data)
         kept = [name.strip() for name in filled["keep_columns"].split(",") if name.strip()]
-        if "compare_with" in filled:
-            filled["compare_with"] = filled["compare_with"].strip() or None
+        filled["compare_with"] = filled["compare_with"].strip() or None
         source = _taken(filled, "source_", self.source_names)
         sink = _taken(filled, "sink_", self.sink_names)
         return {
@@ -226,9 +226,6 @@ def _group(label: str, fields: list[forms.BoundField], *, is_shown: bool = False
 class ScheduleForm(JobForm):
     """A batch job and its times."""
 
-    # Of single jobs alone.
-    compare_with = None  # type: ignore[assignment]  # Django's way to leave an inherited field out
-
     name = forms.CharField(
         max_length=63,
         help_text=f"{NAME_HELP} It never changes.",
@@ -252,7 +249,7 @@ class ScheduleForm(JobForm):
 
     main_names = ("name", "model", "dataset", "cron", "timezone", "enabled")
     other_names = ("overlap", "missed", *JobForm.other_names)
-    others_label = "More: overlaps, missed runs, version, outputs, columns, priority"
+    others_label = "More: overlaps, missed runs, comparison, version, outputs, columns, priority"
 
 
 class ChangeScheduleForm(ScheduleForm):

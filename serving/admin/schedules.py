@@ -202,6 +202,7 @@ def _initial(row: Schedule) -> dict[str, Any]:
         "on_row_error": row.on_row_error,
         "chunk_rows": row.chunk_rows,
         "priority": row.priority,
+        "compare_with": row.compare_with,
         "cron": row.cron,
         "timezone": row.timezone,
         "overlap": row.overlap,

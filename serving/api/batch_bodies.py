@@ -103,16 +103,16 @@ class JobOptions(In):
         help_text=f"From {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}, 0 when left out; above 0 needs "
         "the role publisher.",
     )
-
-
-class BatchJobIn(JobOptions):
-    """A dataset to be scored."""
-
     compare_with = OtherVersion(
         required=False,
         allow_null=True,
         help_text="Another version of the model, that answers the same rows: a number or `@alias`.",
     )
+
+
+class BatchJobIn(JobOptions):
+    """A dataset to be scored."""
+
     model = Text(help_text="A name, or `name@alias`.")
 
 

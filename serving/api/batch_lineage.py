@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.db.models import QuerySet
+from django.utils.timezone import localtime
 
 from registry.api.lineage import SUBJECTS, Branch, Subject, those
 from registry.models import Alias, Dataset, DatasetVersion, ModelVersion, RegisteredModel
@@ -25,6 +26,7 @@ def register() -> None:
         page=lambda row: ("serving_batchjob_change", row.pk),
         branches=job_branches,
         label=lambda row: f"{row.model.name} {row.version.number} on {row.dataset_version}",
+        detail=lambda row: f"{localtime(row.created_at):%Y-%m-%d %H:%M}",
     )
     SUBJECTS[ROUTE] = Subject(
         word="endpoint",

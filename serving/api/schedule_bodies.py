@@ -68,6 +68,7 @@ class ScheduleOut(Out):
     on_row_error = serializers.CharField()
     chunk_rows = serializers.IntegerField(allow_null=True)
     priority = serializers.IntegerField()
+    compare_with = serializers.SerializerMethodField()
     cron = serializers.CharField()
     timezone = serializers.CharField()
     overlap = serializers.ChoiceField(choices=Overlap.choices)
@@ -99,6 +100,12 @@ class ScheduleOut(Out):
     def get_dataset(self, row: Schedule) -> str | None:
         """As it was written; null where a source is read."""
         return row.dataset_ref or None
+
+    @extend_schema_field({"oneOf": [{"type": "integer"}, {"type": "string"}, {"type": "null"}]})
+    def get_compare_with(self, row: Schedule) -> int | str | None:
+        """The number of a version, or `@alias`; null for none."""
+        is_number = row.compare_with.isdigit()
+        return int(row.compare_with) if is_number else row.compare_with or None
 
     def get_error(self, row: Schedule) -> str | None:
         """Why the last run could not be started."""

@@ -140,6 +140,7 @@ class Schedule(TimeOrdered):
             "on_row_error": self.on_row_error,
             "chunk_rows": self.chunk_rows,
             "priority": self.priority,
+            "compare_with": self.compare_with or None,
         }
 
     @property

@@ -76,9 +76,22 @@ def addresses(world: World) -> list[str]:
     history = reverse(
         "admin:registry_registeredmodel_alias-history", args=[world.model.pk, "champion"]
     )
+    lineage = [
+        reverse("admin:lineage", args=[kind, row.pk])
+        for kind, row in (("model", world.model), ("batch-job", world.rejecting))
+    ]
     lists = ("registry_approvalrequest", "registry_datasetversion", "registry_auditevent")
     others = [reverse(f"admin:{name}_changelist") for name in lists]
-    return ["/admin/", *named, *others, history, "/admin/password_change/", "/docs", "/docs/errors"]
+    return [
+        "/admin/",
+        *named,
+        *others,
+        *lineage,
+        history,
+        "/admin/password_change/",
+        "/docs",
+        "/docs/errors",
+    ]
 
 
 class Visit:

@@ -282,7 +282,16 @@ def test_a_schedule_from_elsewhere_is_made_shown_and_changed(
 ) -> None:
     owner.post(
         NEW_SCHEDULE,
-        {**JOB, **TIMES, **SOURCE, **SINK, "dataset": "", "name": "weekly", "priority": "3"},
+        {
+            **JOB,
+            **TIMES,
+            **SOURCE,
+            **SINK,
+            "dataset": "",
+            "name": "weekly",
+            "priority": "3",
+            "compare_with": "@challenger",
+        },
     )
     schedule = Schedule.objects.get(name="weekly")
     assert schedule.source == {"connection": "shop", "query": "select 1 as age"}
@@ -294,6 +303,7 @@ def test_a_schedule_from_elsewhere_is_made_shown_and_changed(
 
     edit = reverse("admin:serving_schedule_edit", args=[schedule.pk])
     form = owner.get(edit).context["form"]
+    assert form["compare_with"].value() == schedule.compare_with == "@challenger"
     assert form["source_query"].value() == "select 1 as age"
     assert [group["is_open"] for group in form.groups] == [True, True, False]
     owner.post(edit, {**JOB, **TIMES})

@@ -13,6 +13,7 @@ from serving.actions.ticking import tick
 from serving.models import BatchJob, Schedule
 from tests.people import Person, owner, stranger
 from tests.serving.batch import ledger
+from tests.serving.batch.test_comparing import add_version
 
 pytestmark = pytest.mark.django_db
 
@@ -270,3 +271,33 @@ def test_a_run_has_the_rights_on_the_connection_that_its_maker_has_then(
     assert tick(Schedule.objects.get().next_due + timedelta(seconds=1)) == 0
     assert client.get(f"{URL}/nightly").json()["error"].startswith("not-allowed: ")
     assert Dataset.objects.count() == 1
+
+
+@pytest.mark.parametrize(("compared", "shown"), [("@champion", "@champion"), (1, 1), ("1", 1)])
+def test_a_schedule_compares_two_versions(olga: Person, compared: object, shown: object) -> None:
+    second = add_version(olga.by)
+    client = olga.client()
+    body = make(client, version=second.number, compare_with=compared).json()
+    assert body["compare_with"] == shown
+    assert client.post(f"{URL}/nightly/run-now").json()["compare_with"] == 1
+    off = client.patch(f"{URL}/nightly", {"compare_with": None}, content_type="application/json")
+    assert off.json()["compare_with"] is None
+    assert client.post(f"{URL}/nightly/run-now").json()["compare_with"] is None
+
+
+def test_a_comparison_that_has_become_one_with_itself_is_a_reason_to_skip(olga: Person) -> None:
+    second = add_version(olga.by)
+    client = olga.client()
+    make(client, model="churn@challenger", compare_with="@champion", cron="* * * * *")
+    second.model.aliases.filter(name="champion").update(version=second)
+    assert tick(Schedule.objects.get().next_due + timedelta(seconds=1)) == 0
+    assert "compared with itself" in client.get(f"{URL}/nightly").json()["error"]
+
+
+def test_another_model_forgets_the_numbers_of_the_old_one(olga: Person) -> None:
+    second = add_version(olga.by)
+    ledger.ready_version(olga.by, "other")
+    client = olga.client()
+    make(client, version=second.number, compare_with=1)
+    changed = client.patch(f"{URL}/nightly", {"model": "other"}, content_type="application/json")
+    assert (changed.json()["version"], changed.json()["compare_with"]) == (None, None)
