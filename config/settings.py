@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import django_stubs_ext
+from celery.schedules import crontab
 
 from config import mail, sign_on, state
 from config.env import Environment, SettingError
@@ -436,6 +437,12 @@ CELERY_BEAT_SCHEDULE = {
     # They expire: after an hour without workers one ring is enough.
     "tick": {"task": "serving.tick", "schedule": 15.0, "options": {"expires": 15}},
     "reconcile": {"task": "serving.reconcile", "schedule": 10.0, "options": {"expires": 10}},
+    # Once a night, in UTC; twice does no harm.
+    "prune": {
+        "task": "registry.prune",
+        "schedule": crontab(hour=3, minute=17),
+        "options": {"expires": 3_600},
+    },
 }
 
 # --- Language and time --------------------------------------------------------------------------

@@ -20,6 +20,7 @@ DRIVE_JOB = "serving.drive"
 REGATE = "serving.regate"
 COMPILE_VERSION = "serving.compile"
 SEND_WEBHOOKS = "registry.send_webhooks"
+PRUNE = "registry.prune"
 SEND_RESET = "registry.send_reset"
 
 

@@ -7,7 +7,8 @@ from celery import shared_task
 from registry.actions import webhook_sending
 from registry.actions.ingest import ingest_dataset
 from registry.actions.passwords import send_reset
-from registry.queue import INGEST_DATASET, SEND_RESET, SEND_WEBHOOKS
+from registry.actions.pruning import prune_in_background
+from registry.queue import INGEST_DATASET, PRUNE, SEND_RESET, SEND_WEBHOOKS
 
 # A file of many gigabytes takes its time; its lease says whether somebody is still at it.
 LONGEST_S = 6 * 3600
@@ -33,3 +34,10 @@ def send_webhooks() -> None:
 def send_password_reset(user_id: str) -> None:
     """Send the link for a forgotten password."""
     send_reset(user_id)
+
+
+# A bucket with millions of files takes its time to be listed.
+@shared_task(name=PRUNE, soft_time_limit=LONGEST_S, time_limit=LONGEST_S + 60)
+def run_prune() -> None:
+    """Remove what has had its time."""
+    prune_in_background()
