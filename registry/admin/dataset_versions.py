@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from registry.admin.access import principal_of
+from registry import roles
+from registry.actions.row_access import ROWS_NEED, may_have_rows
+from registry.actions.tiers import NEXT_TIER, ask_for_tier, outcomes
+from registry.admin.access import principal_of, to_page, told
 from registry.admin.base import GovernedAdmin
 from registry.admin.calling import base_url
 from registry.admin.profile import column_profiles
+from registry.admin.rules_shown import outcome_lines
 from registry.errors import ROW_CODES
-from registry.models import Dataset, DatasetVersion
+from registry.forms.datasets import PromotionForm
+from registry.models import ApprovalRequest, Dataset, DatasetVersion
 from registry.models.dataset_version import DatasetStatus
 from registry.panels import contents_of
 from registry.principals import Principal
@@ -31,7 +37,7 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
     list_filter = ("status", "tier")
     search_fields = ("dataset__name",)
     ordering = ("-id",)
-    pages = {"reading/": "reading_part"}
+    pages = {"reading/": "reading_part", "promote/": "promote"}
 
     def visible(self, principal: Principal) -> QuerySet[DatasetVersion]:
         """With their dataset, without their bulky parts."""
@@ -65,20 +71,58 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
             answer["HX-Refresh"] = "true"
         return answer
 
+    def promote(self, request: HttpRequest, row: DatasetVersion) -> HttpResponse:
+        """POST: ask that it moves up a tier; leads to the request."""
+        form = PromotionForm(request.POST or None)
+        tier = NEXT_TIER.get(row.tier)
+        if request.method == "POST" and tier is not None and form.is_valid():
+            reason = form.cleaned_data["reason"]
+            with told(request, "Asked for: somebody else decides now."):
+                asked = ask_for_tier(
+                    by=principal_of(request), version=row, tier=tier, reason=reason
+                )
+                return to_page(reverse("admin:registry_approvalrequest_change", args=[asked.pk]))
+        elif request.method == "POST":
+            messages.error(request, "A promotion needs its reason, and a tier that is next.")
+        return to_page(self.url_of("change", row.pk))
+
     def _context(self, request: HttpRequest, row: DatasetVersion) -> dict[str, Any]:
         pages = self.admin_site._registry[Dataset]
         api = f"{base_url(request)}/api/v1/datasets/{row.dataset.name}/versions/{row.number}"
+        by = principal_of(request)
+        shows_rows = may_have_rows(by, row.dataset)
         return {
             "title": f"{row.dataset.name} {row.number}",
             "version": row,
             "dataset": row.dataset,
             "crumbs": pages.crumbs(row.dataset),  # type: ignore[attr-defined]  # ours
-            "profiles": column_profiles(row),
+            "profiles": column_profiles(row) if shows_rows else [],
+            "shows_rows": shows_rows,
+            "rows_need": ROWS_NEED[row.dataset.classification].words(row.dataset),
+            "promotion": _promotion(by, row),
             "problems": [_explained(problem) for problem in row.errors],
             "hides_cells": row.dataset.hides_cells,
             "download_url": f"{api}/download",
             "panels": contents_of("dataset_version", request, row),
         }
+
+
+def _promotion(by: Principal, row: DatasetVersion) -> dict[str, Any] | None:
+    """The next tier, the rules as they stand, and the open request; None where none is next."""
+    tier = NEXT_TIER.get(row.tier)
+    is_in_use = row.erased_at is None and row.dataset.archived_at is None
+    if tier is None or row.status != DatasetStatus.READY or not is_in_use:
+        return None
+    lines = outcome_lines(outcomes(row))
+    waiting = ApprovalRequest.objects.pending().filter(dataset_version=row, tier=tier)
+    return {
+        "tier": tier,
+        "lines": lines,
+        "fits": all(line.passed for line in lines),
+        "waiting": waiting.select_related("requested_by").first(),
+        "may_ask": by.may(roles.PUBLISHER, row.dataset),
+        "form": PromotionForm(auto_id="promotion_%s"),
+    }
 
 
 def _explained(problem: dict[str, Any]) -> dict[str, Any]:

@@ -14,16 +14,24 @@ from django.utils.safestring import SafeString
 
 from registry import roles
 from registry.actions import dataset_changes, datasets
+from registry.actions.row_access import ROWS_NEED
 from registry.actions.versions import Upload
-from registry.admin.access import principal_of
+from registry.admin.access import principal_of, to_page, told
+from registry.admin.archived import ArchivedFilter
 from registry.admin.base import GovernedAdmin
 from registry.admin.grants import GrantPages
+from registry.admin.rules_shown import rules_in_words
 from registry.admin.uploads import streamed
 from registry.api.table_formats import dataset_format
 from registry.api.uploads import Part
 from registry.conf import conf
 from registry.errors import DomainError
-from registry.forms.datasets import DatasetForm, DatasetRulesForm, UploadDatasetForm
+from registry.forms.datasets import (
+    DatasetForm,
+    DatasetHoldForm,
+    DatasetRulesForm,
+    UploadDatasetForm,
+)
 from registry.forms.models import GrantForm
 from registry.models import Dataset, DatasetVersion
 from registry.panels import contents_of
@@ -44,11 +52,17 @@ class DatasetAdmin(GrantPages, GovernedAdmin[Dataset]):
     empty_text = "Upload a CSV, JSON lines or Parquet file; batch jobs score its rows."
     add_label, add_icon = "Upload a dataset", "upload"
     list_display = ("name", "newest", "rows_shown", "classification", "owner_name", "updated_at")
-    list_filter = ("classification",)
+    list_filter = ("classification", ArchivedFilter)
     search_fields = ("name", "description", "tags")
     search_placeholder = "Name, description or tag"
     ordering = ("-id",)
-    pages = {"edit/": "edit_page", "grants/": "set_grant", "grant-removal/": "remove_grant"}
+    pages = {
+        "edit/": "edit_page",
+        "archive/": "archive",
+        "unarchive/": "unarchive",
+        "grants/": "set_grant",
+        "grant-removal/": "remove_grant",
+    }
 
     def visible(self, principal: Principal) -> QuerySet[Dataset]:
         """With number, state and size of the newest version."""
@@ -132,6 +146,8 @@ class DatasetAdmin(GrantPages, GovernedAdmin[Dataset]):
             "title": row.name,
             "dataset": row,
             "crumbs": self.crumbs(),
+            "rules": rules_in_words(row.rules),
+            "rows_need": ROWS_NEED[row.classification].words(row),
             "versions": versions.defer("profile", "columns", "parts", "errors")[:VERSIONS_SHOWN],
             "may_publish": by.may(roles.PUBLISHER, row),
             "may_manage": by.may(roles.MANAGER, row),
@@ -141,11 +157,25 @@ class DatasetAdmin(GrantPages, GovernedAdmin[Dataset]):
         }
         return self.render(request, "registry/dataset.html", context)
 
+    def archive(self, request: HttpRequest, row: Dataset) -> HttpResponse:
+        """POST: take it out of use."""
+        if request.method == "POST":
+            with told(request, f"{row} is archived: it takes no version and no job."):
+                dataset_changes.archive_dataset(by=principal_of(request), dataset=row)
+        return to_page(self.url_of("change", row.pk))
+
+    def unarchive(self, request: HttpRequest, row: Dataset) -> HttpResponse:
+        """POST: take it back into use."""
+        if request.method == "POST":
+            with told(request, f"{row} is in use again."):
+                dataset_changes.unarchive_dataset(by=principal_of(request), dataset=row)
+        return to_page(self.url_of("change", row.pk))
+
     def edit_page(self, request: HttpRequest, row: Dataset) -> HttpResponse:
-        """Description and tags; the classification for managers."""
+        """Description and tags; for managers what has consequences."""
         by = principal_of(request)
         require(by, roles.PUBLISHER, row)
-        form_class = DatasetRulesForm if by.may(roles.MANAGER, row) else DatasetForm
+        form_class = _form_for(by, row)
         initial = {name: getattr(row, name) for name in form_class.base_fields}
         form = form_class(request.POST or None, initial=initial)
         return self.form_page(
@@ -159,9 +189,15 @@ class DatasetAdmin(GrantPages, GovernedAdmin[Dataset]):
         )
 
 
+def _form_for(by: Principal, row: Dataset) -> type[DatasetForm]:
+    if not by.may(roles.MANAGER, row):
+        return DatasetForm
+    return DatasetHoldForm if by.may_everywhere(roles.MANAGER) else DatasetRulesForm
+
+
 def _publishable(by: Principal) -> QuerySet[Dataset]:
     """The datasets that somebody may upload the next version of, by name."""
-    rows = Dataset.objects.visible_to(by).order_by("name")
+    rows = Dataset.objects.visible_to(by).filter(archived_at__isnull=True).order_by("name")
     if by.may_everywhere(roles.PUBLISHER):
         return rows
     allowed = roles.ROLES[roles.rank(roles.PUBLISHER) :]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django import forms
 
-from registry.forms.base import ActionForm, TagsField
+from registry.actions.dataset_changes import RETENTION_DAYS_MAX
+from registry.forms.base import ActionForm, JsonField, TagsField, reason_field
 from registry.forms.parts import PartField
 from registry.models.base import NAME_HELP
 from registry.models.dataset_version import Tier
@@ -15,6 +16,7 @@ _TIERS = [
     (Tier.CURATED, "curated: cleaned and agreed on"),
     (Tier.PRODUCT, "product: made for use by others"),
 ]
+_RULES_EXAMPLE = '{"rows": {"min": 1}, "columns": {"age": {"max_null_share": 0.05, "min": 0}}}'
 _CLASSES = [(value, value) for value in Classification.values]
 
 
@@ -60,5 +62,36 @@ class DatasetRulesForm(DatasetForm):
 
     classification = forms.ChoiceField(
         choices=_CLASSES,
-        help_text="Confidential and restricted: errors never repeat the cells that were received.",
+        help_text="Confidential: rows are for scorers and above. Restricted: for publishers with "
+        "a grant of their own. Of both, errors never repeat the cells that were received.",
     )
+    retention_days = forms.IntegerField(
+        label="Days to keep the rows of a version",
+        required=False,
+        min_value=1,
+        max_value=RETENTION_DAYS_MAX,
+        help_text="Older ones are erased every night; left empty, they are kept for good.",
+    )
+    rules = JsonField(
+        label="Rules of a promotion",
+        required=False,
+        help_text=f"What a version must fit before it moves up a tier, as JSON: {_RULES_EXAMPLE}",
+    )
+
+    def clean_rules(self) -> object:
+        """No rules when left empty."""
+        return {} if self.cleaned_data["rules"] is None else self.cleaned_data["rules"]
+
+
+class DatasetHoldForm(DatasetRulesForm):
+    """What a manager of everything may change besides."""
+
+    legal_hold = forms.BooleanField(
+        required=False, help_text="While it is on, retention erases nothing of the dataset."
+    )
+
+
+class PromotionForm(ActionForm):
+    """Why a version should move up; which tier is next is no choice."""
+
+    reason = reason_field(required=True, placeholder="What was done to it, and by whom")

@@ -30,7 +30,7 @@ def _refs(by: Principal) -> list[str]:
 
 
 def _datasets(by: Principal) -> list[str]:
-    rows = Dataset.objects.visible_to(by).order_by("-id")
+    rows = Dataset.objects.visible_to(by).filter(archived_at__isnull=True).order_by("-id")
     return list(rows.values_list("name", flat=True)[:OFFERED])
 
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from registry import roles
+from registry.actions.row_access import may_have_rows
 from registry.admin.access import principal_of
 from registry.models import Alias, DatasetVersion, RegisteredModel
 from registry.models.alias import CHAMPION
@@ -84,8 +85,11 @@ def try_link(request: HttpRequest, model: RegisteredModel) -> PanelContent | Non
 
 
 def score_link(request: HttpRequest, version: DatasetVersion) -> PanelContent | None:
-    """Where a job over this dataset is asked for."""
-    if version.status != DatasetStatus.READY:
+    """Where a job over this dataset is asked for, by who may have its rows."""
+    is_in_use = version.dataset.archived_at is None and version.erased_at is None
+    if version.status != DatasetStatus.READY or not is_in_use:
+        return None
+    if not may_have_rows(principal_of(request), version.dataset):
         return None
     query = urlencode({"dataset": str(version)})
     page = f"{reverse('admin:serving_batchjob_add')}?{query}"
