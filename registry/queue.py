@@ -21,6 +21,7 @@ REGATE = "serving.regate"
 COMPILE_VERSION = "serving.compile"
 SEND_WEBHOOKS = "registry.send_webhooks"
 PRUNE = "registry.prune"
+SEND_MAILS = "registry.send_mails"
 SEND_RESET = "registry.send_reset"
 
 

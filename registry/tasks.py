@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from registry.actions import webhook_sending
+from registry.actions import mailing, webhook_sending
 from registry.actions.ingest import ingest_dataset
 from registry.actions.passwords import send_reset
 from registry.actions.pruning import prune_in_background
-from registry.queue import INGEST_DATASET, PRUNE, SEND_RESET, SEND_WEBHOOKS
+from registry.queue import INGEST_DATASET, PRUNE, SEND_MAILS, SEND_RESET, SEND_WEBHOOKS
 
 # A file of many gigabytes takes its time; its lease says whether somebody is still at it.
 LONGEST_S = 6 * 3600
@@ -34,6 +34,13 @@ def send_webhooks() -> None:
 def send_password_reset(user_id: str) -> None:
     """Send the link for a forgotten password."""
     send_reset(user_id)
+
+
+# Django gives up on a server that is silent for ten seconds.
+@shared_task(name=SEND_MAILS, soft_time_limit=300, time_limit=320)
+def send_mails() -> None:
+    """Send the mails about approvals that wait."""
+    mailing.send_due_mails()
 
 
 # A bucket with millions of files takes its time to be listed.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 from django.db import transaction
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from registry import audit, cards, roles
+from registry.actions.announcing import announce_move, announce_request
 from registry.actions.approval_evidence import evidence_of
 from registry.errors import AliasNotFound, CardIncomplete, InvalidField, StateConflict
 from registry.models import Alias, AliasChange, ApprovalRequest, ModelVersion, RegisteredModel, User
@@ -43,7 +46,7 @@ def remove_alias(*, by: Principal, model: RegisteredModel, alias: str, reason: s
     row = model.aliases.select_for_update(of=("self",)).filter(name=alias).first()
     if row is None:
         raise AliasNotFound(f"“{model.name}” has no alias “{alias}”.")
-    AliasChange.objects.create(
+    change = AliasChange.objects.create(
         model=model, alias=alias, from_version=row.version, by=by.user, reason=reason
     )
     audit.record(
@@ -55,6 +58,7 @@ def remove_alias(*, by: Principal, model: RegisteredModel, alias: str, reason: s
         reason=reason,
     )
     row.delete()
+    announce_move(change)
 
 
 @transaction.atomic
@@ -78,7 +82,7 @@ def place_alias(
     row = row or Alias(model=model, name=alias)
     row.version = version
     row.save()
-    AliasChange.objects.create(
+    change = AliasChange.objects.create(
         model=model,
         alias=alias,
         from_version=before,
@@ -95,7 +99,43 @@ def place_alias(
         after={"version": version.number},
         reason=reason,
     )
+    announce_move(change)
     return row
+
+
+def with_previous(rows: QuerySet[Alias]) -> QuerySet[Alias]:
+    """Each alias with the version that it pointed to before, to go back to.
+
+    ``previous_id``, ``previous_number`` and ``previous_status`` are null where it has never pointed
+    elsewhere since it was made.
+    """
+    moves = AliasChange.objects.filter(model=OuterRef("model"), alias=OuterRef("name"))
+    newest = moves.order_by("-at", "-id")
+    return rows.annotate(
+        previous_id=Subquery(newest.values("from_version")[:1]),
+        previous_number=Subquery(newest.values("from_version__number")[:1]),
+        previous_status=Subquery(newest.values("from_version__status")[:1]),
+    )
+
+
+def with_end(moves: QuerySet[AliasChange]) -> QuerySet[AliasChange]:
+    """Each move with ``until``: when the next move of the alias ended it; null if it still holds."""
+    later = AliasChange.objects.filter(
+        Q(at__gt=OuterRef("at")) | Q(at=OuterRef("at"), pk__gt=OuterRef("pk")),
+        model=OuterRef("model"),
+        alias=OuterRef("alias"),
+    )
+    return moves.annotate(until=Subquery(later.order_by("at", "pk").values("at")[:1]))
+
+
+def move_in_force(model: RegisteredModel, alias: str, at: datetime) -> AliasChange | None:
+    """The move that said where the alias pointed at that moment, with ``until``; None before all.
+
+    ``to_version`` is null where the alias had been taken away.
+    """
+    moves = with_end(AliasChange.objects.of(model, alias)).filter(at__lte=at)
+    shown = moves.select_related("model", "from_version", "to_version", "by", "approved_by")
+    return shown.order_by("-at", "-id").first()
 
 
 def check_alias_name(alias: object, *, pointer: str = "/alias") -> str:
@@ -135,4 +175,5 @@ def _ask(by: Principal, version: ModelVersion, alias: str, reason: str) -> Appro
     )
     audit.record(by, "approval.request", request, after={"alias": alias, "version": version.number})
     approval_requested.send(ApprovalRequest, request=request)
+    announce_request(request)
     return request

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from registry import audit, roles
 from registry.actions import fields
+from registry.actions.announcing import announce_decision
 from registry.actions.approval_evidence import evidence_now
 from registry.actions.approval_subjects import about, decision_on, is_involved
 from registry.errors import InvalidField, NotAllowed, StateConflict
@@ -100,3 +101,4 @@ def _decide(by: Principal, request: ApprovalRequest, state: ApprovalState, reaso
         after={"state": state},
         reason=reason,
     )
+    announce_decision(request)

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 
 from registry import audit, roles
 from registry.actions import fields
+from registry.actions.announcing import announce_request
 from registry.errors import InvalidField, RowsErased, RulesNotMet, StateConflict
 from registry.models import ApprovalRequest, DatasetVersion
 from registry.models.approval_request import ApprovalSubject
@@ -60,6 +61,7 @@ def ask_for_tier(
     asked = {"subject": "tier", "version": str(version), "tier": tier}
     audit.record(by, "approval.request", request, after=asked, reason=reason)
     approval_requested.send(ApprovalRequest, request=request)
+    announce_request(request)
     return request
 
 

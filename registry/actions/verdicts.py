@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from registry import audit
 from registry.actions.aliases import place_alias
+from registry.actions.announcing import announce_request
 from registry.actions.approval_evidence import evidence_of
 from registry.errors import StateConflict
 from registry.models import AliasChange, ApprovalRequest, Check, ModelVersion, RegisteredModel
@@ -159,7 +160,7 @@ def settle(version: ModelVersion, status: VersionStatus, reason: str = "") -> No
 
 def ask_for_review(version: ModelVersion, reason: str) -> ApprovalRequest:
     """The pending request for the release of a version, its evidence as the checks stand now."""
-    request, _ = ApprovalRequest.objects.update_or_create(
+    request, is_new = ApprovalRequest.objects.update_or_create(
         subject=ApprovalSubject.VERSION,
         version=version,
         alias="",
@@ -174,6 +175,8 @@ def ask_for_review(version: ModelVersion, reason: str) -> ApprovalRequest:
             "evidence": evidence_of(version),
         },
     )
+    if is_new:
+        announce_request(request)
     return request
 
 

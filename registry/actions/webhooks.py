@@ -36,7 +36,19 @@ from registry.sealing import seal
 JOB_COMPLETED = "batch-job.completed"
 JOB_FAILED = "batch-job.failed"
 JOB_CANCELLED = "batch-job.cancelled"
-EVENTS = (JOB_COMPLETED, JOB_FAILED, JOB_CANCELLED)
+APPROVAL_REQUESTED = "approval.requested"
+APPROVAL_APPROVED = "approval.approved"
+APPROVAL_REJECTED = "approval.rejected"
+ALIAS_MOVED = "alias.moved"
+EVENTS = (
+    JOB_COMPLETED,
+    JOB_FAILED,
+    JOB_CANCELLED,
+    APPROVAL_REQUESTED,
+    APPROVAL_APPROVED,
+    APPROVAL_REJECTED,
+    ALIAS_MOVED,
+)
 # Asked for by hand; every webhook takes it.
 TEST = "webhook.test"
 WEBHOOKS_MAX = 50
@@ -148,7 +160,7 @@ def announce(
     *,
     occasion: str,
     facts: Mapping[str, Any],
-    model: RegisteredModel,
+    model: RegisteredModel | None,
     at: datetime,
     is_seen_by: Sees,
 ) -> int:
@@ -156,11 +168,12 @@ def announce(
 
     To be called in the transaction of the change, so that both are kept or neither. ``facts`` are
     members of the body; ``occasion`` tells one time from the next: telling of the same one twice
-    makes one delivery. ``is_seen_by`` says whether an owner may see the subject.
+    makes one delivery. ``model`` is None for what is about no model: webhooks of a single one are
+    not told then. ``is_seen_by`` says whether an owner may see the subject.
     """
     rows = [
         _delivery(webhook, event, subject, occasion, facts, at)
-        for webhook in _wanting(event, model)
+        for webhook in _wanting(event, model.pk if model else None)
         if is_seen_by(Principal(webhook.owner))
     ]
     if rows:
@@ -169,8 +182,11 @@ def announce(
     return len(rows)
 
 
-def is_anybody_told(model_id: uuid.UUID) -> bool:
-    """Whether any webhook hears of the model at all: most changes need no more than this."""
+def is_anybody_told(model_id: uuid.UUID | None) -> bool:
+    """Whether any webhook hears of the model at all: most changes need no more than this.
+
+    None for what is about no model.
+    """
     return _hearing(model_id).exists()
 
 
@@ -195,12 +211,13 @@ def target_of(webhook: Webhook) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _hearing(model_id: uuid.UUID) -> QuerySet[Webhook]:
-    return Webhook.objects.filter(Q(model=None) | Q(model=model_id), enabled=True)
+def _hearing(model_id: uuid.UUID | None) -> QuerySet[Webhook]:
+    hears = Q(model=None) if model_id is None else Q(model=None) | Q(model=model_id)
+    return Webhook.objects.filter(hears, enabled=True)
 
 
-def _wanting(event: str, model: RegisteredModel) -> list[Webhook]:
-    rows = _hearing(model.pk).select_related("owner")
+def _wanting(event: str, model_id: uuid.UUID | None) -> list[Webhook]:
+    rows = _hearing(model_id).select_related("owner")
     return [row for row in rows if event in row.events]
 
 

@@ -16,6 +16,10 @@ _EVENT_WORDS = {
     "batch-job.completed": "a batch job is completed",
     "batch-job.failed": "a batch job has failed",
     "batch-job.cancelled": "a batch job was cancelled",
+    "approval.requested": "an approval is asked for",
+    "approval.approved": "somebody has approved",
+    "approval.rejected": "somebody has rejected",
+    "alias.moved": "an alias has moved, or was removed",
 }
 MODELS_OFFERED = 500
 

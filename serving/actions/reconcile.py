@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from registry import storage
 from registry.actions.datasets import record_refused
+from registry.actions.mailing import is_any_mail_due
 from registry.actions.verdicts import record_check
 from registry.actions.webhook_sending import is_any_due, sweep_deliveries
 from registry.conf import conf
@@ -33,6 +34,7 @@ from registry.queue import (
     DRIVE_JOB,
     INGEST_DATASET,
     REGATE,
+    SEND_MAILS,
     SEND_WEBHOOKS,
 )
 from registry.scan.edition import gate_version
@@ -55,6 +57,8 @@ MAX_ATTEMPTS = 5
 GIVE_UP_LEASE_S = 60
 SWEEP_EVERY_S = 3_600
 RECORDS_EVERY_S = 120
+# Requests that nobody may decide yet wait for long: no need to look at each pass.
+MAILS_EVERY_S = 30
 REGATE_EVERY_S = 60
 COMPILE_EVERY_S = 60
 COMPILES_AT_ONCE = 20
@@ -74,6 +78,8 @@ def reconcile() -> None:
     _ring_for_compiles()
     if is_any_due():
         _ring(SEND_WEBHOOKS)
+    if is_any_mail_due() and _first_in(MAILS_EVERY_S, "mails"):
+        _ring(SEND_MAILS)
     if _first_in(SWEEP_EVERY_S, "swept"):
         sweep_orphans()
         sweep_comparisons()
