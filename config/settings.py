@@ -229,7 +229,9 @@ STORAGES = {
     "staticfiles": {"BACKEND": "config.staticfiles.HashedWhenCollected"},
 }
 
-STATIC_URL = "static/"
+# Written out: Django puts the prefix of a request before a relative one, and keeps what it read
+# first, which is before any request.
+STATIC_URL = f"{_public.prefix if _public else ''}/static/"
 STATIC_ROOT = env.folder("STATIC_ROOT", MODELYARD_HOME / "static")
 # Without a collected set the files are served from where they lie, so that nobody has to
 # remember `collectstatic`; `manage.py up` collects them.
