@@ -16,5 +16,5 @@ dataset_settled = Signal()
 approval_requested = Signal()
 # version: DatasetVersion that was kept long enough; who still reads its rows answers True
 dataset_expiring = Signal()
-# version: DatasetVersion whose rows were erased; its files go after the commit
+# version: DatasetVersion whose rows were erased; it names no file any more
 dataset_erased = Signal()

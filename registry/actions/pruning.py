@@ -85,7 +85,7 @@ def _files(dry_run: bool) -> Iterator[Pruned]:
     yield Pruned("rejected versions of datasets whose bytes are let go", let_go.dataset_versions())
     erased = erase_expired(dry_run=dry_run)
     yield Pruned("versions of datasets past their retention", erased.versions, erased.size_bytes)
-    count, size_bytes = remove_orphans(without=let_go.rows, dry_run=dry_run)
+    count, size_bytes = remove_orphans(without=let_go.rows | erased.rows, dry_run=dry_run)
     yield Pruned("files that no row names", count, size_bytes)
 
 

@@ -5,9 +5,6 @@ What a job makes is as strict as the stricter of its model and its dataset, then
 
 from __future__ import annotations
 
-from django.db import transaction
-
-from registry import storage
 from registry.actions.row_access import may_have_rows, require_rows
 from registry.errors import NotAllowed, SinkRefused, StateConflict
 from registry.models import Connection, Dataset, DatasetVersion, RegisteredModel
@@ -76,13 +73,11 @@ def is_being_read(version: DatasetVersion) -> bool:
 def forget_cells(version: DatasetVersion) -> None:
     """The rows of a version are erased: so is what the jobs that read it kept of single cells.
 
-    To be called in that transaction. Rejects repeat the rows that were refused, and a comparison
-    the keys of those that moved most; counts stay.
+    To be called in that transaction. Rejects repeat the rows that were refused, their files are
+    named by nothing from now on; a comparison has the keys of rows that moved most. Counts stay.
     """
     chunks = BatchChunk.objects.filter(job__dataset_version=version)
-    names = list(chunks.exclude(rejects_name="").values_list("rejects_name", flat=True))
     chunks.update(rejects_name="", rejects_sha256="", summary=None)
-    transaction.on_commit(lambda: [storage.remove(name) for name in names])
     jobs = BatchJob.objects.filter(dataset_version=version, report__isnull=False)
     for job in jobs.select_related("model", "dataset"):
         without = shown_report(job, with_cells=False)

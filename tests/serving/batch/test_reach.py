@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from registry import storage
+from registry.actions.pruning_files import remove_orphans
 from registry.actions.retention import erase_expired
 from registry.errors import NotAllowed, RowsErased, SinkRefused, StateConflict
 from registry.models import Connection, Dataset, DatasetVersion, Grant, RegisteredModel
@@ -165,14 +166,12 @@ def test_rows_are_not_erased_while_a_job_reads_them(ana: Principal, host: Obedie
     assert erase_expired().versions == 1
 
 
-def test_rejects_go_with_the_rows_that_were_rejected(
-    ana: Principal, host: ObedientHost, django_capture_on_commit_callbacks: Any
-) -> None:
+def test_rejects_go_with_the_rows_that_were_rejected(ana: Principal, host: ObedientHost) -> None:
     job = done_job(ana)
     rejects = BatchChunk.objects.get().rejects_name
     expire(name="customers")
-    with django_capture_on_commit_callbacks(execute=True):
-        erase_expired()
+    erase_expired()
+    remove_orphans(older_than=timedelta(0))
     assert not storage.exists(rejects)
     job = BatchJob.objects.get()
     assert job.rows_rejected == 1
@@ -188,6 +187,7 @@ def test_the_results_of_a_job_may_be_erased_too(ana: Principal, host: ObedientHo
     (part,) = job.output.parts
     expire(pk=job.output.dataset_id)
     erase_expired()
+    remove_orphans(older_than=timedelta(0))
     assert not storage.exists(part["name"])
     job = BatchJob.objects.get()
     with pytest.raises(RowsErased):
