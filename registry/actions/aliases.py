@@ -41,8 +41,12 @@ def move_alias(
 
 @transaction.atomic
 def remove_alias(*, by: Principal, model: RegisteredModel, alias: str, reason: str = "") -> None:
-    """Take an alias away. On a guarded model this needs the role manager. Raises AliasNotFound."""
+    """Take an alias away. On a guarded model this needs the role manager.
+
+    Raises AliasNotFound, and StateConflict for an archived model.
+    """
     require(by, roles.MANAGER if model.approval_required else roles.PUBLISHER, model)
+    RegisteredModel.objects.select_for_update().get(pk=model.pk).require_in_use()
     row = model.aliases.select_for_update(of=("self",)).filter(name=alias).first()
     if row is None:
         raise AliasNotFound(f"“{model.name}” has no alias “{alias}”.")
@@ -75,6 +79,7 @@ def place_alias(
     Moving an alias to where it points already changes nothing.
     """
     model = RegisteredModel.objects.select_for_update().get(pk=version.model_id)
+    model.require_in_use()
     row = model.aliases.select_related("version").filter(name=alias).first()
     before = row.version if row else None
     if row is not None and before == version:
@@ -119,7 +124,7 @@ def with_previous(rows: QuerySet[Alias]) -> QuerySet[Alias]:
 
 
 def with_end(moves: QuerySet[AliasChange]) -> QuerySet[AliasChange]:
-    """Each move with ``until``: when the next move of the alias ended it; null if it still holds."""
+    """Each move with ``until``: when the next one of the alias ended it; null if it still holds."""
     later = AliasChange.objects.filter(
         Q(at__gt=OuterRef("at")) | Q(at=OuterRef("at"), pk__gt=OuterRef("pk")),
         model=OuterRef("model"),

@@ -187,7 +187,8 @@ def make_ready(version: ModelVersion) -> None:
     settle(version, VersionStatus.READY)
     is_first = not model.versions.exclude(pk=version.pk).filter(ready_at__isnull=False).exists()
     has_moved = AliasChange.objects.of(model, CHAMPION).exists()
-    if is_first and not has_moved and not model.approval_required:
+    is_open = not model.approval_required and model.archived_at is None
+    if is_first and not has_moved and is_open:
         place_alias(
             by=Principal(version.created_by),
             version=version,

@@ -75,7 +75,8 @@ def register_version(
     """Take a version in as ``pending``; its checks run in a worker.
 
     ``signature`` is JSON as in the reference, or None to have it inferred. Raises NotAllowed,
-    and InvalidField for a signature, metrics or tags that do not parse.
+    InvalidField for a signature, metrics or tags that do not parse, and StateConflict for an
+    archived model.
     """
     require(by, roles.PUBLISHER, model)
     held, _ = Artifact.objects.get_or_create(
@@ -180,6 +181,7 @@ def _parsed_signature(signature: object) -> dict[str, Any] | None:
 def _take_in(by: Principal, version: ModelVersion) -> ModelVersion:
     models = RegisteredModel.objects.filter(pk=version.model_id)
     models.update(next_number=F("next_number") + 1)
+    models.get().require_in_use()
     version.number = models.values_list("next_number", flat=True).get() - 1
     version.save(force_insert=True)
     names = checks_for(version.runtime)

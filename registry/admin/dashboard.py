@@ -48,7 +48,7 @@ def _counts(principal: Principal) -> dict[str, int]:
         open=Count("pk", filter=Q(status__in=(VersionStatus.PENDING, VersionStatus.CHECKING))),
     )
     return {
-        "models": RegisteredModel.objects.visible_to(principal).count(),
+        "models": RegisteredModel.objects.visible_to(principal).in_use().count(),
         "ready": versions["ready"],
         "checking": versions["open"],
         "datasets": Dataset.objects.visible_to(principal).count(),

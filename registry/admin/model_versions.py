@@ -225,7 +225,7 @@ class ModelVersionAdmin(GovernedAdmin[ModelVersion]):
 
 def _publishable(by: Principal) -> QuerySet[RegisteredModel]:
     """The models that somebody may upload versions of, by name."""
-    rows = RegisteredModel.objects.visible_to(by).order_by("name")
+    rows = RegisteredModel.objects.visible_to(by).in_use().order_by("name")
     if by.may_everywhere(roles.PUBLISHER):
         return rows
     allowed = roles.ROLES[roles.rank(roles.PUBLISHER) :]

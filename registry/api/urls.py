@@ -28,6 +28,8 @@ _WEBHOOK = "webhooks/<str:id>"
 urlpatterns = [
     path("models", models.Models.as_view()),
     path(_MODEL, models.Model.as_view()),
+    path(f"{_MODEL}/archive", models.ModelArchive.as_view()),
+    path(f"{_MODEL}/unarchive", models.ModelUnarchive.as_view()),
     path(f"{_MODEL}/versions", versions.Versions.as_view()),
     path(_VERSION, version.Version.as_view()),
     path(f"{_VERSION}/artifact", version.VersionArtifact.as_view()),

@@ -167,6 +167,8 @@ class ModelVersion(TimeOrdered):
 
     def require_servable(self) -> None:
         """Raise VersionNotReady or VersionNotServable unless the version can be scored with."""
+        if self.model.archived_at is not None:
+            raise VersionNotServable(f"The model “{self.model}” is archived.")
         if self.status == VersionStatus.READY:
             return
         if self.status in (VersionStatus.REJECTED, VersionStatus.ARCHIVED):

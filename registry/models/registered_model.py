@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import models
 
+from registry.errors import StateConflict
 from registry.models.base import TimeOrdered, name_field, one_of, unique_ignoring_case
 from registry.models.visibility import visible_models
 
@@ -59,6 +60,10 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         """The one with this name, ignoring case."""
         return self.filter(name__iexact=name)
 
+    def in_use(self) -> RegisteredModelQuerySet:
+        """Those that are not archived."""
+        return self.filter(archived_at__isnull=True)
+
 
 class RegisteredModel(TimeOrdered):
     """A governed name: owner, description (the model card), tags, kind, approval rule."""
@@ -102,3 +107,8 @@ class RegisteredModel(TimeOrdered):
     def hides_cells(self) -> bool:
         """Whether errors must not repeat the cells that were received."""
         return Classification.hides_cells(self.classification)
+
+    def require_in_use(self) -> None:
+        """Raise StateConflict for an archived one: nothing of it changes until it is taken back."""
+        if self.archived_at is not None:
+            raise StateConflict(f"The model “{self}” is archived: take it back into use first.")

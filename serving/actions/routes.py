@@ -107,6 +107,7 @@ def clear_route(*, by: Principal, model: RegisteredModel, reason: str = "") -> N
     """Let the bare name call the champion again. Without a route nothing happens."""
     _require_hand(by, model)
     model = RegisteredModel.objects.select_for_update().get(pk=model.pk)
+    model.require_in_use()
     before = written(model)
     _remove(model)
     _note(by, model, before, reason)

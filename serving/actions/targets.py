@@ -141,6 +141,8 @@ def called_version(principal: Principal, ref: str | Ref) -> ModelVersion:
     except AliasNotFound:
         heaviest = RouteTarget.objects.of(model).order_by("-weight", "place").first()
     if heaviest is None:
+        if model.archived_at is not None:
+            raise VersionNotServable(f"The model “{model}” is archived.")
         raise VersionNotReady(
             f"“{model.name}” has no champion yet: name a version or an alias."
         ) from None

@@ -6,7 +6,6 @@ from zoneinfo import available_timezones
 
 from registry.models import Alias, Connection, Dataset, RegisteredModel
 from registry.models.alias import CHAMPION
-from registry.models.visibility import visible_models
 from registry.principals import Principal
 
 OFFERED = 200
@@ -23,8 +22,9 @@ def offers(by: Principal) -> dict[str, list[str]]:
 
 
 def _refs(by: Principal) -> list[str]:
-    names = RegisteredModel.objects.visible_to(by).order_by("name").values_list("name", flat=True)
-    aliases = Alias.objects.filter(visible_models(by, "model__")).exclude(name=CHAMPION)
+    models = RegisteredModel.objects.visible_to(by).in_use()
+    names = models.order_by("name").values_list("name", flat=True)
+    aliases = Alias.objects.filter(model__in=models).exclude(name=CHAMPION)
     pairs = aliases.order_by("model__name", "name").values_list("model__name", "name")
     return [*names[:OFFERED], *(f"{name}@{alias}" for name, alias in pairs[:OFFERED])]
 

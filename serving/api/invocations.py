@@ -72,7 +72,7 @@ class Endpoints(Resource):
         called = Q(aliases__name=CHAMPION, aliases__version__status=VersionStatus.READY) | Q(
             route__isnull=False
         )
-        rows = RegisteredModel.objects.visible_to(self.by).filter(called).distinct()
+        rows = RegisteredModel.objects.visible_to(self.by).in_use().filter(called).distinct()
         names = rows.order_by("name").values_list("name", flat=True)
         return Response({"endpoints": [_endpoint(n, n) for n in names], "next_page_token": None})
 

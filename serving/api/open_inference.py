@@ -100,6 +100,7 @@ class RepositoryIndex(_Door):
     def post(self, request: Request) -> Response:
         """All of them, models by name; the body may say what it likes."""
         rows = ModelVersion.objects.visible_to(self.by).ready()
+        rows = rows.filter(model__archived_at__isnull=True)
         found = rows.order_by("model__name", "number").values_list("model__name", "number")
         return Response(
             [

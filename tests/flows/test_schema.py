@@ -91,6 +91,8 @@ DOING: dict[str, Any] = {
     "POST /approvals/{id}/approve": {"reason": "seen"},
     "GET /lineage/{kind}/{id}": None,
     "GET /audit/export": None,
+    "POST /models/{name}/archive": None,
+    "POST /models/{name}/unarchive": None,
 }  # fmt: skip
 
 

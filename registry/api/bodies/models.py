@@ -89,6 +89,7 @@ class ModelOut(Out):
     aliases = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
+    archived_at = serializers.DateTimeField(allow_null=True)
 
     def path_of(self, row: RegisteredModel) -> str:
         """The path of the model."""

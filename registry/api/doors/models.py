@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from registry.actions.archiving import archive_model, unarchive_model
 from registry.actions.models import create_model, update_model
 from registry.api.bodies.models import ModelIn, ModelOut, ModelPatch, visible_models
 from registry.api.describe import describe
@@ -39,12 +40,14 @@ class Models(Resource):
             Parameter(
                 "classification", "Only this classification.", choices=tuple(Classification.values)
             ),
+            Parameter("archived", "Those that are archived, and no others.", "boolean"),
         ),
     )
     def get(self, request: Request) -> Response:
-        """One page of models, newest first."""
+        """One page of models, newest first; archived ones are left out unless asked for."""
         rows = searched(visible_models(self.by), self.query.get("search"), "name", "description")
         rows = tagged(rows, self.query.get("tag"))
+        rows = rows.filter(archived_at__isnull=not self.query.get("archived", False))
         for field in ("kind", "classification"):
             if field in self.query:
                 rows = rows.filter(**{field: self.query[field]})
@@ -82,3 +85,21 @@ class Model(Resource):
         model = model_named(self.by, name)
         values: dict[str, Any] = ModelPatch.read(request.data)
         return self.one(update_model(by=self.by, model=model, **values), "model")
+
+
+class ModelArchive(Resource):
+    """``/models/{name}/archive``"""
+
+    @describe("models_archive", "Take a model out of use", answers={200: ModelOut})
+    def post(self, request: Request, name: str) -> Response:
+        """Archive it: none of its versions can be called any more. Nothing of it is lost."""
+        return self.one(archive_model(by=self.by, model=model_named(self.by, name)), "model")
+
+
+class ModelUnarchive(Resource):
+    """``/models/{name}/unarchive``"""
+
+    @describe("models_unarchive", "Take a model back into use", answers={200: ModelOut})
+    def post(self, request: Request, name: str) -> Response:
+        """Undo what ``archive`` did: it is called as before."""
+        return self.one(unarchive_model(by=self.by, model=model_named(self.by, name)), "model")

@@ -139,6 +139,8 @@ def doors(version, dataset, request_id, key) -> list[tuple[str, str, object]]:
         ("PUT", f"{model}/aliases/champion", {"version": 1}),
         ("DELETE", f"{model}/aliases/champion", None),
         ("GET", f"{model}/aliases/champion/history", None),
+        ("POST", f"{model}/archive", None),
+        ("POST", f"{model}/unarchive", None),
         ("GET", f"{model}/grants", None),
         ("GET", f"{model}/grants/olga", None),
         ("PUT", f"{model}/grants/olga", {"role": "viewer"}),
