@@ -96,6 +96,7 @@ class StandIn:
         self.job_states: list[dict] = []  # what the job becomes at each look
         self.check_states: list[dict] = []  # what a version becomes at each look
         self.dataset_states: list[dict] = []
+        self.promotion = Reply(202, {"state": "pending", "subject": "tier"})
         self.files: dict[str, bytes] = {}  # download path -> bytes
         self.predict: Callable[[Received], Reply] = lambda request: Reply(
             200, {"model": "churn", "version": 3, "predictions": ["yes"], "request_id": "req-1"}
@@ -137,6 +138,10 @@ class StandIn:
                 return self.new_dataset(request)
             case ("GET", "datasets"):
                 return self.page(request, [{"name": name} for name in self.datasets])
+            case ("POST", "datasets", name, "archive" | "unarchive") if name in self.datasets:
+                return Reply(200, {"name": name, "classification": "internal"})
+            case ("POST", "datasets", name, "versions", _, "promote") if name in self.datasets:
+                return self.promotion
             case ("GET", "datasets", name, "versions") if name in self.datasets:
                 return self.page(request, self.datasets[name][::-1])
             case ("GET", "datasets", name, "versions", number) if name in self.datasets:

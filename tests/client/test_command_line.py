@@ -461,6 +461,48 @@ def test_datasets_are_listed_shown_sent_and_fetched(run, service, rows, tmp_path
     assert run("datasets", "download", "people", "--out", tmp_path / "p.csv")[:2] == (0, "")
 
 
+def test_datasets_are_archived_and_taken_back(run, service):
+    service.datasets["people"] = []
+    assert run("datasets", "archive", "people")[:2] == (0, "people is archived.\n")
+    assert run("datasets", "unarchive", "people")[:2] == (0, "people is in use.\n")
+    assert json.loads(run("datasets", "archive", "people", "--json")[1])["name"] == "people"
+    assert [r.path.rpartition("/")[2] for r in service.of("POST")] == [
+        "archive",
+        "unarchive",
+        "archive",
+    ]
+    assert run("datasets", "list", "--archived")[0] == 0
+    assert service.of("GET")[-1].query["archived"] == "true"
+
+
+PROMOTE = ("datasets", "promote", "people", "--tier", "curated", "--reason", "Cleaned.")
+
+
+def test_a_promotion_is_asked_for_and_waits(run, service):
+    service.datasets["people"] = [{"number": 1, "status": "ready"}]
+    code, out, _ = run(*PROMOTE)
+    assert (code, out) == (0, "Asked for curated: pending until somebody else decides.\n")
+    (asked,) = service.of("POST")
+    assert asked.path.endswith("/datasets/people/versions/1/promote")
+    assert asked.json == {"tier": "curated", "reason": "Cleaned."}
+    assert json.loads(run(*PROMOTE, "--json")[1])["subject"] == "tier"
+
+
+def test_broken_rules_are_named(run, service):
+    service.datasets["people"] = [{"number": 1, "status": "ready"}]
+    there = {"expected": "a column", "found": "a column", "passed": True, "note": ""}
+    outcomes = [
+        {"rule": "rows/min", "expected": 4, "found": 3, "passed": False, "note": ""},
+        {"rule": "columns/age", **there},
+        {"rule": "columns/b", **there, "found": None, "passed": False, "note": "None."},
+    ]
+    service.promotion = problem(422, "rules-not-met", detail="It breaks 2.", outcomes=outcomes)
+    code, _, err = run(*PROMOTE)
+    assert code == 1
+    assert "rows/min: expected 4; found 3\ncolumns/b: expected a column; None.\n" in err
+    assert "columns/age" not in err
+
+
 def test_datasets_push_of_rejected_rows_is_exit_code_1(run, service, rows):
     errors = [{"row": 0, "line": 2, "column": "age", "code": "not-an-integer"}]
     service.dataset_states = [{"status": "rejected", "errors": errors}]

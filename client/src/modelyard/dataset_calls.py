@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from modelyard.bodies import json_body
 from modelyard.calls import Calls
 from modelyard.datasets import (
     DOWNLOAD_FORMATS,
@@ -26,10 +27,34 @@ from modelyard.waiting import wait_until
 class DatasetCalls(Calls):
     """Datasets and their versions."""
 
-    def datasets(self, *, search: str | None = None) -> Iterator[Dataset]:
-        """The datasets that this key may see, newest first."""
-        for document in self._pages("/datasets", {"search": search} if search else {}):
+    def datasets(self, *, search: str | None = None, archived: bool = False) -> Iterator[Dataset]:
+        """The datasets that this key may see, newest first; or those that are archived."""
+        query = {"search": search} if search else {}
+        for document in self._pages(
+            "/datasets", query | ({"archived": "true"} if archived else {})
+        ):
             yield Dataset.from_json(document)
+
+    def archive_dataset(self, name: str) -> Dataset:
+        """Take a dataset out of use: no list has it, it takes no version and no job."""
+        return self._set_archived(name, "archive")
+
+    def unarchive_dataset(self, name: str) -> Dataset:
+        """Take it back into use."""
+        return self._set_archived(name, "unarchive")
+
+    def promote(self, ref: str, tier: str, *, reason: str) -> Mapping[str, Any]:
+        """Ask that a version moves up a tier: the request that somebody else has to decide.
+
+        RulesNotMet where it does not fit the rules of its dataset.
+        """
+        named = DatasetRef.parse(ref)
+        number = named.number or self.dataset(ref).number
+        path = path_of("datasets", named.name, "versions", number, "promote")
+        body = json_body({"tier": tier, "reason": reason})
+        call = Call("POST", path, body=body, creates=True)
+        answer: Mapping[str, Any] = self._transport.json(call)
+        return answer
 
     def dataset(self, ref: str) -> DatasetVersion:
         """One version of a dataset, the newest where the ref names none."""
@@ -85,6 +110,10 @@ class DatasetCalls(Calls):
         call = Call("GET", path, {"format": format}, accept="*/*")
         with self._progress.step(f"Fetching {named}", in_bytes=True) as step:
             self._transport.download(call, sink, lambda come, all_: step.reach(come, all_ or None))
+
+    def _set_archived(self, name: str, verb: str) -> Dataset:
+        call = Call("POST", path_of("datasets", name, verb), body=json_body({}))
+        return Dataset.from_json(self._transport.json(call))
 
     def _wait_for_rows(self, version: DatasetVersion, timeout_s: float | None) -> DatasetVersion:
         if version.is_settled:

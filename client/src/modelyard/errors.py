@@ -301,6 +301,12 @@ class IdempotencyInProgress(Conflict):
     code = "idempotency-in-progress"
 
 
+class RowsErased(ServiceError):
+    """The rows of a dataset version were kept for as long as they were to be, and are gone."""
+
+    code, default_status = "rows-erased", 410
+
+
 class TooLarge(ServiceError):
     """Over a cap of the service."""
 
@@ -341,6 +347,18 @@ class InvalidRows(Unprocessable):
     """Rows that do not fit the signature; see ``errors`` and ``error_count``."""
 
     code = "invalid-rows"
+
+
+class RulesNotMet(Unprocessable):
+    """A version does not fit the rules of its dataset; see ``outcomes``."""
+
+    code = "rules-not-met"
+
+    @property
+    def outcomes(self) -> list[Mapping[str, Any]]:
+        """One for each rule: ``rule``, ``expected``, ``found``, ``passed`` and ``note``."""
+        outcomes = self.facts.get("outcomes")
+        return list(outcomes) if isinstance(outcomes, list) else []
 
 
 class UnreadableArtifact(Unprocessable):

@@ -1,4 +1,4 @@
-"""``modelyard datasets``: list, show, push, download."""
+"""``modelyard datasets``: list, show, push, download, promote, archive, unarchive."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from modelyard.cli.printing import say, say_json, say_table
+from modelyard.cli.printing import note, say, say_json, say_table
 from modelyard.client import Client
 from modelyard.datasets import DOWNLOAD_FORMATS, DatasetVersion
+from modelyard.errors import RulesNotMet
 from modelyard.files import Outlet
 
 
 def add(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
-    """The four verbs and their arguments."""
+    """The verbs and their arguments."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     shelf = verbs.add_parser("list", parents=[common], help="the datasets that the key may see")
     shelf.add_argument("--search", help="part of a name or description")
+    shelf.add_argument("--archived", action="store_true", help="those out of use, and no others")
     shelf.set_defaults(run=run_list)
 
     show = verbs.add_parser("show", parents=[common], help="rows, columns and profile")
@@ -40,10 +42,21 @@ def add(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> Non
     fetch.add_argument("--out", metavar="FILE", help="standard output where not given")
     fetch.set_defaults(run=run_download)
 
+    promote = verbs.add_parser("promote", parents=[common], help="ask for the next tier")
+    promote.add_argument("ref", metavar="NAME[@N]")
+    promote.add_argument("--tier", required=True, choices=("curated", "product"))
+    promote.add_argument("--reason", required=True, help="why; whoever decides reads it")
+    promote.set_defaults(run=run_promote)
+
+    for verb, words in (("archive", "take out of use"), ("unarchive", "take back into use")):
+        archive = verbs.add_parser(verb, parents=[common], help=words)
+        archive.add_argument("name", metavar="NAME")
+        archive.set_defaults(run=run_archive, verb=verb)
+
 
 def run_list(client: Client, args: argparse.Namespace) -> int:
     """List the datasets, newest first."""
-    found = list(client.datasets(search=args.search))
+    found = list(client.datasets(search=args.search, archived=args.archived))
     if args.json:
         say_json([dataset.document for dataset in found])
     else:
@@ -77,6 +90,34 @@ def run_download(client: Client, args: argparse.Namespace) -> int:
         client.download(args.ref, args.out, format=args.format)
     else:
         client.stream_dataset(args.ref, Outlet(sys.stdout.buffer), format=args.format or "csv")
+    return 0
+
+
+def run_promote(client: Client, args: argparse.Namespace) -> int:
+    """Ask for a tier; 1 with the rules that are broken."""
+    try:
+        request = client.promote(args.ref, args.tier, reason=args.reason)
+    except RulesNotMet as refused:
+        for one in refused.outcomes:
+            if not one["passed"]:
+                found = one["note"] or f"found {one['found']}"
+                note(f"{one['rule']}: expected {one['expected']}; {found}")
+        raise
+    if args.json:
+        say_json(request)
+    else:
+        say(f"Asked for {args.tier}: {request['state']} until somebody else decides.")
+    return 0
+
+
+def run_archive(client: Client, args: argparse.Namespace) -> int:
+    """Take a dataset out of use, or back."""
+    change = client.archive_dataset if args.verb == "archive" else client.unarchive_dataset
+    dataset = change(args.name)
+    if args.json:
+        say_json(dataset.document)
+    else:
+        say(f"{dataset.name} is {'archived' if args.verb == 'archive' else 'in use'}.")
     return 0
 
 
