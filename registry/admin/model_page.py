@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 
 from registry import roles
+from registry.actions.aliases import with_previous
 from registry.admin.calling import examples_for
 from registry.admin.card_page import answers_of, labels_missing
 from registry.forms.models import GrantForm, MoveAliasForm
@@ -70,8 +71,8 @@ class ModelPage:
 
     @cached_property
     def aliases(self) -> list[Alias]:
-        """Where each alias points."""
-        return list(self.model.aliases.select_related("version"))
+        """Where each alias points, and where it did before."""
+        return list(with_previous(self.model.aliases.all()).select_related("version"))
 
     def _called(self) -> ModelVersion | None:
         champion = next((a.version for a in self.aliases if a.name == CHAMPION), None)

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from registry import roles
 from registry.actions import aliases, models
 from registry.admin.access import principal_of, to_page, told
+from registry.admin.alias_page import alias_context
 from registry.admin.base import GovernedAdmin
 from registry.admin.card_page import card_context
 from registry.admin.grants import GrantPages
@@ -24,13 +25,12 @@ from registry.forms.models import (
     MoveAliasForm,
     NewModelForm,
 )
-from registry.models import Alias, AliasChange, ApprovalRequest, ModelVersion, RegisteredModel
+from registry.models import Alias, ApprovalRequest, ModelVersion, RegisteredModel
 from registry.models.alias import CHAMPION
 from registry.principals import Principal, require, require_everywhere
 from registry.templatetags.modelyard import QUIET, badge
 
 VERSIONS_SHOWN = 50
-HISTORY_SHOWN = 200
 
 
 @admin.register(RegisteredModel)
@@ -190,18 +190,8 @@ class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
         return to_page(self.url_of("change", row.pk))
 
     def alias_history(self, request: HttpRequest, row: RegisteredModel, alias: str) -> HttpResponse:
-        """Every move of one alias."""
-        changes = (
-            AliasChange.objects.of(row, alias)
-            .select_related("from_version", "to_version", "by", "approved_by")
-            .order_by("-at", "-pk")[:HISTORY_SHOWN]
-        )
-        context = {
-            "title": f"{row}@{alias}",
-            "intro": "Every move of this alias, newest first.",
-            "crumbs": self.crumbs(row),
-            "changes": list(changes),
-        }
+        """Every move of one alias, and where it pointed at a moment."""
+        context = {"crumbs": self.crumbs(row), **alias_context(request, row, alias)}
         return self.render(request, "registry/alias_history.html", context)
 
 

@@ -118,7 +118,8 @@ class Resource(APIView):
         """The answer with one page of rows that have neither a url nor neighbours."""
         paginator = PageNumbers()
         found: Any = paginator.paginate_queryset(rows, self.request, self)
-        return paginator.get_paginated_response(out(found, many=True).data)
+        context = {"sight": self.sight()}
+        return paginator.get_paginated_response(out(found, many=True, context=context).data)
 
     def handed_out(
         self, answer: HttpResponseBase, action: str, subject: TimeOrdered, **what: object

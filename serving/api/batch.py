@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
@@ -29,6 +30,9 @@ from serving.models.batch_job import JobState
 _ORDERS = ("created_at", "state")
 _STATE = Parameter("state", "Only this state.", choices=tuple(JobState.values))
 _MODEL = Parameter("model", "Only jobs of this model.")
+_VERSION = Parameter("version", "Only jobs with this version of the model.", "integer")
+_SINCE = Parameter("since", "Only jobs that were asked for from this time on.", "time")
+_UNTIL = Parameter("until", "Only jobs that were asked for before this time.", "time")
 _DATASET = Parameter("dataset", "Only jobs on this dataset.")
 _SCHEDULE = Parameter("schedule", "Only jobs of this schedule.")
 _FORMAT = Parameter("format", "`csv` when left out.", choices=WRITTEN)
@@ -55,8 +59,11 @@ class BatchJobs(Resource):
             EXPAND,
             _STATE,
             _MODEL,
+            _VERSION,
             _DATASET,
             _SCHEDULE,
+            _SINCE,
+            _UNTIL,
         ),
     )
     def get(self, request: Request) -> Response:
@@ -180,12 +187,18 @@ class BatchJobRejects(_Download):
         return self.send(job, rejects_of(job, by=self.by), "rejects")
 
 
-def _narrowed(rows: QuerySet[BatchJob], query: dict[str, str]) -> QuerySet[BatchJob]:
+def _narrowed(rows: QuerySet[BatchJob], query: dict[str, Any]) -> QuerySet[BatchJob]:
     """Only the jobs that were asked for. Names become ids first: that is what indexes know."""
     if "state" in query:
         rows = rows.filter(state=query["state"])
     if "model" in query:
         rows = rows.filter(model=RegisteredModel.objects.named(query["model"]).first())
+    if "version" in query:
+        rows = rows.filter(version__number=query["version"])
+    if "since" in query:
+        rows = rows.filter(created_at__gte=query["since"])
+    if "until" in query:
+        rows = rows.filter(created_at__lt=query["until"])
     if "dataset" in query:
         rows = rows.filter(dataset=Dataset.objects.named(query["dataset"]).first())
     if "schedule" in query:

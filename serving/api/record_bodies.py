@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -13,6 +12,7 @@ from registry.panels import add_link
 from registry.principals import Principal
 from serving.actions.records import shown_answers
 from serving.models import PredictionRecord
+from serving.models.prediction_record import PredictionRecordQuerySet
 
 
 class PredictionRecordOut(Out):
@@ -55,7 +55,7 @@ class PredictionRecordOut(Out):
         return shown_answers(row)
 
 
-def readable_records(by: Principal) -> QuerySet[PredictionRecord]:
+def readable_records(by: Principal) -> PredictionRecordQuerySet:
     """Records of the models that somebody manages, newest first."""
     rows = PredictionRecord.objects.readable_by(by).select_related("model", "version")
     unused = (f"version__{name}" for name in ("signature", "facts", "declared_signature"))

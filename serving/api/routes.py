@@ -19,6 +19,8 @@ from serving.api.route_bodies import ComparisonOut, RouteIn, RouteOut, visible_c
 
 _REASON = Parameter("reason", "Why the route goes.")
 _VERSION = Parameter("version", "Only records of this version.", "integer")
+_SINCE = Parameter("since", "Only what was answered from this time on.", "time")
+_UNTIL = Parameter("until", "Only what was answered before this time.", "time")
 _SERVED = Parameter("served", "Only what this version answered.", "integer")
 _MIRROR = Parameter("mirror", "Only against this version.", "integer")
 
@@ -84,7 +86,7 @@ class Records(Resource):
         "Captured requests and answers of a model",
         answers={200: PredictionRecordOut},
         is_list=True,
-        query=(*PAGING, EXPAND, _VERSION),
+        query=(*PAGING, EXPAND, _VERSION, _SINCE, _UNTIL),
     )
     def get(self, request: Request, name: str) -> Response:
         """One page of records, newest first; for managers of the model."""
@@ -93,6 +95,7 @@ class Records(Resource):
         rows = readable_records(self.by).filter(model=model)
         if "version" in self.query:
             rows = rows.filter(version__number=self.query["version"])
+        rows = rows.answered(since=self.query.get("since"), until=self.query.get("until"))
         return self.page(rows, "prediction-record")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from serving.api import batch, batch_chunks, lanes, routes, schedules
+from serving.api import alias_links, batch, batch_chunks, lanes, routes, schedules
 from serving.api.model_openapi import ModelOpenapi
 from serving.api.predict import PredictByRef, PredictByVersion
+
+alias_links.register()
 
 urlpatterns = [
     path(lanes.PREDICT.below(lanes.API), PredictByRef.as_view(), name="predict"),

@@ -40,6 +40,17 @@ class PredictionRecordQuerySet(models.QuerySet["PredictionRecord"]):
         """Those that were made before a moment; ids sort by time, so no other index is needed."""
         return self.filter(pk__lt=UUID(int=int(moment.timestamp() * 1_000) << 80))
 
+    def answered(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> PredictionRecordQuerySet:
+        """Those that were answered from ``since`` on and before ``until``."""
+        rows = self
+        if since is not None:
+            # The id is made when the record is written, which is never before the answer.
+            first = UUID(int=int(since.timestamp() * 1_000) << 80)
+            rows = rows.filter(pk__gte=first, created_at__gte=since)
+        return rows if until is None else rows.filter(created_at__lt=until)
+
 
 class PredictionRecord(TimeOrdered):
     """One request of the share that is captured.

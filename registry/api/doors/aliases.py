@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry.actions.aliases import move_alias, remove_alias
+from registry.actions.aliases import move_alias, remove_alias, with_end
 from registry.api.bodies.aliases import AliasChangeOut, AliasIn, AliasOut, visible_aliases
 from registry.api.bodies.approvals import ApprovalWholeOut
 from registry.api.describe import describe
@@ -103,6 +103,7 @@ def _moves(model: RegisteredModel, alias: str) -> Any:
     known = AliasChange.objects.of(model, "" if "\0" in alias else alias)
     if not known.exists():
         raise AliasNotFound(f"“{model.name}” never had an alias “{alias[:63]}”.")
-    return known.select_related("from_version", "to_version", "by", "approved_by").order_by(
-        "-at", "-id"
+    shown = with_end(known).select_related(
+        "model", "from_version", "to_version", "by", "approved_by"
     )
+    return shown.order_by("-at", "-id")
