@@ -1,4 +1,6 @@
-"""``manage.py person``: makes somebody with a role on everything, or changes that role."""
+"""``manage.py person``: makes somebody with a role on everything, or changes that role; joins
+somebody to an identity of single sign-on.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from registry import roles
+from registry.actions.role_groups import group_of, with_only
+from registry.actions.sign_on import join
 from registry.admin.people_changes import create_user, update_user
 from registry.errors import DomainError
 from registry.models import User
@@ -22,7 +26,8 @@ REFUSED = 2
 
 
 class Command(BaseCommand):
-    """``person NAME --role ROLE [--password-file FILE]``. A password never stands in the command.
+    """``person NAME --role ROLE [--password-file FILE]``, or ``person NAME --subject SUBJECT`` for
+    somebody who is there. A password never stands in the command.
 
     Written down as done by the first superuser: whoever has this shell has the database too.
     """
@@ -34,7 +39,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """The command line."""
         parser.add_argument("name", help="what they sign in with")
-        parser.add_argument("--role", required=True, choices=roles.ROLES)
+        parser.add_argument("--role", choices=roles.ROLES)
+        parser.add_argument(
+            "--subject", help="what the provider of single sign-on calls somebody who is there"
+        )
         parser.add_argument("--email", default="")
         parser.add_argument(
             "--password-file",
@@ -46,33 +54,46 @@ class Command(BaseCommand):
         """Make or change. What is refused ends with one line on standard error and status 2."""
         by = _first_superuser()
         user = User.objects.filter(username__iexact=options["name"]).first()
-        group = _group_of(options["role"])
+        role, subject = options["role"], options["subject"]
+        if not role and not (user and subject):
+            raise _refusal("--role is needed, or --subject for somebody who is there.")
+        group = _group_of(role) if role else None
         try:
             if user is not None:
-                _change(by, user, group)
-                self.stdout.write(f"{user} is {options['role']} now")
+                self._change(by, user, group, role, subject)
                 return
             password = _password(options["password_file"], options["name"])
             made = create_user(
                 by=by,
                 password=password,
-                groups=[group],
+                groups=[group] if group else [],
                 username=options["name"],
                 email=options["email"],
                 is_staff=True,
             )
+            if subject:
+                join(by=by, user=made, subject=subject)
         except DomainError as error:
             raise _refusal(error.detail) from None
-        self.stdout.write(f"{made} is {options['role']}")
+        self.stdout.write(f"{made} is {role}")
+
+    def _change(
+        self, by: Principal, user: User, group: Group | None, role: str, subject: str
+    ) -> None:
+        if group is not None:
+            _put_into(by, user, group)
+            self.stdout.write(f"{user} is {role} now")
+        if subject:
+            join(by=by, user=user, subject=subject)
+            self.stdout.write(f"{subject} signs on as {user} now")
 
 
-def _change(by: Principal, user: User, group: Group) -> None:
+def _put_into(by: Principal, user: User, group: Group) -> None:
     """Groups that hold no role stay; of those that hold one, only this one."""
-    kept = [one for one in user.groups.all() if not hasattr(one, "held_role")]
     update_user(
         by=by,
         user=user,
-        groups=[*kept, group],
+        groups=with_only(user, group),
         username=user.username,
         email=user.email,
         first_name=user.first_name,
@@ -90,7 +111,7 @@ def _first_superuser() -> Principal:
 
 
 def _group_of(role: str) -> Group:
-    group = Group.objects.filter(held_role__role=role).order_by("pk").first()
+    group = group_of(role)
     if group is None:
         raise _refusal(f"No group holds the role {role}: make one in the admin, under Groups.")
     return group

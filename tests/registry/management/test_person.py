@@ -6,10 +6,13 @@ import io
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
+from django.test import override_settings
 
 from registry import roles
+from registry.identities import SignOn
 from registry.models import AuditEvent, User
 from registry.principals import Principal
 
@@ -97,3 +100,32 @@ def test_what_cannot_be_done_is_one_line(admin, tmp_path):
 def test_without_a_superuser_nobody_is_made(password_file):
     with pytest.raises(CommandError, match="no superuser"):
         person("rita", "--role", "viewer", "--password-file", password_file)
+
+
+def test_somebody_who_is_there_is_joined_to_an_identity(admin, password_file):
+    told = {
+        **settings.MODELYARD,
+        "SIGN_ON": SignOn("https://sso.example.org", "modelyard", "secret"),
+    }
+    person("rita", "--role", "approver", "--password-file", password_file)
+    with override_settings(MODELYARD=told):
+        assert person("rita", "--subject", "7f3a") == "7f3a signs on as rita now\n"
+        assert person("rita", "--subject", "7f3a", "--role", "viewer") == (
+            "rita is viewer now\n7f3a signs on as rita now\n"
+        )
+        with pytest.raises(CommandError, match="enters as rita already"):
+            person("admin", "--subject", "7f3a")
+    assert AuditEvent.objects.get(action="user.join").after == {"subject": "7f3a"}
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        (["rita"], "--role is needed"),
+        (["rita", "--subject", "7f3a"], "--role is needed"),
+        (["admin", "--subject", "7f3a"], "OIDC_ISSUER is not set"),
+    ],
+)
+def test_what_is_missing_is_said(admin, words, refusal):
+    with pytest.raises(CommandError, match=refusal):
+        person(*words)
