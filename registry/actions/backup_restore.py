@@ -27,7 +27,7 @@ from registry import storage
 from registry.actions.backup import fingerprint
 from registry.actions.backup_faults import BackupRefused, Damaged
 from registry.actions.backup_folder import INCLUDED, SECRET, KeptFile, Manifest, check, listed_files
-from registry.actions.backup_sessions import bring_to, require_known, session, tables_of
+from registry.actions.backup_sessions import make_tables, require_known, session, tables_of
 from registry.actions.backup_tables import read_table
 from registry.actions.held_files import held_names
 from registry.conf import conf
@@ -109,7 +109,7 @@ def _replace_file(folder: Path, manifest: Manifest) -> tuple[list[Path], list[st
         _require_unused(target)
     try:
         with session(file=half) as fresh:
-            apps = bring_to(fresh, [(app, name) for app, name in manifest.migrations])
+            apps = make_tables(fresh, [(app, name) for app, name in manifest.migrations])
             with transaction.atomic():
                 _load(folder, manifest, apps, fresh)
                 fresh.check_constraints()
@@ -142,7 +142,7 @@ def _replace_tables(folder: Path, manifest: Manifest) -> tuple[list[Path], list[
         try:
             with transaction.atomic():
                 _drop_tables(own)
-                apps = bring_to(own, [(app, name) for app, name in manifest.migrations])
+                apps = make_tables(own, [(app, name) for app, name in manifest.migrations])
                 _load(folder, manifest, apps, own)
                 with own.cursor() as cursor:
                     for statement in own.ops.sequence_reset_sql(no_style(), tables_of(apps)):

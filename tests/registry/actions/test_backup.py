@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.files.storage import storages
+from django.core.management import CommandError, call_command
 from django.db import connections
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
+from config.env import Environment
 from registry import storage
+from registry.actions import backup
+from registry.actions.audit_check import Walk, whole_trail
 from registry.actions.backup import back_up
+from registry.actions.backup_faults import BackupRefused, Damaged, DatabaseIsNewer, NotABackup
+from registry.actions.backup_folder import KeptFile, Manifest, listed_files
 from registry.actions.backup_restore import restore
 from registry.actions.backup_sessions import default_database
-from registry.models import IdempotencyRecord, ModelVersion, User
+from registry.actions.sealer import seal_waiting
+from registry.models import AuditSeal, IdempotencyRecord, ModelVersion, User
+from registry.storage.turns import may_remove_files
 from tests import things
-from tests.people import owner
+from tests.people import Person, owner
 from tests.services.postgres import PostgresServer
+from tests.services.processes import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,18 +48,30 @@ def database(**changes: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def empty_service(home: Path) -> Iterator[None]:
-    """A state folder with nothing in it, and an SQLite database with nothing in it."""
+def empty_service(home: Path, *, secret_key: str = "", has_rows: bool = False) -> Iterator[None]:
+    """A state folder with nothing but maybe a key, and an SQLite database with nothing in it.
+
+    ``has_rows``: a copy of the present one in its place, and none of the files.
+    """
+    new = home / "new.sqlite3"
     (home / "storage").mkdir(parents=True)
+    if has_rows:
+        present = connections["default"].settings_dict["NAME"]
+        with closing(sqlite3.connect(present)) as one, closing(sqlite3.connect(new)) as other:
+            one.backup(other)
+    if secret_key:
+        (home / "secret_key").write_text(secret_key, encoding="ascii")
     options = settings.STORAGES["default"]["OPTIONS"] | {"location": str(home / "storage")}
     default = settings.STORAGES["default"] | {"OPTIONS": options}
-    with override_settings(MODELYARD_HOME=home, STORAGES=settings.STORAGES | {"default": default}):
-        storages._storages.clear()
-        try:
-            with database(NAME=str(home / "new.sqlite3")):
-                yield
-        finally:
-            storages._storages.clear()
+    with (
+        override_settings(
+            MODELYARD_HOME=home,
+            SECRET_KEY=secret_key or settings.SECRET_KEY,
+            STORAGES=settings.STORAGES | {"default": default},
+        ),
+        database(NAME=str(new)),
+    ):
+        yield
 
 
 def a_yard() -> ModelVersion:
@@ -72,24 +95,135 @@ def rows_of(folder: Path) -> dict[str, list[Any]]:
     }
 
 
+def a_version_of_its_own(olga: Person, number: int) -> None:
+    """What an upload does: bytes first, then the rows that name them, in one transaction."""
+    name = f"model-{number}"
+    things.a_version(things.a_model(olga, name), olga, seed=name, status="pending")
+
+
+@contextmanager
+def uploads_going_on(olga: Person) -> Iterator[Callable[[], int]]:
+    """A thread that registers one version after the other; how many it has by now."""
+    made: list[int] = []
+    is_over = threading.Event()
+
+    def upload() -> None:
+        try:
+            while not is_over.is_set():
+                a_version_of_its_own(olga, len(made))
+                made.append(len(made))
+        finally:
+            connections["default"].close()
+
+    thread = threading.Thread(target=upload)
+    thread.start()
+    try:
+        yield lambda: len(made)
+    finally:
+        is_over.set()
+        thread.join(30)
+
+
+def table(folder: Path, model: str) -> list[dict[str, Any]]:
+    """The rows of a table by the names of its columns."""
+    kept = next(one for one in Manifest.read(folder).tables if one.model == model)
+    lines = gzip.decompress((folder / kept.file).read_bytes()).splitlines()
+    return [dict(zip(kept.columns, json.loads(line), strict=True)) for line in lines]
+
+
+def holds_one_moment(folder: Path, olga: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Back up while somebody uploads: rows fit each other, and every file that they name is there.
+
+    Something is uploaded between the tables, and between the rows and the files.
+    """
+    write = backup.write_table
+    with uploads_going_on(olga) as count:
+        wait_until(lambda: count() > 2, 30, "the first uploads")
+
+        def while_others_write(model: Any, into: Path) -> Any:
+            if model._meta.model_name in ("modelversion", "registeredmodel"):
+                seen = count()
+                wait_until(lambda: count() > seen, 30, "an upload in between")
+            return write(model, into)
+
+        monkeypatch.setattr(backup, "write_table", while_others_write)
+        made = back_up(folder)
+        before_the_end = count()
+    models, versions = (table(folder, f"registry.{m}") for m in ("RegisteredModel", "ModelVersion"))
+    events = [row["action"] for row in table(folder, "registry.AuditEvent")]
+    assert 2 < len(versions) < before_the_end
+    assert {row["model_id"] for row in versions} <= {row["id"] for row in models}
+    assert events.count("version.register") == len(versions)
+    assert events.count("model.create") == len(models)
+    digests = {row["sha256"] for row in table(folder, "registry.Artifact")}
+    kept = {one.name for one in listed_files(folder, made)}
+    assert kept == {storage.blob_name(sha256) for sha256 in digests}
+    assert made.missing == []
+    for sha256 in digests:
+        path = folder / "storage" / storage.blob_name(sha256)
+        assert things.sha256(path.read_bytes()) == sha256
+
+
+def test_a_backup_beside_uploads_holds_one_moment_of_sqlite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holds_one_moment(tmp_path / "kept", owner(), monkeypatch)
+
+
+@pytest.mark.postgres
+def test_a_backup_beside_uploads_holds_one_moment_of_postgresql(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holds_one_moment(tmp_path / "kept", owner(), monkeypatch)
+
+
+def tables_and_indexes() -> dict[str, Any]:
+    """What the default database is made of: columns with their types, constraints, indexes."""
+    described = {}
+    with connections["default"].cursor() as cursor:
+        about = connections["default"].introspection
+        for name in about.table_names(cursor):
+            columns = about.get_table_description(cursor, name)
+            constraints = about.get_constraints(cursor, name)
+            described[name] = (
+                sorted((one.name, one.type_code, one.null_ok, one.default) for one in columns),
+                sorted(_without_a_name(one) for one in constraints.values()),
+            )
+    return described
+
+
+def _without_a_name(constraint: dict[str, Any]) -> str:
+    """SQLite numbers some of them."""
+    return json.dumps(constraint, sort_keys=True, default=str)
+
+
 def test_every_row_and_file_comes_back_on_the_other_engine_and_home_again(
     tmp_path: Path, postgres_server: PostgresServer
 ) -> None:
     version = a_yard()
+    seal_waiting()
     first = back_up(tmp_path / "first")
     assert first.missing == []
-    postgres_server.connect().execute('CREATE DATABASE "restored"')
-    entry = dict(ENGINE="django.db.backends.postgresql", NAME="restored", OPTIONS={})
-    server = dict(HOST=str(postgres_server.folder), USER="postgres", PASSWORD="", PORT="")
+    with postgres_server.connect() as session:
+        session.execute('CREATE DATABASE "restored"')
+    entry = Environment({"DATABASE_URL": postgres_server.url("restored")}).database("DATABASE_URL")
 
-    with database(**entry, **server):
+    assert entry is not None
+    with database(**{"OPTIONS": {}, **entry}):
         restore(tmp_path / "first")
+        with pytest.raises(BackupRefused, match="The database has users already"):
+            restore(tmp_path / "first")
         assert User.objects.create(username="later").pk > User.objects.get(username="olga").pk
         User.objects.get(username="later").delete()
         second = back_up(tmp_path / "second")
+    schema = tables_and_indexes()
     with empty_service(tmp_path / "home"):
         restore(tmp_path / "second")
+        assert tables_and_indexes() == schema
         third = back_up(tmp_path / "third")
+        call_command("migrate", verbosity=0)
+        assert list(whole_trail(Walk())) == []
+        assert AuditSeal.objects.exists()
         assert storage.read_blob(version.artifact.sha256) == things.model_bytes()
         assert ModelVersion.objects.get().metrics == {"auc": 0.1 + 0.2}
         assert bytes(IdempotencyRecord.objects.get().body) == bytes(range(256))
@@ -101,3 +235,163 @@ def test_every_row_and_file_comes_back_on_the_other_engine_and_home_again(
     assert first.rows == third.rows > 0
     assert first.files == second.files == third.files
     assert first.migrations == third.migrations
+
+
+def test_what_was_there_is_put_aside_and_the_key_comes_back(tmp_path: Path) -> None:
+    a_yard()
+    with empty_service(tmp_path / "home", secret_key="the key of then" * 5, has_rows=True):
+        made = back_up(tmp_path / "kept")
+        assert made.secret == "included"
+        assert (tmp_path / "kept/secret_key").stat().st_mode & 0o777 == 0o600
+        User.objects.create(username="later")
+        (tmp_path / "home/secret_key").write_text("another key" * 6, encoding="ascii")
+        with override_settings(SECRET_KEY="another key" * 6):
+            done = restore(tmp_path / "kept", is_forced=True)
+        assert [user.username for user in User.objects.all()] == ["olga"]
+        assert (tmp_path / "home/secret_key").read_text() == "the key of then" * 5
+        database_aside, key_aside = done.aside
+        assert key_aside.read_text() == "another key" * 6
+        with database(NAME=str(database_aside)):
+            assert User.objects.filter(username="later").exists()
+    (warning,) = done.warnings
+    assert "files are not there: blobs/" in warning
+
+
+def test_a_database_in_use_is_not_replaced(tmp_path: Path) -> None:
+    a_yard()
+    back_up(tmp_path / "kept")
+    with closing(sqlite3.connect(connections["default"].settings_dict["NAME"])) as other:
+        other.execute("SELECT count(*) FROM registry_user").fetchone()
+        with pytest.raises(BackupRefused, match="is in use: end the service first"):
+            restore(tmp_path / "kept", is_forced=True)
+    assert User.objects.filter(username="olga").exists()
+
+
+@pytest.mark.postgres
+def test_a_database_with_other_sessions_is_not_replaced(tmp_path: Path) -> None:
+    a_yard()
+    back_up(tmp_path / "kept")
+    with default_database(connections["default"].settings_dict) as other:
+        other.ensure_connection()
+        connections["default"] = connections.create_connection("default")
+        with pytest.raises(BackupRefused, match="other sessions use the database"):
+            restore(tmp_path / "kept", is_forced=True)
+        connections["default"].close()
+    assert User.objects.filter(username="olga").exists()
+
+
+def test_a_backup_that_was_broken_off_is_recognised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_yard()
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backup, "_copied", killed)
+    with pytest.raises(KeyboardInterrupt):
+        back_up(tmp_path / "half")
+    for use in (restore, lambda folder: back_up(tmp_path / "next", reuse=folder)):
+        with pytest.raises(NotABackup, match="or one that was broken off"):
+            use(tmp_path / "half")
+    with pytest.raises(BackupRefused, match="is not empty"):
+        back_up(tmp_path / "half")
+    with may_remove_files() as is_free:
+        assert is_free
+
+
+@pytest.mark.parametrize("which", ["tables/registry_user.jsonl.gz", "files.jsonl", "storage"])
+def test_what_has_changed_since_is_refused_before_a_row_is_touched(
+    tmp_path: Path, which: str
+) -> None:
+    version = a_yard()
+    back_up(tmp_path / "kept")
+    path = tmp_path / "kept" / which
+    if path.is_dir():
+        name = storage.blob_name(version.artifact.sha256)
+        storage.remove(name)
+        path = path / name
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(Damaged, match=f"{path.name} has changed since it was written"):
+        restore(tmp_path / "kept", is_forced=True)
+    assert User.objects.filter(username="olga").exists()
+    assert not list(Path(connections["default"].settings_dict["NAME"]).parent.glob("*.before-*"))
+
+
+def test_a_name_that_leads_out_of_the_storage_is_refused(tmp_path: Path) -> None:
+    a_yard()
+    made = back_up(tmp_path / "kept")
+    listing = tmp_path / "kept/files.jsonl"
+    line = json.dumps({"name": "../../outside", "sha256": "0" * 64, "bytes": 1}) + "\n"
+    listing.write_text(line, encoding="utf-8")
+    assert made.files is not None
+    made.files["sha256"] = things.sha256(line.encode())
+    made.write(tmp_path / "kept")
+    with pytest.raises(Damaged, match=r"names '\.\./\.\./outside'"):
+        restore(tmp_path / "kept", is_forced=True)
+
+
+def test_files_that_the_storage_lacks_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = a_yard()
+    name = storage.blob_name(version.artifact.sha256)
+    storage.remove(name)
+    with pytest.raises(CommandError, match=f"1 files are missing or damaged.*\n  {name}") as error:
+        call_command("backup", str(tmp_path / "kept"))
+    assert error.value.returncode == 1
+    assert Manifest.read(tmp_path / "kept").missing == [name]
+    assert "rows in" in capsys.readouterr().out
+
+
+def test_a_file_whose_bytes_have_changed_is_not_passed_off_as_whole(tmp_path: Path) -> None:
+    version = a_yard()
+    name = storage.blob_name(version.artifact.sha256)
+    storage.local_path(name).write_bytes(b"something else")
+    assert back_up(tmp_path / "kept").missing == [name]
+    assert not (tmp_path / "kept/storage" / name).exists()
+
+
+def test_an_earlier_backup_is_linked_to(tmp_path: Path) -> None:
+    version = a_yard()
+    back_up(tmp_path / "first")
+    made = back_up(tmp_path / "second", reuse=tmp_path / "first")
+    name = storage.blob_name(version.artifact.sha256)
+    assert made.files == Manifest.read(tmp_path / "first").files
+    assert (tmp_path / "first/storage" / name).samefile(tmp_path / "second/storage" / name)
+
+
+def test_files_are_not_removed_while_they_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_yard()
+    copy, could = backup._copied, []
+
+    def looked_at(name: str, path: Path) -> KeptFile | None:
+        with may_remove_files() as is_free:
+            could.append(is_free)
+        return copy(name, path)
+
+    monkeypatch.setattr(backup, "_copied", looked_at)
+    back_up(tmp_path / "kept")
+    assert could
+    assert not any(could)
+
+
+def test_a_database_of_a_later_release_is_not_backed_up_by_halves(tmp_path: Path) -> None:
+    recorder = MigrationRecorder(connections["default"])
+    recorder.record_applied("registry", "9999_of_tomorrow")
+    try:
+        with pytest.raises(DatabaseIsNewer, match=r"registry\.9999_of_tomorrow"):
+            back_up(tmp_path / "kept")
+    finally:
+        recorder.record_unapplied("registry", "9999_of_tomorrow")
+
+
+def test_a_backup_of_a_later_release_is_refused(tmp_path: Path) -> None:
+    a_yard()
+    made = back_up(tmp_path / "kept")
+    made.migrations.append(["serving", "9999_of_tomorrow"])
+    made.write(tmp_path / "kept")
+    with pytest.raises(BackupRefused, match="The backup is newer than this code"):
+        restore(tmp_path / "kept", is_forced=True)
