@@ -40,14 +40,16 @@ class Walk:
     place: int = 0
     hash: str = GENESIS
 
-    def findings(self, *, until: int | None = None) -> Iterator[Finding]:
-        """What does not hold among the links after ``place``, up to the place ``until``."""
-        while page := chain.links_after(self.place, PAGE):
-            for link, event in page:
-                if until is not None and link.place > until:
-                    return
-                yield from self._of(link, event)
-                self.place, self.hash = link.place, link.hash
+    def findings(self) -> Iterator[Finding]:
+        """What does not hold among the links after ``place``."""
+        while chain.head()[0] > self.place:
+            yield from self.step(PAGE)
+
+    def step(self, limit: int) -> Iterator[Finding]:
+        """The same among the next links, at most so many."""
+        for link, event in chain.links_after(self.place, limit):
+            yield from self._of(link, event)
+            self.place, self.hash = link.place, link.hash
 
     def _of(self, link: Link, event: Event | None) -> Iterator[Finding]:
         if link.place != self.place + 1:
@@ -65,6 +67,15 @@ class Walk:
                 f" {event['actor']}, {event['at']}) does not fit its seal {link.place}:"
                 " one of the two is altered.",
             )
+
+
+def newest(limit: int) -> Iterator[Finding]:
+    """What does not hold among the last links, and at the database now: quick to say."""
+    yield from missing_triggers()
+    last, _ = chain.head()
+    before = chain.links_after(last - limit - 1, 1) if last > limit else []
+    walk = Walk(before[0][0].place, before[0][0].hash) if before else Walk()
+    yield from walk.step(limit)
 
 
 def whole_trail(walk: Walk) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from uuid import UUID
 from django.db import Error, IntegrityError, connection, transaction
 
 from registry import chain
+from registry.actions.audit_rounds import Rounds
 
 log = logging.getLogger(__name__)
 
@@ -83,13 +84,17 @@ def _append(events: list[chain.Event]) -> int:
 
 
 class Sealer(threading.Thread):
-    """Seals every second until it is stopped; what goes wrong is logged once and tried again."""
+    """Seals every second until it is stopped, and goes through the chain meanwhile.
+
+    What goes wrong is logged once and tried again.
+    """
 
     def __init__(self) -> None:
         super().__init__(name="sealer", daemon=True)
         self._stop_asked = threading.Event()
         self._next_sweep_s = 0.0
         self._is_well = True
+        self._rounds = Rounds()
 
     def stop(self) -> None:
         """End after the batch in hand; returns when it has ended."""
@@ -112,6 +117,7 @@ class Sealer(threading.Thread):
             seal_waiting(chain.FIRST if is_sweep else _id_before_window())
             if is_sweep:
                 self._next_sweep_s = time.monotonic() + SWEEP_EVERY_S
+            self._rounds.step()
         except Exception as error:  # the thread outlives whatever a database may say
             self._tell(error)
         else:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from registry import chain, roles
+from registry.actions import audit_check
+from registry.actions.audit_rounds import last_checked
+from registry.admin.access import principal_of
 from registry.admin.base import GovernedAdmin
 from registry.admin.dashboard import events_for
 from registry.admin.event_words import words_of
 from registry.models import AuditEvent
 from registry.principals import Principal
+
+# Checked while somebody waits for the page.
+NEWEST = 500
+FINDINGS_SHOWN = 5
 
 
 class ActionFilter(admin.SimpleListFilter):
@@ -61,10 +72,19 @@ class AuditEventAdmin(GovernedAdmin[AuditEvent]):
     search_fields = ("object_name", "actor", "action", "request_id", "object_id")
     search_placeholder = "Object, person, action or request id"
     ordering = ("-id",)
+    change_list_template = "registry/audit_events.html"
 
     def visible(self, principal: Principal) -> QuerySet[AuditEvent]:
         """As far as somebody may read."""
         return events_for(principal)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list; for managers of everything with the state of the chain."""
+        if principal_of(request).may_everywhere(roles.MANAGER):
+            extra_context = {**_state_of_chain(), **(extra_context or {})}
+        return super().changelist_view(request, extra_context)
 
     @admin.display(description="Action", ordering="action")
     def action_shown(self, row: AuditEvent) -> SafeString:
@@ -97,4 +117,28 @@ class AuditEventAdmin(GovernedAdmin[AuditEvent]):
         changes = [(name, before.get(name), after.get(name)) for name in names]
         title = f"{words_of(row.action)} {row.object_name}"
         context = {"title": title, "crumbs": self.crumbs(), "event": row, "changes": changes}
+        context |= _seal_of(row)
         return self.render(request, "registry/audit_event.html", context)
+
+
+def _state_of_chain() -> dict[str, Any]:
+    """How far the chain reaches, what does not hold, and when all of it was checked."""
+    place, hash_ = chain.head()
+    checked = last_checked()
+    found = [one.text for one in audit_check.newest(NEWEST)]
+    # A round's findings stand until the next one: what it saw may lie far back.
+    found = list(dict.fromkeys([*found, *(checked.findings if checked else ())]))
+    return {
+        "chain": {"place": place, "noted": f"{place}:{hash_}", "newest": min(place, NEWEST)},
+        "checked": checked,
+        "findings": found[:FINDINGS_SHOWN],
+        "export_url": reverse("audit-export"),
+    }
+
+
+def _seal_of(row: AuditEvent) -> dict[str, Any]:
+    """The event's seal, and whether the two fit."""
+    for event, link in chain.events_of([str(row.pk)]):
+        if link is not None:
+            return {"seal": link, "fits": chain.hash_of(event, link.previous) == link.hash}
+    return {"seal": None}

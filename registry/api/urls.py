@@ -66,7 +66,7 @@ urlpatterns = [
     path("api-keys/<str:id>/revoke", access.RevokeApiKey.as_view()),
     path("me", access.Me.as_view()),
     path("audit", audit.Audit.as_view()),
-    path("audit/export", audit.AuditExport.as_view()),
+    path("audit/export", audit.AuditExport.as_view(), name="audit-export"),
     path("webhooks", webhooks.Webhooks.as_view()),
     path(_WEBHOOK, webhooks.WebhookDoor.as_view()),
     path(f"{_WEBHOOK}/test", webhooks.TestWebhook.as_view()),

@@ -292,7 +292,7 @@ def test_the_memory_does_not_grow_with_the_trail(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.django_db
 def test_a_walk_can_go_on_from_where_another_ended(three: list[AuditEvent]):
     first, second = audit_check.Walk(), audit_check.Walk()
-    assert list(first.findings(until=2)) == []
+    assert list(first.step(2)) == []
     assert first.place == 2
 
     altered("actor", "mallory")(three[2])
