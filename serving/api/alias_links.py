@@ -18,7 +18,9 @@ def records_link(move: Any) -> str | None:
 def jobs_link(move: Any) -> str | None:
     """The batch jobs that were asked for with the version in that time."""
     span = _span(move)
-    return span and f"/batch-jobs?{urlencode({'model': move.model.name, **span})}"
+    if span is None:
+        return None
+    return f"/batch-jobs?{urlencode({'model': move.model.name, **span})}"
 
 
 def _span(move: Any) -> dict[str, str] | None:
