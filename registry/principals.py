@@ -142,11 +142,11 @@ def get_visible(rows: QuerySet[Row], missing: type[NotFound], what: str, **looku
 
 def find_model(principal: Principal, name: str) -> RegisteredModel:
     """The model with this name. Raises ModelNotFound, also for one that may not be seen."""
-    rows = RegisteredModel.objects.visible_to(principal)
-    return get_visible(rows, ModelNotFound, f"model “{name}”", name__iexact=name)
+    rows = RegisteredModel.objects.visible_to(principal).named(name)
+    return get_visible(rows, ModelNotFound, f"model “{name[:100]}”")
 
 
 def find_dataset(principal: Principal, name: str) -> Dataset:
     """The dataset with this name. Raises DatasetNotFound, also for one that may not be seen."""
-    rows = Dataset.objects.visible_to(principal)
-    return get_visible(rows, DatasetNotFound, f"dataset “{name}”", name__iexact=name)
+    rows = Dataset.objects.visible_to(principal).named(name)
+    return get_visible(rows, DatasetNotFound, f"dataset “{name[:100]}”")

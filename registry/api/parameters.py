@@ -20,6 +20,8 @@ from registry.errors import MalformedParameter
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 200
+# Well below the 50,000 bytes from which on SQLite refuses to search for a text.
+TEXT_MAX_CHARS = 1_000
 _INTEGER_MAX = 2**31 - 1
 
 
@@ -37,6 +39,8 @@ class Parameter:
         """The value. Raises MalformedParameter, which names the parameter."""
         if "\0" in text:
             raise MalformedParameter(f"“{self.name}” holds a NUL character.")
+        if len(text) > TEXT_MAX_CHARS:
+            raise MalformedParameter(f"“{self.name}” has more than {TEXT_MAX_CHARS:,} characters.")
         if self.choices and text not in self.choices:
             raise MalformedParameter(f"“{self.name}” is one of {', '.join(self.choices)}.")
         return _READERS[self.type](self.name, text)

@@ -13,6 +13,7 @@ from registry.ids import uuid7
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 NAME_MAX_CHARS = 63
+NAME_COLUMN_CHARS = 128
 NAME_HELP = "Letters, digits, dot, dash and underscore, at most 63; begins with a letter or digit."
 check_name = RegexValidator(rf"\A{NAME_PATTERN}\Z", NAME_HELP, code="invalid-name")
 
@@ -35,7 +36,20 @@ def name_field() -> models.CharField[str, str]:
     The column is wider than a name that a person may choose: the output of a batch job is called
     ``<model>-job-<id>``.
     """
-    return models.CharField(max_length=128, validators=[check_name], help_text=NAME_HELP)
+    return models.CharField(
+        max_length=NAME_COLUMN_CHARS, validators=[check_name], help_text=NAME_HELP
+    )
+
+
+def is_named(name: str, path: str = "name") -> models.Q:
+    """The condition that the name at ``path`` is this one, ignoring case.
+
+    What cannot be a name finds nothing, without asking: SQLite refuses patterns of 50,000 bytes,
+    PostgreSQL texts with NUL.
+    """
+    if len(name) > NAME_COLUMN_CHARS or "\0" in name:
+        return models.Q(pk__in=())
+    return models.Q(**{f"{path}__iexact": name})
 
 
 def unique_ignoring_case(name: str) -> models.UniqueConstraint:

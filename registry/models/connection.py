@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import models
 
-from registry.models.base import TimeOrdered, name_field, one_of, unique_ignoring_case
+from registry.models.base import TimeOrdered, is_named, name_field, one_of, unique_ignoring_case
 from registry.models.registered_model import Classification
 from registry.models.visibility import visible_connections
 
@@ -31,7 +31,7 @@ class ConnectionQuerySet(models.QuerySet["Connection"]):
 
     def named(self, name: str) -> ConnectionQuerySet:
         """The one with this name, ignoring case."""
-        return self.filter(name__iexact=name)
+        return self.filter(is_named(name))
 
     def enabled(self) -> ConnectionQuerySet:
         """Those that may be used now."""

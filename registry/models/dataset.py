@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import models
 
-from registry.models.base import TimeOrdered, name_field, one_of, unique_ignoring_case
+from registry.models.base import TimeOrdered, is_named, name_field, one_of, unique_ignoring_case
 from registry.models.registered_model import Classification
 from registry.models.visibility import visible_datasets
 
@@ -24,7 +24,7 @@ class DatasetQuerySet(models.QuerySet["Dataset"]):
 
     def named(self, name: str) -> DatasetQuerySet:
         """The one with this name, ignoring case."""
-        return self.filter(name__iexact=name)
+        return self.filter(is_named(name))
 
 
 class Dataset(TimeOrdered):

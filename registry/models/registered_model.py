@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 
 from registry.errors import StateConflict
-from registry.models.base import TimeOrdered, name_field, one_of, unique_ignoring_case
+from registry.models.base import TimeOrdered, is_named, name_field, one_of, unique_ignoring_case
 from registry.models.visibility import visible_models
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
 
     def named(self, name: str) -> RegisteredModelQuerySet:
         """The one with this name, ignoring case."""
-        return self.filter(name__iexact=name)
+        return self.filter(is_named(name))
 
     def in_use(self) -> RegisteredModelQuerySet:
         """Those that are not archived."""

@@ -135,8 +135,9 @@ def run_now(*, by: Principal, schedule: Schedule) -> BatchJob:
 
 def find_schedule(principal: Principal, name: str) -> Schedule:
     """The schedule with this name. Raises ScheduleNotFound, also for one that may not be seen."""
-    rows = Schedule.objects.visible_to(principal).select_related("model", "dataset", "created_by")
-    return get_visible(rows, ScheduleNotFound, f"schedule “{name}”", name__iexact=name)
+    rows = Schedule.objects.visible_to(principal).named(name)
+    rows = rows.select_related("model", "dataset", "created_by")
+    return get_visible(rows, ScheduleNotFound, f"schedule “{name[:100]}”")
 
 
 def _skip_waiting(schedule: Schedule, reason: str) -> None:

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from registry.models.base import TimeOrdered, name_field, one_of, unique_ignoring_case
+from registry.models.base import TimeOrdered, is_named, name_field, one_of, unique_ignoring_case
 from registry.models.visibility import visible_models
 from serving.batch.columns import KEEP_ALL, OnRowError
 from serving.models.batch_job import visible_or_own
@@ -49,7 +49,7 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
 
     def named(self, name: str) -> ScheduleQuerySet:
         """The one with this name, ignoring case."""
-        return self.filter(name__iexact=name)
+        return self.filter(is_named(name))
 
     def due(self, now: datetime) -> ScheduleQuerySet:
         """Enabled ones with an instant that has come."""

@@ -18,6 +18,7 @@ from registry.api.parameters import EXPAND, PAGING, Parameter, ordered, ordering
 from registry.api.resource import Resource
 from registry.models import ApprovalRequest
 from registry.models.approval_request import ApprovalState, ApprovalSubject
+from registry.models.base import is_named
 
 _ORDERS = ("created_at", "decided_at")
 
@@ -47,9 +48,9 @@ class Approvals(Resource):
             if field in self.query:
                 rows = rows.filter(**{field: self.query[field]})
         if "model" in self.query:
-            rows = rows.filter(model__name__iexact=self.query["model"])
+            rows = rows.filter(is_named(self.query["model"], "model__name"))
         if "dataset" in self.query:
-            rows = rows.filter(dataset_version__dataset__name__iexact=self.query["dataset"])
+            rows = rows.filter(is_named(self.query["dataset"], "dataset_version__dataset__name"))
         return self.page(ordered(rows, self.query.get("ordering"), _ORDERS), "approval")
 
 
