@@ -42,17 +42,23 @@ def create_api_key(
     keys, and a key makes no key that reaches further than itself. Raises InvalidField for an
     unknown scope or model, and for a scope that the user holds nowhere.
     """
-    if user.pk != by.user.pk and not by.may_everywhere(roles.MANAGER):
-        raise NotAllowed("Only a manager of everything makes keys for somebody else.")
+    if user.pk != by.user.pk:
+        require_keys_for_others(by)
     _check_key_name(name)
     _check_scopes(by, user, scopes)
     if expires_at is not None and expires_at <= timezone.now():
         raise InvalidField("The key would have expired already.", pointer="/expires_at")
-    limited_to = None if models is None else _models_of(user, models)
+    limited_to = None if models is None else _models_of(by, user, models)
     _check_reach(by, limited_to, expires_at)
     key, text = _insert(user, name, scopes, limited_to, expires_at)
     audit.record(by, "api_key.create", key, after={"user": str(user), "scopes": list(scopes)})
     return key, text
+
+
+def require_keys_for_others(by: Principal) -> None:
+    """Raise NotAllowed unless ``by`` may make keys for somebody else."""
+    if not by.may_everywhere(roles.MANAGER):
+        raise NotAllowed("Only a manager of everything makes keys for somebody else.")
 
 
 @transaction.atomic
@@ -216,10 +222,12 @@ def _check_reach(
         raise NotAllowed("The new key would reach models that this one does not: name others.")
 
 
-def _models_of(user: User, names: Iterable[str]) -> list[RegisteredModel]:
+def _models_of(by: Principal, user: User, names: Iterable[str]) -> list[RegisteredModel]:
+    """What the user sees; a key that is limited itself is not told what else there is."""
     found = []
+    visible = RegisteredModel.objects.visible_to(Principal(user)).visible_to(by)
     for name in names:
-        model = RegisteredModel.objects.visible_to(Principal(user)).named(name).first()
+        model = visible.named(name).first()
         if model is None:
             raise InvalidField(f"{user} sees no model “{name}”.", pointer="/models")
         found.append(model)

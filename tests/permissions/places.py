@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.permissions.routes import Route
-from tests.permissions.rules import Side
+from tests.permissions.rules import Row, Side, expected
 from tests.permissions.world import Things, Who, World
 
 # What the first words of a pattern name -> what its id (or pk) is the id of; the longest counts.
@@ -108,3 +108,15 @@ def values(route: Route, held: Things) -> dict[str, Any]:
         "token": "c0ffee-1",
     }
     return {name: found[name] for name in route.parameters}
+
+
+def answer_for(row: Row, route: Route, who: Who, side: Side) -> str:
+    """What the table answers to somebody on one side."""
+    return expected(
+        row.level,
+        who.standing,
+        side,
+        is_page=route.is_page,
+        of_model=row.pattern.startswith(OF_MODELS) or row.case == "model",
+        is_theirs=is_theirs(row.pattern, side, who),
+    )

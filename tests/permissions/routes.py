@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -17,10 +17,18 @@ _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 @dataclass(frozen=True)
 class Route:
-    """``pattern`` is what the resolver holds; ``methods`` is None for a view that does not say."""
+    """``pattern`` is what the resolver holds; ``methods`` is None for a view that does not say.
+
+    ``door`` is the class of the view, None for a function.
+    """
 
     pattern: str
     methods: tuple[str, ...] | None
+    door: Any = field(default=None, compare=False)
+
+    def query_of(self, method: str) -> tuple[Any, ...]:
+        """The query parameters that the door of a method declares."""
+        return tuple(getattr(getattr(self.door, method.lower(), None), "query", ()))
 
     @property
     def is_page(self) -> bool:
@@ -49,11 +57,15 @@ def _walk(patterns: list[Any], before: str = "") -> Iterator[Route]:
         if isinstance(pattern, URLResolver):
             yield from _walk(pattern.url_patterns, whole)
         elif isinstance(pattern, URLPattern):
-            yield Route(whole, _methods(pattern.callback))
+            door = _door(pattern.callback)
+            yield Route(whole, _methods(door), door)
 
 
-def _methods(view: Any) -> tuple[str, ...] | None:
-    door = getattr(view, "cls", None) or getattr(view, "view_class", None)
+def _door(view: Any) -> Any:
+    return getattr(view, "cls", None) or getattr(view, "view_class", None)
+
+
+def _methods(door: Any) -> tuple[str, ...] | None:
     if door is None:
         return None
     return tuple(method for method in METHODS if hasattr(door, method.lower()))

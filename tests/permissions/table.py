@@ -3,8 +3,8 @@
 A row is a pattern as the URL resolver has it, with its methods: ``METHOD level; METHOD level``.
 
     open              nobody has to sign in
-    closed            404 for everybody, as long as nobody has switched it on
     anybody           the same, but a key that is sent must be a good one
+    closed            404 for everybody, as long as nobody has switched it on
     signed-in         whoever is signed in; lists hold only what they may see
     viewer ... manager
                       this role on the thing. Without any role on it it is hidden (404, as if it did
@@ -157,8 +157,8 @@ PAGES = {
     "admin/registry/registeredmodel/<uuid:pk>/aliases/": "GET viewer; POST publisher",
     "admin/registry/registeredmodel/<uuid:pk>/alias-removal/": "GET viewer; POST publisher",
     "admin/registry/registeredmodel/<uuid:pk>/alias-history/<str:alias>/": "GET viewer",
-    "admin/registry/registeredmodel/<uuid:pk>/grants/": "GET viewer; POST manager",
-    "admin/registry/registeredmodel/<uuid:pk>/grant-removal/": "GET viewer; POST manager",
+    "admin/registry/registeredmodel/<uuid:pk>/grants/": "GET manager; POST manager",
+    "admin/registry/registeredmodel/<uuid:pk>/grant-removal/": "GET manager; POST manager",
     "admin/registry/modelversion/": "GET signed-in",
     "admin/registry/modelversion/add/": UPLOAD,
     "admin/registry/modelversion/<uuid:pk>/": "GET viewer",
@@ -180,16 +180,16 @@ PAGES = {
     "admin/registry/connection/<uuid:pk>/": "GET viewer",
     "admin/registry/connection/<uuid:pk>/edit/": "GET manager; POST manager",
     "admin/registry/connection/<uuid:pk>/test/": "GET viewer; POST scorer granted",
-    "admin/registry/connection/<uuid:pk>/grants/": "GET viewer; POST manager",
-    "admin/registry/connection/<uuid:pk>/grant-removal/": "GET viewer; POST manager",
+    "admin/registry/connection/<uuid:pk>/grants/": "GET manager; POST manager",
+    "admin/registry/connection/<uuid:pk>/grant-removal/": "GET manager; POST manager",
     "admin/registry/dataset/": "GET signed-in",
     "admin/registry/dataset/add/": UPLOAD,
     "admin/registry/dataset/<uuid:pk>/": "GET viewer",
     "admin/registry/dataset/<uuid:pk>/edit/": "GET publisher; POST publisher",
     "admin/registry/dataset/<uuid:pk>/archive/": "GET viewer; POST publisher",
     "admin/registry/dataset/<uuid:pk>/unarchive/": "GET viewer; POST publisher",
-    "admin/registry/dataset/<uuid:pk>/grants/": "GET viewer; POST manager",
-    "admin/registry/dataset/<uuid:pk>/grant-removal/": "GET viewer; POST manager",
+    "admin/registry/dataset/<uuid:pk>/grants/": "GET manager; POST manager",
+    "admin/registry/dataset/<uuid:pk>/grant-removal/": "GET manager; POST manager",
     "admin/registry/datasetversion/": "GET signed-in",
     "admin/registry/datasetversion/add/": "GET nobody",
     "admin/registry/datasetversion/<uuid:pk>/": "GET viewer",

@@ -7,12 +7,12 @@ import pytest
 from registry import roles
 from tests import drawing
 from tests.permissions.asking import ask
-from tests.permissions.places import OF_MODELS, is_theirs
+from tests.permissions.places import answer_for
 from tests.permissions.requests import REQUESTS
 from tests.permissions.routes import Route, all_routes
-from tests.permissions.rules import DONE, SIDES, Row, Side, Standing, expected, rows_of
+from tests.permissions.rules import DONE, SIDES, Row, Side, Standing, rows_of
 from tests.permissions.table import TABLE
-from tests.permissions.world import Who, World
+from tests.permissions.world import World
 
 ROWS = rows_of(TABLE)
 
@@ -34,18 +34,6 @@ def test_every_row_that_changes_something_has_a_request_that_does_it() -> None:
     wanted = {row.key for row in ROWS if row.method != "GET"}
 
     assert wanted == REQUESTS.keys()
-
-
-def rule(row: Row, route: Route, who: Who, side: Side) -> str:
-    of_model = row.pattern.startswith(OF_MODELS) or row.case == "model"
-    return expected(
-        row.level,
-        who.standing,
-        side,
-        is_page=route.is_page,
-        of_model=of_model,
-        is_theirs=is_theirs(row.pattern, side, who),
-    )
 
 
 def near(level: str) -> set[str]:
@@ -92,7 +80,7 @@ def test_everybody_is_answered_as_the_table_says(world: World, row: Row) -> None
             if not is_asked(row, route, who.standing, side):
                 continue
             told = ask(world, who, route, row, side)
-            wanted = rule(row, route, who, side)
+            wanted = answer_for(row, route, who, side)
             if told.outcome != wanted:
                 wrong.append(f"{who.standing.name} on {side}: {told.outcome}, not {wanted}")
             elif told.outcome != DONE and (told.events or told.writes):

@@ -102,6 +102,7 @@ def make_world() -> World:
         maker, olga = people.manager(), people.owner()
         people.person("vera")
         world = World({side: make_side(side, maker, olga) for side in SIDES})
+        cross(world, maker)
         world.everybody = everybody(world)
         return world
 
@@ -153,6 +154,16 @@ def make_side(side: Side, maker: Person, olga: Person) -> Things:
     )
 
 
+def cross(world: World, maker: Person) -> None:
+    """Each side has used what belongs to the other: links lead over that nobody may see."""
+    for here, there in (("own", "other"), ("other", "own")):
+        mine, theirs = world.sides[here], world.sides[there]  # type: ignore[index]  # both are sides
+        mine.version.training_dataset = theirs.table
+        mine.version.save(update_fields=["training_dataset"])
+        mine.table.parents.add(theirs.table)
+        batch_jobs.create_job(by=maker.by, model=mine.model.name, dataset=theirs.dataset.name)
+
+
 def _with_bytes(version: ModelVersion, seed: str) -> ModelVersion:
     """The version over bytes that are kept."""
     stored = storage.put_bytes(things.model_bytes(seed))
@@ -172,7 +183,7 @@ def _work(by: Principal, model: str, data: str, other: ModelVersion) -> dict[str
     BatchJob.objects.filter(pk=failed.pk).update(
         state="failed", error={"code": "model-failed", "detail": "It raised."}, finished_at=now
     )
-    output = things.an_output(Person(by.user), done.dataset_version, f"{model}-output")
+    output = things.an_output(Person(by.user), done.dataset_version, f"{data}-output")
     report = {
         "model": model,
         "version": 1,

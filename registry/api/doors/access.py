@@ -6,7 +6,12 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry.actions.access import create_api_key, revoke_api_key, rotate_api_key
+from registry.actions.access import (
+    create_api_key,
+    require_keys_for_others,
+    revoke_api_key,
+    rotate_api_key,
+)
 from registry.api.bodies.access import (
     ApiKeyIn,
     ApiKeyOut,
@@ -22,7 +27,7 @@ from registry.api.idempotency import Answer, once
 from registry.api.kinds import represent
 from registry.api.parameters import PAGING, SEARCH, ordered, ordering
 from registry.api.resource import Resource
-from registry.models import ApiKey
+from registry.models import ApiKey, User
 from registry.principals import Principal
 
 GRANTS_MAX = 1_000
@@ -54,12 +59,19 @@ class ApiKeys(Resource):
     def post(self, request: Request) -> HttpResponse:
         """Make a key. Its text is in this answer and nowhere else: a replay has null there."""
         fields = ApiKeyIn.read(request.data)
-        user = user_named(fields.pop("user")) if "user" in fields else self.by.user
+        user = self._owner(fields.pop("user", self.by.name))
 
         def work() -> Answer:
             return _new_key(self, *create_api_key(by=self.by, user=user, **fields))
 
         return once(request, request.data, work)
+
+    def _owner(self, name: str) -> User:
+        """Whose key it is to be; who makes none for others is not told who is there."""
+        if name == self.by.name:
+            return self.by.user
+        require_keys_for_others(self.by)
+        return user_named(name)
 
 
 class ApiKeyDoor(Resource):
