@@ -29,9 +29,11 @@ _REASONS = {
     404: "Unknown, or not to be seen by the caller.",
     406: "`not-acceptable`: the answer has other media types.",
     409: "The state of things does not allow it: the code says which.",
+    410: "`rows-erased`: the rows were kept for as long as they were to be.",
     413: "`too-large`, with the limit.",
     415: "`unsupported-media-type`, with what is taken.",
-    422: "`invalid-field` with a JSON pointer, `unreadable-artifact` or `invalid-rows`.",
+    422: "`invalid-field` with a JSON pointer, `unreadable-artifact`, `invalid-rows` "
+    "or another that the code says.",
     429: "`rate-limited`, with Retry-After.",
     500: "`internal`, with the request id and nothing else.",
     503: "Not available now; Retry-After where waiting helps.",
@@ -70,12 +72,14 @@ def describe(
     query: Sequence[Parameter] = (),
     is_list: bool = False,
     is_creating: bool = False,
+    reads_rows: bool = False,
     tags: Sequence[str] = (),
 ) -> Callable[[Door], Door]:
     """Describe one door and declare its query parameters.
 
     ``answers`` maps statuses to serializers, or to a tuple of media types for files. ``body`` is a
     serializer, or several by media type. ``is_creating``: it takes an Idempotency-Key.
+    ``reads_rows``: of a dataset, which may be erased.
     """
     parameters: list[Any] = [parameter.described() for parameter in query]
     if is_creating:
@@ -86,7 +90,8 @@ def describe(
         summary=summary,
         parameters=parameters,
         request=request,
-        responses=_answers(answers, is_list) | _problems(body is not None or is_creating),
+        responses=_answers(answers, is_list)
+        | _problems(has_body=body is not None or is_creating, reads_rows=reads_rows),
         tags=list(tags) or None,
     )
 
@@ -122,8 +127,10 @@ def _page_of(out: type[serializers.Serializer[Any]]) -> Any:
     return type(name, (serializers.Serializer,), fields)
 
 
-def _problems(has_body: bool) -> dict[Any, Any]:
-    statuses = sorted(ALWAYS + (WITH_BODY if has_body else (409, 415)))
+def _problems(*, has_body: bool, reads_rows: bool) -> dict[Any, Any]:
+    statuses = sorted(
+        ALWAYS + (WITH_BODY if has_body else (409, 415)) + ((410,) if reads_rows else ())
+    )
     return {
         (status, PROBLEM_TYPE): OpenApiResponse(Problem, _REASONS[status]) for status in statuses
     }

@@ -77,6 +77,7 @@ class BatchJobs(Resource):
         body=BatchJobIn,
         answers={202: BatchJobOut},
         is_creating=True,
+        reads_rows=True,
     )
     def post(self, request: Request) -> HttpResponse:
         """Accept a job; the versions of model and dataset are pinned from now on."""
@@ -136,6 +137,7 @@ class BatchJobRetry(OneJob):
         "Run again what failed or was rejected",
         answers={202: BatchJobOut},
         is_creating=True,
+        reads_rows=True,
     )
     def post(self, request: Request, id: str) -> HttpResponse:
         """Only from ``failed`` and ``completed_with_rejects``; clean chunks stay as they are."""
@@ -165,6 +167,7 @@ class BatchJobResults(_Download):
         "The scored rows, in the order of the dataset",
         answers={200: _FILE_TYPES},
         query=(_FORMAT, _SAFE),
+        reads_rows=True,
     )
     def get(self, request: Request, id: str) -> HttpResponseBase:
         """Kept input columns, then predictions and probabilities; rejected rows are not in it."""
@@ -180,6 +183,7 @@ class BatchJobRejects(_Download):
         "The rejected rows, one line for each refused cell",
         answers={200: _FILE_TYPES},
         query=(_FORMAT, _SAFE),
+        reads_rows=True,
     )
     def get(self, request: Request, id: str) -> HttpResponseBase:
         """``row``, keys, ``column``, ``code`` and, unless confidential, ``received``."""

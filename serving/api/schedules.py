@@ -64,6 +64,7 @@ class Schedules(Resource):
         body=ScheduleIn,
         answers={201: ScheduleOut},
         is_creating=True,
+        reads_rows=True,
     )
     def post(self, request: Request) -> HttpResponse:
         """Make a schedule; its first run is the first instant after now."""
@@ -94,7 +95,11 @@ class ScheduleDoor(_OneSchedule):
         return self.one(self.schedule(name), "schedule")
 
     @describe(
-        "schedules_update", "Change a schedule", body=SchedulePatch, answers={200: ScheduleOut}
+        "schedules_update",
+        "Change a schedule",
+        body=SchedulePatch,
+        answers={200: ScheduleOut},
+        reads_rows=True,
     )
     def patch(self, request: Request, name: str) -> Response:
         """Change what may change; what is not sent stays."""
@@ -116,6 +121,7 @@ class ScheduleRunNow(_OneSchedule):
         "Make the batch job of a schedule at once",
         answers={202: BatchJobOut},
         is_creating=True,
+        reads_rows=True,
     )
     def post(self, request: Request, name: str) -> HttpResponse:
         """The job, which is the caller's own."""

@@ -232,6 +232,7 @@ class DatasetVersionRules(Resource):
         "dataset_versions_rules",
         "How a version stands to the rules of its dataset",
         answers={200: RulesOut},
+        reads_rows=True,
     )
     def get(self, request: Request, name: str, number: str) -> Response:
         """The outcome of each rule as it is now; what a promotion would be held against."""
@@ -250,6 +251,7 @@ class DatasetVersionPromote(Resource):
         body=PromotionIn,
         answers={202: ApprovalOut},
         is_creating=True,
+        reads_rows=True,
     )
     def post(self, request: Request, name: str, number: str) -> HttpResponse:
         """Hold it against the rules of its dataset; somebody else decides then."""
@@ -271,6 +273,7 @@ class DatasetVersionDownload(FileResource):
         "The rows of a version",
         answers={200: _FILE_TYPES},
         query=(_FORMAT, _SAFE),
+        reads_rows=True,
     )
     def get(self, request: Request, name: str, number: str) -> HttpResponseBase:
         """The rows in the order in which they came, or the file as it came."""
@@ -294,6 +297,7 @@ class DatasetDownload(DatasetVersionDownload):
         "The rows of the newest ready version",
         answers={200: _FILE_TYPES},
         query=(_FORMAT, _SAFE),
+        reads_rows=True,
     )
     def get(self, request: Request, name: str) -> HttpResponseBase:  # type: ignore[override]  # no number
         """The rows in the order in which they came, or the file as it came."""
