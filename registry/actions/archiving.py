@@ -28,8 +28,13 @@ def unarchive_model(*, by: Principal, model: RegisteredModel) -> RegisteredModel
     return _set(by, model, is_archived=False)
 
 
+def role_for(model: RegisteredModel) -> str:
+    """Who takes a model out of use and back: publishers, of a guarded model its managers."""
+    return roles.MANAGER if model.approval_required else roles.PUBLISHER
+
+
 def _set(by: Principal, model: RegisteredModel, *, is_archived: bool) -> RegisteredModel:
-    require(by, roles.MANAGER if model.approval_required else roles.PUBLISHER, model)
+    require(by, role_for(model), model)
     held = RegisteredModel.objects.select_for_update().get(pk=model.pk)
     if (held.archived_at is not None) == is_archived:
         raise StateConflict(f"The model “{held}” is {'' if is_archived else 'not '}archived.")

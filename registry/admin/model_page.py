@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 
 from registry import roles
+from registry.actions import archiving
 from registry.actions.aliases import with_previous
 from registry.admin.calling import examples_for
 from registry.admin.card_page import answers_of, labels_missing
@@ -43,13 +44,16 @@ class ModelPage:
     def context(self) -> dict[str, Any]:
         """The context of ``registry/model.html``."""
         by, model = self.by, self.model
+        may_edit = by.may(roles.PUBLISHER, model)
         return {
             "title": model.name,
             "model": model,
             "crumbs": self.crumbs,
             "versions": self.versions,
             "aliases": self.aliases,
-            "may_publish": by.may(roles.PUBLISHER, model),
+            "may_edit": may_edit,
+            "may_publish": may_edit and model.archived_at is None,
+            "may_archive": by.may(archiving.role_for(model), model),
             "may_manage": by.may(roles.MANAGER, model),
             "has_kind": model.kind != Kind.MODEL,
             "move_form": self.move_form or self._new_move_form(),
@@ -75,6 +79,8 @@ class ModelPage:
         return list(with_previous(self.model.aliases.all()).select_related("version"))
 
     def _called(self) -> ModelVersion | None:
+        if self.model.archived_at is not None:
+            return None
         champion = next((a.version for a in self.aliases if a.name == CHAMPION), None)
         ready = (v for v in self.versions if v.status == "ready")
         called = champion or next(ready, None)
@@ -83,7 +89,7 @@ class ModelPage:
         return called
 
     def _new_move_form(self) -> MoveAliasForm | None:
-        if not self.by.may(roles.PUBLISHER, self.model):
+        if not self.by.may(roles.PUBLISHER, self.model) or self.model.archived_at is not None:
             return None
         return MoveAliasForm(self.model)
 

@@ -11,9 +11,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from registry import roles
-from registry.actions import aliases, models
+from registry.actions import aliases, archiving, models
 from registry.admin.access import principal_of, to_page, told
 from registry.admin.alias_page import alias_context
+from registry.admin.archived import ArchivedFilter
 from registry.admin.base import GovernedAdmin
 from registry.admin.card_page import card_context
 from registry.admin.grants import GrantPages
@@ -48,10 +49,12 @@ class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
     list_display = ("name", "champion", "newest", "tags_shown", "owner_name", "updated_at")
     search_fields = ("name", "description", "tags")
     search_placeholder = "Name, description or tag"
-    list_filter = ("kind", "approval_required")
+    list_filter = ("kind", "approval_required", ArchivedFilter)
     ordering = ("-updated_at",)
     pages = {
         "edit/": "edit_page",
+        "archive/": "archive",
+        "unarchive/": "unarchive",
         "card/": "card_page",
         "card-edit/": "edit_card",
         "aliases/": "move_alias",
@@ -148,6 +151,20 @@ class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
             cancel_url=self.url_of("change", row.pk),
             success="Saved.",
         )
+
+    def archive(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
+        """POST: take it out of use."""
+        if request.method == "POST":
+            with told(request, f"{row} is archived: none of its versions can be called."):
+                archiving.archive_model(by=principal_of(request), model=row)
+        return to_page(self.url_of("change", row.pk))
+
+    def unarchive(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
+        """POST: take it back into use."""
+        if request.method == "POST":
+            with told(request, f"{row} is in use again."):
+                archiving.unarchive_model(by=principal_of(request), model=row)
+        return to_page(self.url_of("change", row.pk))
 
     def card_page(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
         """The model card, made to be printed."""

@@ -118,6 +118,8 @@ class VersionPage:
         return f"{base_url(self.request)}/api/v1/{path}"
 
     def _next_step(self) -> str:
+        if self.version.model.archived_at is not None:
+            return "Its model is archived: it cannot be called until that is taken back into use."
         if self.version.status != VersionStatus.QUARANTINED:
             return NEXT_STEPS.get(self.version.status, "")
         scan = next((check for check, _ in self.checks if check.name == CheckName.SCAN), None)
@@ -125,7 +127,8 @@ class VersionPage:
         return WAITS_FOR_GATE if is_refused else WAITS_FOR_REVIEW
 
     def _call(self) -> dict[str, str] | None:
-        if self.version.status != VersionStatus.READY:
+        is_archived = self.version.model.archived_at is not None
+        if self.version.status != VersionStatus.READY or is_archived:
             return None
         return examples_for(self.request, self.version, by_number=True)
 

@@ -78,7 +78,7 @@ def try_link(request: HttpRequest, model: RegisteredModel) -> PanelContent | Non
     if not principal_of(request).may(roles.SCORER, model):
         return None
     champion = Alias.objects.filter(model=model, name=CHAMPION).first()
-    if champion is None:
+    if champion is None or model.archived_at is not None:
         return None
     page = reverse("admin:registry_modelversion_change", args=[champion.version_id])
     return PanelContent("", {"head_url": f"{page}#try-it", "head_label": "Try it"})

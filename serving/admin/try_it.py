@@ -34,7 +34,7 @@ ANSWER_MAX_BYTES = 16 << 20
 
 def panel(request: HttpRequest, version: ModelVersion) -> PanelContent | None:
     """The form, filled with an example; None for who may not score, and for what cannot."""
-    if version.status != VersionStatus.READY:
+    if version.status != VersionStatus.READY or version.model.archived_at is not None:
         return None
     if not principal_of(request).may(roles.SCORER, version.model):
         return None
