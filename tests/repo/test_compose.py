@@ -55,7 +55,7 @@ def test_no_secret_has_a_default(compose: dict[str, Any]) -> None:
         (name, variable, value)
         for name, service in compose["services"].items()
         for variable, value in service.get("environment", {}).items()
-        if re.search("KEY|PASSWORD", variable) and not re.fullmatch(r"\$\{\w+:\?.*\}", value)
+        if re.search("KEY|PASSWORD$", variable) and not re.fullmatch(r"\$\{\w+:\?.*\}", value)
     ]
 
 
