@@ -20,7 +20,7 @@ class ForgottenForm(forms.Form):
     )
 
 
-class OwnPasswordForm(PasswordChangeForm):  # type: ignore[type-arg]  # takes none at run time
+class OwnPasswordForm(PasswordChangeForm):
     """Another password for whoever knows the present one."""
 
     def save(self, commit: bool = True) -> User:
