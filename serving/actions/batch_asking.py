@@ -101,9 +101,8 @@ def resolve_asked(
     )
     _check_against_each_other(asked)
     if asked.sink is not None:
-        dataset = asked.read.dataset if asked.read else None
-        results = classification_of_results(called.model, dataset)
-        require_reached(asked.sink.connection, results)
+        rows_of = asked.read.dataset if asked.read else None
+        require_reached(asked.sink.connection, classification_of_results(called.model, rows_of))
     return asked
 
 
