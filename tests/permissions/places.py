@@ -23,6 +23,7 @@ IDS = {
     "api/v1/webhooks": "webhook",
     "admin/lineage": "version",
     "admin/registry/registeredmodel": "model",
+    "admin/registry/registeredmodel/<uuid:pk>/unarchive/": "shelved",
     "admin/registry/modelversion": "version",
     "admin/registry/modelversion/<uuid:pk>/archive/": "spare",
     "admin/registry/approvalrequest": "approval",
@@ -46,6 +47,7 @@ IDS = {
 # What ``<name>`` is the name of.
 NAMES = {
     "api/v1/models": "model",
+    "api/v1/models/<str:name>/unarchive": "shelved",
     "api/v1/datasets": "dataset",
     "api/v1/datasets/<str:name>/unarchive": "archived",
     "api/v1/connections": "connection",

@@ -91,6 +91,8 @@ _API: dict[str, Maker] = {
     "POST models": _same({"name": "new-one"}),
     "PATCH models/<str:name>": _same({"description": "new"}),
     "PATCH:rules models/<str:name>": _same({"approval_required": True}),
+    "POST models/<str:name>/archive": _same(),
+    "POST models/<str:name>/unarchive": _same(),
     "PUT models/<str:name>/route": _same(_SPLIT),
     "DELETE models/<str:name>/route": _same(),
     "POST models/<str:name>/versions": lambda held: Sample(
@@ -164,6 +166,8 @@ _PAGES: dict[str, Maker] = {
         {"name": "new-one", "kind": "model", "classification": "internal"}
     ),
     f"POST {_OF_MODEL}{_ROW}edit/": _same({"description": "new", "classification": "internal"}),
+    f"POST {_OF_MODEL}{_ROW}archive/": _same(),
+    f"POST {_OF_MODEL}{_ROW}unarchive/": _same(),
     f"POST {_OF_MODEL}{_ROW}card-edit/": _same({"owner": "Olga"}),
     f"POST {_OF_MODEL}{_ROW}aliases/": lambda held: Sample(
         {"alias": "spare", "version": str(held.spare.pk)}

@@ -17,7 +17,7 @@ NO_NAME = "nosuch"
 # What hangs on a model, and so is hidden from a key that is limited to another one.
 _OF_MODEL = ("model", "version", "spare", "quarantined", "approval", "queued", "failed", "done",
              "schedule", "record", "webhook")  # fmt: skip
-_HIDDEN_NAMES = re.compile(r"other-(?:model|data|archived|connection)[a-z-]*")
+_HIDDEN_NAMES = re.compile(r"other-(?:model|data|archived|shelved|connection)[a-z-]*")
 _HIDDEN_MODEL_NAMES = re.compile(r"other-model[a-z-]*")
 # What differs between two equal requests.
 _VARYING = re.compile(

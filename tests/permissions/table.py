@@ -71,6 +71,8 @@ WORK = {
 MODELS = {
     "api/v1/models": "GET signed-in; POST publisher everywhere",
     "api/v1/models/<str:name>": "GET viewer; PATCH publisher; PATCH:rules manager",
+    "api/v1/models/<str:name>/archive": "POST publisher",
+    "api/v1/models/<str:name>/unarchive": "POST publisher",
     "api/v1/models/<str:name>/route": "GET viewer; PUT publisher; DELETE publisher",
     "api/v1/models/<str:name>/route/comparisons": "GET publisher",
     "api/v1/models/<str:name>/records": "GET manager",
@@ -152,6 +154,8 @@ PAGES = {
     "admin/registry/registeredmodel/add/": "GET publisher everywhere; POST publisher everywhere",
     "admin/registry/registeredmodel/<uuid:pk>/": "GET viewer",
     "admin/registry/registeredmodel/<uuid:pk>/edit/": "GET publisher; POST publisher",
+    "admin/registry/registeredmodel/<uuid:pk>/archive/": "GET viewer; POST publisher",
+    "admin/registry/registeredmodel/<uuid:pk>/unarchive/": "GET viewer; POST publisher",
     "admin/registry/registeredmodel/<uuid:pk>/card/": "GET viewer",
     "admin/registry/registeredmodel/<uuid:pk>/card-edit/": "GET publisher; POST publisher",
     "admin/registry/registeredmodel/<uuid:pk>/aliases/": "GET viewer; POST publisher",

@@ -59,6 +59,7 @@ class Things:
     approval: ApprovalRequest
     dataset: Dataset
     archived: Dataset
+    shelved: RegisteredModel
     table: DatasetVersion
     connection: Connection
     queued: BatchJob
@@ -141,6 +142,9 @@ def make_side(side: Side, maker: Person, olga: Person) -> Things:
         dataset=table.dataset,
         archived=Dataset.objects.create(
             name=f"{side}-archived", owner=maker.user, archived_at=timezone.now()
+        ),
+        shelved=RegisteredModel.objects.create(
+            name=f"{side}-shelved", owner=maker.user, archived_at=timezone.now()
         ),
         table=table,
         connection=connection,
@@ -247,7 +251,7 @@ def everybody(world: World) -> list[Who]:
         standing = Standing(f"key {scope}", "key", everywhere="manager", scope=role)
         found.append(_came(world, standing, scopes=[scope]))
     limited = Standing("limited key", "key", everywhere="manager", scope="manager", is_limited=True)
-    found.append(_came(world, limited, scopes=["admin"], models=["own-model"]))
+    found.append(_came(world, limited, scopes=["admin"], models=["own-model", "own-shelved"]))
     for fate in ("revoked", "expired"):
         found.append(_dead(world, fate))
     return found
@@ -268,6 +272,7 @@ def _came(world: World, standing: Standing, **key: Any) -> Who:
     if standing.granted:
         for governed in (
             {"model": own},
+            {"model": held.shelved},
             {"dataset": held.dataset},
             {"dataset": held.archived},
             {"dataset": held.done.output.dataset},
