@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpRequest
@@ -21,6 +21,8 @@ HISTORY_SHOWN = 200
 
 def alias_context(request: HttpRequest, model: RegisteredModel, alias: str) -> dict[str, Any]:
     """The context of ``registry/alias_history.html``; ``?at=`` goes back to a moment."""
+    # PostgreSQL will not even compare a NUL.
+    alias = alias.replace("\0", "")
     asked = request.GET.get("at", "").strip()
     at = _moment(asked)
     found = move_in_force(model, alias, at) if at else None
@@ -57,8 +59,9 @@ def _moment(text: str) -> datetime | None:
     """A time of the page's time zone, or one with an offset of its own; None for no time."""
     try:
         moment = parse_datetime(text)
-    except ValueError:
+        if moment is None:
+            return None
+        # Beyond the first and the last year there is no time in UTC.
+        return (moment if moment.tzinfo else timezone.make_aware(moment)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    if moment is None or timezone.is_aware(moment):
-        return moment
-    return timezone.make_aware(moment)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from django.db.models import QuerySet
@@ -77,9 +77,11 @@ def _time(name: str, text: str) -> datetime:
     # A plus sign that was not escaped arrives as a space.
     try:
         moment = parse_datetime(text.replace(" ", "+") if "T" in text else text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+        # Databases know no time that lies before the first or after the last year in UTC.
+        known = moment and moment.tzinfo and moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        known = moment = None
+    if moment is None or not known:
         raise MalformedParameter(f"“{name}” is a time with offset, such as 2026-01-31T12:00:00Z.")
     return moment
 

@@ -83,7 +83,7 @@ class ApprovalOut(Out):
 class ApprovalWholeOut(ApprovalOut):
     """One request with its evidence as it stands now; of a decided one, as it was decided on."""
 
-    evidence = serializers.SerializerMethodField()
+    evidence = serializers.SerializerMethodField()  # type: ignore[assignment]  # as it stands now
 
     @extend_schema_field({"type": "object", "additionalProperties": True})
     def get_evidence(self, row: ApprovalRequest) -> dict[str, Any]:

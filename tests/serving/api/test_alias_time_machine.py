@@ -149,6 +149,8 @@ def test_the_way_back_is_the_same_put(olga: Person, versions: list[ModelVersion]
         ("2025-12-31T00:00:00", "did not exist yet"),
         ("yesterday", "is no time"),
         ("2026-13-45T00:00:00", "is no time"),
+        ("0001-01-01T00:00:00+05:00", "is no time"),
+        ("9999-12-31T23:59:59-05:00", "is no time"),
     ],
 )
 def test_the_page_goes_back_to_a_time(
@@ -159,6 +161,15 @@ def test_the_page_goes_back_to_a_time(
 
     assert page.status_code == 200
     assert words in page.content.decode()
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00%2B05:00", "9999-12-31T23:59:59-05:00"])
+def test_a_time_that_is_none_in_utc_is_refused(
+    olga: Person, versions: list[ModelVersion], at: str
+) -> None:
+    answer = olga.client().get(f"{ALIAS}/history?at={at}")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed-parameter")
 
 
 def test_the_page_shows_what_was_answered_then_to_managers(
