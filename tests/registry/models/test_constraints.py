@@ -81,6 +81,10 @@ class World:
             | values
         )
 
+    def promotion(self, **values: Any) -> None:
+        about = {"subject": "tier", "model": None, "version": None, "alias": "", "tier": "curated"}
+        self.approval(**about | {"dataset_version": self.dataset_version} | values)
+
     def twice(self, make: Callable[[], object]) -> None:
         make()
         make()
@@ -143,10 +147,13 @@ BROKEN: dict[str, Callable[[World], object]] = {
     "approval_subject_known": lambda w: w.approval(subject="model"),
     "approval_state_known": lambda w: w.decided(state="open"),
     "approval_pending_once": lambda w: w.twice(w.approval),
+    "approval_of_tier_pending_once": lambda w: w.twice(w.promotion),
+    "approval_about_one_thing": lambda w: w.promotion(model=w.model),
     "approval_by_somebody_else": lambda w: w.decided(decided_by=w.owner.user),
     "approval_decided_whole": lambda w: w.decided(decided_by=None),
     "connection_name_once": lambda w: (connection(w), connection(w, name="CRM")),
     "connection_driver_known": lambda w: connection(w, driver="oracle"),
+    "connection_classification_known": lambda w: connection(w, classification="secret"),
     "delivery_state_known": lambda w: delivery(w, state="lost"),
     "delivery_once_per_occasion": lambda w: w.twice(lambda: delivery(w)),
     "delivery_sent_has_time": lambda w: delivery(w, state="sent"),
