@@ -42,13 +42,13 @@ class ActionForm(forms.Form):
     def add_refusal(self, error: DomainError) -> None:
         """Write a refusal beside the field that it names, else above the form."""
         pointer = str(getattr(error, "pointer", ""))
-        field, is_exact = self._field_at(pointer)
+        field, is_exact = self._place_of(pointer)
         if field is None or not hasattr(self, "cleaned_data"):
             self.add_error(None, str(error))
             return
         self.add_error(field, str(error) if is_exact else f"{error} (at {pointer})")
 
-    def _field_at(self, pointer: str) -> tuple[str | None, bool]:
+    def _place_of(self, pointer: str) -> tuple[str | None, bool]:
         """The field for a pointer or its first steps, and whether it stands for it exactly."""
         steps = pointer.lstrip("/").split("/")
         for length in range(len(steps), 0, -1):

@@ -122,14 +122,14 @@ def test_push_prints_the_version_with_its_checks(run, service, model, rows):
     service.check_states = [READY]
     code, out, _ = run(
         "push", model, "--name", "churn", "--example", rows, "--tag", "team=a=b",
-        "--description", "New", "--format", "onnx",
+        "--description", "New", "--format", "onnx", "--training-dataset", "past@2",
     )  # fmt: skip
     assert code == 0
     assert out == "churn version 1: ready\n  scan: passed - Nothing found.\n"
     parts = service.of("POST")[0].parts()
     assert json.loads(parts["tags"]) == {"team": "a=b"}
     assert parts["example"] == b"age\n42\n"
-    assert parts["format"] == b"onnx"
+    assert (parts["format"], parts["training_dataset"]) == (b"onnx", b"past@2")
 
 
 def test_push_without_waiting_ends_at_once(run, service, model):

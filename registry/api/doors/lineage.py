@@ -49,7 +49,7 @@ class NodeOut(serializers.Serializer[Any]):
 class EdgeOut(serializers.Serializer[Any]):
     """``child`` was made from ``parent``: ids of nodes."""
 
-    parent = serializers.UUIDField()
+    parent = serializers.UUIDField()  # type: ignore[assignment]  # a field, not the serializer above
     child = serializers.UUIDField()
     relation = serializers.CharField()
 

@@ -19,6 +19,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--example", metavar="ROWS", help="example rows: csv, json or parquet")
     parser.add_argument("--format", choices=FORMATS, help="where the file does not tell it itself")
     parser.add_argument("--tag", metavar="K=V", action="append", default=[], dest="tags")
+    parser.add_argument(
+        "--training-dataset", metavar="NAME[@N]", help="what it was trained on, held over there"
+    )
     parser.add_argument("--description", help="what is new in this version")
     parser.add_argument("--alias", help="let this alias point to it once it is ready")
     parser.add_argument(
@@ -44,6 +47,7 @@ def run(client: Client, args: argparse.Namespace) -> int:
         format=args.format,
         tags=tags,
         description=args.description,
+        training_dataset=args.training_dataset,
         wait=args.wait,
     )
     version.raise_if_rejected()
