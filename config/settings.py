@@ -334,6 +334,8 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
 _cookie = "__Host-modelyard" if _is_https else "modelyard"
+# A backup holds no session that somebody could go on with.
+SESSION_ENGINE = "registry.sessions"
 SESSION_COOKIE_NAME = f"{_cookie}-session"
 SESSION_COOKIE_SECURE = _is_https
 SESSION_COOKIE_HTTPONLY = True

@@ -21,6 +21,7 @@ from django.http import HttpRequest
 
 from registry import changes
 from registry.models import User
+from registry.sessions import kept_key
 
 KEPT = 4096
 
@@ -85,8 +86,10 @@ class SignedIn:
 
 
 def _end_of(key: str | None) -> datetime | None:
-    ends = Session.objects.filter(session_key=key).values_list("expire_date", flat=True)
-    return ends.first()
+    if key is None:
+        return None
+    rows = Session.objects.filter(session_key=kept_key(key))
+    return rows.values_list("expire_date", flat=True).first()
 
 
 signed_in = SignedIn()
