@@ -98,6 +98,7 @@ def describe(
     def mark(door: Door) -> Door:
         door.query = tuple(query)  # type: ignore[attr-defined]  # read by Resource.initial
         door.is_creating = is_creating  # type: ignore[attr-defined]  # read by tests
+        door.body = body  # type: ignore[attr-defined]  # the same
         described: Door = annotate(door)
         return described
 

@@ -215,7 +215,7 @@ _PAGES: dict[str, Maker] = {
     f"POST {_OF_WEBHOOK}{_ROW}edit/": _same(
         {**_HOOK_FORM, "events": ["batch-job.failed", "batch-job.completed"]}
     ),
-    f"POST {_OF_WEBHOOK}{_ROW}switch/": _same(),
+    f"POST {_OF_WEBHOOK}{_ROW}switch/": _same({"enabled": "off"}),
     f"POST {_OF_WEBHOOK}{_ROW}test/": _same(),
     f"POST {_OF_WEBHOOK}{_ROW}rotate/": _same(),
     f"POST {_OF_WEBHOOK}{_ROW}delete/": _same(),
@@ -236,7 +236,7 @@ _PAGES: dict[str, Maker] = {
     f"POST {_OF_SCHEDULE}add/": _job(name="new-one", **_SCHEDULE_FORM),
     f"POST {_OF_SCHEDULE}{_ROW}edit/": _job(**_SCHEDULE_FORM),
     f"POST {_OF_SCHEDULE}{_ROW}run-now/": _same(),
-    f"POST {_OF_SCHEDULE}{_ROW}switch/": _same(),
+    f"POST {_OF_SCHEDULE}{_ROW}switch/": _same({"enabled": "off"}),
     f"POST {_OF_SCHEDULE}{_ROW}delete/": _same(),
     f"POST admin/serving/route/{_ROW}": _same(
         {"target0": "1", "weight0": "90", "target1": "2", "weight1": "10"}
