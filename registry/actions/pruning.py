@@ -124,8 +124,9 @@ def removed(rows: QuerySet[Any], dry_run: bool, note: Callable[[Any], object] | 
     count = 0
     while some := list(rows.order_by("pk")[:AT_ONCE]):
         with transaction.atomic():
-            for row in some if note else ():
-                note(row)
+            if note is not None:
+                for row in some:
+                    note(row)
             rows.model._base_manager.filter(pk__in=[row.pk for row in some]).delete()
         count += len(some)
     return count

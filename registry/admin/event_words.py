@@ -16,6 +16,8 @@ WORDS: dict[str, str] = {
     "approval.rejected": "rejected",
     "approval.request": "asked for an approval:",
     "audit.export": "took along",
+    "backup.create": "made a backup",
+    "backup.restore": "restored the backup",
     "batch_job.cancel": "cancelled",
     "batch_job.complete": "completed",
     "batch_job.create": "asked for",

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from registry.actions.backup import back_up
+from registry.actions.backup import back_up, note_backup
 from registry.actions.backup_faults import BackupRefused
 from registry.actions.backup_folder import INCLUDED
 from registry.errors import DomainError
@@ -49,6 +49,7 @@ class Command(BaseCommand):
         except OSError as error:
             text = f"{error.filename or folder}: {error.strerror}. What was written is no backup."
             raise CommandError(text, returncode=REFUSED) from None
+        note_backup(made, folder)
         self.stdout.write(
             "with the secret key: whoever reads this folder can read sealed secrets"
             if made.secret == INCLUDED

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from registry import audit
 from registry.actions.backup_faults import BackupRefused
 from registry.actions.backup_restore import restore
 from registry.errors import DomainError
@@ -45,8 +46,11 @@ class Command(BaseCommand):
         finally:
             os.close(held)
         call_command("migrate", interactive=False, verbosity=0)
+        made_at = done.manifest.made_at
+        after = {"folder": str(folder), "rows": done.manifest.rows}
+        audit.record(None, "backup.restore", f"of {made_at}", after=after)
         for path in done.aside:
             self.stdout.write(f"what was there is now {path}")
         for warning in done.warnings:
             self.stderr.write(warning)
-        self.stdout.write(f"restored the backup of {done.manifest.made_at} from {folder}")
+        self.stdout.write(f"restored the backup of {made_at} from {folder}")

@@ -22,21 +22,24 @@ from django.test import override_settings
 from config.env import Environment
 from registry import storage
 from registry.actions import backup
-from registry.actions.audit_check import Walk, whole_trail
+from registry.actions.audit_check import Walk, missing_triggers, whole_trail
 from registry.actions.backup import back_up
 from registry.actions.backup_faults import BackupRefused, Damaged, DatabaseIsNewer, NotABackup
 from registry.actions.backup_folder import KeptFile, Manifest, listed_files
 from registry.actions.backup_restore import restore
 from registry.actions.backup_sessions import default_database
 from registry.actions.sealer import seal_waiting
-from registry.models import AuditSeal, IdempotencyRecord, ModelVersion, User
+from registry.models import AuditEvent, AuditSeal, IdempotencyRecord, ModelVersion, User
 from registry.storage.turns import may_remove_files
 from tests import things
 from tests.people import Person, owner
 from tests.services.postgres import PostgresServer
 from tests.services.processes import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("only_our_files"),
+]
 
 
 @contextmanager
@@ -395,3 +398,26 @@ def test_a_backup_of_a_later_release_is_refused(tmp_path: Path) -> None:
     made.write(tmp_path / "kept")
     with pytest.raises(BackupRefused, match="The backup is newer than this code"):
         restore(tmp_path / "kept", is_forced=True)
+
+
+def test_a_copy_of_everything_leaves_an_event_and_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a_yard()
+    call_command("backup", str(tmp_path / "kept"))
+    event = AuditEvent.objects.get(action="backup.create")
+    assert event.after["folder"] == str(tmp_path / "kept")
+    assert event.after["rows"] == Manifest.read(tmp_path / "kept").rows
+    assert f"backup in {tmp_path / 'kept'}" in capsys.readouterr().out
+
+
+def test_the_command_restores_migrates_and_leaves_an_event(tmp_path: Path) -> None:
+    a_yard()
+    made = back_up(tmp_path / "kept")
+    with empty_service(tmp_path / "home"):
+        (tmp_path / "home/run").mkdir()
+        call_command("restore", str(tmp_path / "kept"))
+        event = AuditEvent.objects.get(action="backup.restore")
+        assert event.object_name == f"of {made.made_at}"
+        assert ModelVersion.objects.count() == 1
+        assert list(missing_triggers()) == []

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,7 +32,7 @@ from registry.storage.turns import files_stay
 from tests import things
 from tests.people import Person, owner
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("only_our_files")]
 LONG_AGO = timedelta(days=8)
 OLD_S = timedelta(days=2).total_seconds()
 
@@ -41,15 +40,6 @@ OLD_S = timedelta(days=2).total_seconds()
 @pytest.fixture
 def olga() -> Person:
     return owner()
-
-
-@pytest.fixture(autouse=True)
-def an_own_storage(settings: Any, tmp_path: Path) -> Path:
-    """A storage with nothing of other tests in it; where it is."""
-    default = settings.STORAGES["default"]
-    options = default["OPTIONS"] | {"location": str(tmp_path)}
-    settings.STORAGES = settings.STORAGES | {"default": default | {"OPTIONS": options}}
-    return tmp_path
 
 
 def a_rejected_version(
