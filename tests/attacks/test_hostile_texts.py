@@ -189,13 +189,15 @@ class Texts:
         yield from self.random.sample(self.texts, self.few)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(
+    params=[
+        pytest.param("sqlite", marks=pytest.mark.django_db),
+        pytest.param("postgres", marks=pytest.mark.postgres),
+    ]
+)
 def texts(request: pytest.FixtureRequest) -> Texts:
     """Those for all places on SQLite; on PostgreSQL those that only it would refuse."""
-    if request.param == "sqlite":
-        request.getfixturevalue("db")
-        return Texts(HOSTILE, 3)
-    return Texts(FOR_DATABASES, 2)
+    return Texts(HOSTILE, 3) if request.param == "sqlite" else Texts(FOR_DATABASES, 2)
 
 
 def test_in_every_json_body_they_are_texts_or_refused(texts: Texts) -> None:
