@@ -24,6 +24,7 @@ from registry.models.model_version import VersionStatus
 from registry.principals import Principal
 from serving.actions.batch_jobs import create_job
 from serving.actions.schedules import create_schedule
+from serving.demo.model_cards import MODEL_CARDS
 from serving.demo.training import Trained, penguins_csv, trained_models
 from serving.models import BatchJob, Schedule
 
@@ -81,7 +82,11 @@ def _is_settled(version: ModelVersion) -> bool:
 @transaction.atomic
 def _register(by: Principal, trained: Trained) -> ModelVersion:
     model = RegisteredModel.objects.named(trained.name).first() or create_model(
-        by=by, name=trained.name, description=trained.description, tags=trained.tags
+        by=by,
+        name=trained.name,
+        description=trained.description,
+        card=MODEL_CARDS[trained.name],
+        tags=trained.tags,
     )
     return register_version(
         by=by,

@@ -56,7 +56,7 @@ FEW, MANY = 4, 60
 # Requests that do what they ask for: such answers are seldom met by chance.
 DOING: dict[str, Any] = {
     "POST /models": {"name": "doing-made"},
-    "PATCH /models/{name}": {"description": "d", "tags": {"a": "b"}},
+    "PATCH /models/{name}": {"tags": {"a": "b"}, "card": {"risk_rating": "low"}},
     "POST /models/{name}/versions": {"artifact": as_skops(plain()), "source": "here"},
     "PATCH /models/{name}/versions/{number}": {"metrics": {"auc": 0.5}},
     "PUT /models/{name}/aliases/{alias}": {"version": 1},
