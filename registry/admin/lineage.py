@@ -18,7 +18,7 @@ from registry.models import DatasetVersion, ModelVersion
 from registry.panels import PanelContent, add_panel
 
 # Of a branch so many are drawn, and so many objects in all.
-DRAWN, DRAWN_IN_ALL = 6, 80
+DRAWN, DRAWN_IN_ALL, LOOKS = 6, 80, 40
 HOPS = 4
 # Beside an object so many of a branch are named.
 NAMED = 3
@@ -32,7 +32,7 @@ def lineage_page(request: HttpRequest, kind: str, pk: UUID) -> HttpResponse:
     if row is None:
         raise Http404(f"No {kind} {pk}")
     depth = _depth(request)
-    graph = walk(kind, row, by, Bounds(depth, DRAWN, DRAWN, DRAWN_IN_ALL))
+    graph = walk(kind, row, by, Bounds(depth, DRAWN, DRAWN, DRAWN_IN_ALL, LOOKS))
     label = graph.subject.label
     context = {
         **admin.site.each_context(request),

@@ -27,7 +27,8 @@ REMEDIES: dict[str, str] = {
     "state-conflict": "Read it again: it has moved on, or has to reach another state first.",
     "name-taken": "Choose another name. Names ignore case, are global and never used again.",
     "version-not-ready": "Wait for the checks, for the approval, or give the model a champion.",
-    "version-not-servable": "Call another version: this one was rejected, archived or suspended.",
+    "version-not-servable": "Call another version: this one was rejected, archived or suspended. "
+    "Of an archived model none can be called until it is taken back into use.",
     "idempotency-mismatch": "Use a new Idempotency-Key for another request.",
     "idempotency-in-progress": "Wait a moment and repeat the request with the same key and body.",
     "length-required": "Send a Content-Length.",

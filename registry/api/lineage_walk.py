@@ -20,12 +20,16 @@ Key = tuple[str, uuid.UUID]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How far a walk goes: hops to each side, rows of a branch at first and later, nodes in all."""
+    """How far a walk goes: hops to each side, rows of a branch at first and later, nodes in all.
+
+    ``looks`` is at how many nodes' neighbours it looks, each of which costs some queries.
+    """
 
     hops: int
     first: int
     further: int
     nodes: int
+    looks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +73,13 @@ class Rest:
 
 @dataclass(slots=True)
 class Graph:
-    """What was found. ``is_cut`` where there were more nodes than the bounds allow."""
+    """What was found. ``is_cut`` where the bounds did not allow to go on."""
 
     subject: Node
     nodes: dict[Key, Node] = field(default_factory=dict)
     edges: dict[tuple[Key, Key], Edge] = field(default_factory=dict)
     rests: list[Rest] = field(default_factory=list)
+    looks: int = 0
     is_cut: bool = False
 
 
@@ -93,6 +98,7 @@ def walk(kind: str, row: Any, by: Principal, bounds: Bounds) -> Graph:
             frontier = [
                 reached
                 for node in frontier
+                if _may_look(graph, bounds)
                 for branch in _ways_on(node, side, by)
                 for reached in _follow(graph, node, branch, bounds)
             ]
@@ -102,6 +108,15 @@ def walk(kind: str, row: Any, by: Principal, bounds: Bounds) -> Graph:
 def _ways_on(node: Node, side: Side, by: Principal) -> list[Branch]:
     found = (branch for branch in branches(node.kind, node.row, by) if branch.side == side)
     return [b for b in found if not b.is_belonging or (node.hops == 0 and side == "children")]
+
+
+def _may_look(graph: Graph, bounds: Bounds) -> bool:
+    """Count one look more, where there are any left."""
+    if graph.looks >= bounds.looks:
+        graph.is_cut = True
+        return False
+    graph.looks += 1
+    return True
 
 
 def _follow(graph: Graph, node: Node, branch: Branch, bounds: Bounds) -> list[Node]:

@@ -27,7 +27,7 @@ COMPARISONS_SHOWN = 14
 def panel(request: HttpRequest, model: RegisteredModel) -> PanelContent | None:
     """What the bare name calls; None where nothing could be said or done."""
     state = route_state(model)
-    may_set = _may_set(principal_of(request), model)
+    may_set = model.archived_at is None and _may_set(principal_of(request), model)
     if not state.targets and not may_set:
         return None
     context = {"model": model, "state": state, "may_set": may_set}

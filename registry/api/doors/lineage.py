@@ -19,6 +19,7 @@ from registry.errors import MalformedParameter, NotFound
 
 FURTHER_MAX = 20
 NODES_MAX = 500
+LOOKS_MAX = 60
 _DEPTH = Parameter(
     "depth", f"How many steps to each side: 1 (when left out) to {HOPS_MAX}.", "integer"
 )
@@ -67,8 +68,8 @@ class RestOut(serializers.Serializer[Any]):
 class LineageOut(serializers.Serializer[Any]):
     """The lineage of one object: one step to both sides, and a graph of ``depth`` steps.
 
-    The graph leaves out the model or dataset that a version belongs to. ``is_cut`` where it has
-    more nodes than are shown.
+    The graph leaves out the model or dataset that a version belongs to. ``is_cut`` where there
+    may be more than is shown.
     """
 
     kind = serializers.CharField()
@@ -100,9 +101,8 @@ class Lineage(Resource):
             raise NotFound(f"There is no lineage of “{kind[:40]}”; there is one of {known}.")
         subject, sight = SUBJECTS[kind], self.sight()
         row = row_with_id(subject.rows(self.by), id, kind)
-        bounds = Bounds(
-            _checked_depth(self.query.get("depth", 1)), STEPS_MAX, FURTHER_MAX, NODES_MAX
-        )
+        depth = _checked_depth(self.query.get("depth", 1))
+        bounds = Bounds(depth, STEPS_MAX, FURTHER_MAX, NODES_MAX, LOOKS_MAX)
         return Response(
             {
                 "kind": kind,

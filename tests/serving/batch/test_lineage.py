@@ -174,6 +174,17 @@ def test_a_graph_has_an_end_however_much_there_is(
     assert len(body["nodes"]) < 6
 
 
+def test_a_walk_looks_at_so_many_neighbours_and_says_that_it_has_stopped(
+    olga: Person, chain: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registry.api.doors.lineage.LOOKS_MAX", 3)
+    body = lineage(olga.client(), *chain["history"], "?depth=6")
+    assert body["is_cut"]
+    assert max(node["hops"] for node in body["nodes"]) == 2
+    short = lineage(olga.client(), *chain["history"], "?depth=1")
+    assert not short["is_cut"]
+
+
 @pytest.mark.parametrize("depth", ["0", "7", "-1", "many", ""])
 def test_a_depth_is_a_number_within_bounds(olga: Person, chain: dict[str, Any], depth: str) -> None:
     kind, pk = chain["churn"]
