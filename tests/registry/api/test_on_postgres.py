@@ -4,17 +4,44 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
+from registry.actions.approvals import approve
+from registry.actions.dataset_changes import archive_dataset, update_dataset
 from registry.actions.models import create_model
-from registry.models import RegisteredModel
+from registry.actions.retention import erase_expired
+from registry.actions.tiers import ask_for_tier
+from registry.errors import StateConflict
+from registry.models import DatasetVersion, RegisteredModel
 from tests import people, things
 
 pytestmark = pytest.mark.postgres
 
 MODELS = "/api/v1/models"
+
+
+def test_a_version_moves_up_and_is_erased_under_locks():
+    olga, anna = people.owner(), people.approver()
+    version = things.a_dataset_version(olga)
+    rules = {"rows": {"min": 3}, "columns": {"age": {"min": 7, "max_null_share": 0}}}
+    dataset = update_dataset(by=olga.by, dataset=version.dataset, rules=rules, retention_days=30)
+    version.refresh_from_db()
+
+    asked = ask_for_tier(by=olga.by, version=version, tier="curated", reason="Cleaned.")
+    with pytest.raises(StateConflict):
+        ask_for_tier(by=olga.by, version=version, tier="curated", reason="Cleaned.")
+    approve(by=anna.by, request=asked, reason="Fine.")
+    born = timezone.now() - timedelta(days=31)
+    DatasetVersion.objects.filter(pk=version.pk).update(created_at=born)
+    assert erase_expired(dry_run=True).versions == erase_expired().versions == 1
+
+    version = DatasetVersion.objects.get(pk=version.pk)
+    assert (version.tier, version.erased_at is None, version.profile) == ("curated", False, [])
+    assert archive_dataset(by=olga.by, dataset=dataset).archived_at is not None
 
 
 def test_tags_of_any_characters_are_found():
