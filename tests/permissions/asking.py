@@ -54,7 +54,7 @@ def ask(world: World, who: Who, route: Route, row: Row, side: Side) -> Told:
         transaction.set_rollback(True)
     who.client.cookies = cookies
     outcome = (_page_outcome if route.is_page else _api_outcome)(answer, body, sample, events)
-    writes = tuple(q["sql"] for q in queries.captured_queries if _is_write(q["sql"]))
+    writes = tuple(q["sql"] for q in queries.captured_queries if is_write(q["sql"]))
     return Told(outcome, answer.status_code, body, events, writes)
 
 
@@ -106,6 +106,7 @@ def _complaints(answer: Any, body: bytes) -> str:
     return " ".join(left + re.findall(r'role="alert">(.*?)</div>', body.decode(), re.DOTALL))
 
 
-def _is_write(sql: str) -> bool:
+def is_write(sql: str) -> bool:
+    """Whether a statement changes what is governed."""
     changes = sql.startswith(("INSERT", "UPDATE", "DELETE"))
     return changes and not any(words in sql for words in _UNSEEN_WRITES)

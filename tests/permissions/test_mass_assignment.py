@@ -25,7 +25,8 @@ from tests.permissions.world import Who, World
 _SETTABLE = """
     name description tags metrics reason card rules
     kind classification tier format signature source version model dataset alias role
-    from_version training_dataset artifact mirror url outputs keep_columns on_row_error chunk_rows priority sink
+    from_version training_dataset artifact mirror url
+    outputs keep_columns on_row_error chunk_rows priority sink
     compare_with cron timezone overlap missed enabled
     approval_required capture_percent retention_days legal_hold pinned_to
     driver address allows_reading allows_writing scopes expires_at user events secret
