@@ -110,7 +110,7 @@ _API: dict[str, Maker] = {
     "POST datasets": _new_table(),
     "POST:new datasets": _new_table("new-one"),
     "PATCH datasets/<str:name>": _same({"description": "new"}),
-    "PATCH:rules datasets/<str:name>": _same({"classification": "public"}),
+    "PATCH:rules datasets/<str:name>": _same({"classification": "confidential"}),
     "POST datasets/<str:name>/archive": _same(_REASON),
     "POST datasets/<str:name>/unarchive": _same(_REASON),
     "POST datasets/<str:name>/versions/<str:number>/promote": _same(_PROMOTION),
