@@ -21,7 +21,7 @@ from typing import Any
 from django.apps import apps as present_apps
 from django.conf import settings
 from django.core.management.color import no_style
-from django.db import IntegrityError, connections, transaction
+from django.db import DatabaseError, IntegrityError, connections, transaction
 
 from registry import storage
 from registry.actions.backup import fingerprint
@@ -57,27 +57,36 @@ def restore(
     require_known(manifest.migrations)
     for table in manifest.tables:
         check(folder / table.file, table.sha256)
-    if not is_forced and _has_somebody():
+    is_in_use = _has_somebody()
+    if is_in_use and not is_forced:
         raise BackupRefused(
-            "The database has users already. Restore into an empty database and state folder, or "
-            "give --force to put the backup in the place of what is there."
+            "The database is not empty. Restore into an empty database and state folder, or give "
+            "--force to put the backup in the place of what is there."
         )
     connections["default"].close()
     brought = sum(_bring_file(folder, kept) for kept in listed_files(folder, manifest))
     if manifest.files is not None:
         tell(f"{brought} files brought, {manifest.files['count'] - brought} were there")
     on = _replace_file if connections["default"].vendor == "sqlite" else _replace_tables
-    aside, missing = on(folder, manifest)
+    aside, missing = on(folder, manifest, keeps_old=is_in_use)
     tell(f"{manifest.rows} rows in {len(manifest.tables)} tables")
-    key_aside = _bring_secret(folder, manifest)
-    warnings = list(_warnings(manifest, missing, has_key=bool(key_aside)))
-    return Restored(manifest, [*aside, *key_aside], warnings)
+    has_key = _brings_secret(manifest)
+    if has_key:
+        aside += _bring_secret(folder, keeps_old=is_in_use)
+    return Restored(manifest, aside, list(_warnings(manifest, missing, has_key=has_key)))
 
 
 def _has_somebody() -> bool:
+    """Whether somebody has used the database; also one that is damaged so that nobody can say."""
     default = connections["default"]
     users = present_apps.get_model("registry.User")
-    return users._meta.db_table in default.introspection.table_names() and users.objects.exists()
+    try:
+        tables = default.introspection.table_names()
+        return users._meta.db_table in tables and users.objects.exists()
+    except DatabaseError:
+        if default.vendor != "sqlite":
+            raise
+        return True
 
 
 def _bring_file(folder: Path, kept: KeptFile) -> bool:
@@ -99,7 +108,9 @@ def _bring_file(folder: Path, kept: KeptFile) -> bool:
     return True
 
 
-def _replace_file(folder: Path, manifest: Manifest) -> tuple[list[Path], list[str]]:
+def _replace_file(
+    folder: Path, manifest: Manifest, *, keeps_old: bool
+) -> tuple[list[Path], list[str]]:
     """SQLite: fill a new file, put the present one aside, and rename."""
     target = Path(connections["default"].settings_dict["NAME"])
     half = target.with_name(f"{target.name}.restoring")
@@ -117,7 +128,7 @@ def _replace_file(folder: Path, manifest: Manifest) -> tuple[list[Path], list[st
     except IntegrityError as error:
         raise BackupRefused(f"The rows of {folder} do not fit each other: {error}") from None
     half.chmod(0o600)
-    aside = [_put_aside(target)] if target.exists() else []
+    aside = [_put_aside(target)] if keeps_old else []
     os.replace(half, target)
     return aside, missing
 
@@ -135,8 +146,14 @@ def _require_unused(path: Path) -> None:
         raise BackupRefused(f"{path} is in use: end the service first, every part of it.")
 
 
-def _replace_tables(folder: Path, manifest: Manifest) -> tuple[list[Path], list[str]]:
-    """PostgreSQL: everything in one transaction, so that nobody ever sees a half."""
+def _replace_tables(
+    folder: Path, manifest: Manifest, *, keeps_old: bool
+) -> tuple[list[Path], list[str]]:
+    """PostgreSQL: everything in one transaction, so that nobody ever sees a half.
+
+    ``keeps_old`` is for the other engine: here nothing can be put aside.
+    """
+    del keeps_old
     with session() as own:
         _require_alone(own)
         try:
@@ -196,17 +213,21 @@ def _missing(manifest: Manifest, apps: Any) -> list[str]:
     return sorted({name for name in held_names(apps) if name not in there})
 
 
-def _bring_secret(folder: Path, manifest: Manifest) -> list[Path]:
-    """Put the secret key where it was; another one goes aside. Nothing where it is a setting."""
-    path = conf.home / "secret_key"
-    if manifest.secret != INCLUDED or not _is_kept(path) or not _is_other_key(manifest):
-        return []
-    aside = _put_aside(path)
-    half = path.with_name(".secret_key.restoring")
+def _brings_secret(manifest: Manifest) -> bool:
+    """Whether the key of the backup is to be used here: not where it is a setting."""
+    is_kept = _is_kept(conf.home / SECRET)
+    return manifest.secret == INCLUDED and is_kept and _is_other_key(manifest)
+
+
+def _bring_secret(folder: Path, *, keeps_old: bool) -> list[Path]:
+    """Put the secret key where it was; what was put aside for it."""
+    path = conf.home / SECRET
+    aside = [_put_aside(path)] if keeps_old else []
+    half = path.with_name(f".{SECRET}.restoring")
     shutil.copyfile(folder / SECRET, half)
     half.chmod(0o600)
     os.replace(half, path)
-    return [aside]
+    return aside
 
 
 def _is_kept(path: Path) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
 
 from registry.actions.backup import back_up, note_backup
 from registry.actions.backup_faults import BackupRefused
@@ -44,7 +45,7 @@ class Command(BaseCommand):
                 reuse=options["reuse"],
                 tell=self.stdout.write,
             )
-        except (BackupRefused, DomainError) as error:
+        except (BackupRefused, DomainError, OperationalError) as error:
             raise CommandError(str(error), returncode=REFUSED) from None
         except OSError as error:
             text = f"{error.filename or folder}: {error.strerror}. What was written is no backup."

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
 
 from registry import audit
 from registry.actions.backup_faults import BackupRefused
@@ -41,7 +42,7 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=REFUSED) from None
         try:
             done = restore(folder, is_forced=options["force"], tell=self.stdout.write)
-        except (BackupRefused, DomainError) as error:
+        except (BackupRefused, DomainError, OperationalError) as error:
             raise CommandError(str(error), returncode=REFUSED) from None
         finally:
             os.close(held)

@@ -214,14 +214,14 @@ def test_every_row_and_file_comes_back_on_the_other_engine_and_home_again(
     assert entry is not None
     with database(**{"OPTIONS": {}, **entry}):
         restore(tmp_path / "first")
-        with pytest.raises(BackupRefused, match="The database has users already"):
+        with pytest.raises(BackupRefused, match="The database is not empty"):
             restore(tmp_path / "first")
         assert User.objects.create(username="later").pk > User.objects.get(username="olga").pk
         User.objects.get(username="later").delete()
         second = back_up(tmp_path / "second")
     schema = tables_and_indexes()
     with empty_service(tmp_path / "home"):
-        restore(tmp_path / "second")
+        assert restore(tmp_path / "second").aside == []
         assert tables_and_indexes() == schema
         third = back_up(tmp_path / "third")
         call_command("migrate", verbosity=0)
@@ -421,3 +421,15 @@ def test_the_command_restores_migrates_and_leaves_an_event(tmp_path: Path) -> No
         assert event.object_name == f"of {made.made_at}"
         assert ModelVersion.objects.count() == 1
         assert list(missing_triggers()) == []
+
+
+def test_a_database_that_cannot_be_read_any_more_is_replaced_when_told_to(tmp_path: Path) -> None:
+    a_yard()
+    back_up(tmp_path / "kept")
+    with empty_service(tmp_path / "home"):
+        (tmp_path / "home/new.sqlite3").write_bytes(b"no database" * 1_000)
+        with pytest.raises(BackupRefused, match="The database is not empty"):
+            restore(tmp_path / "kept")
+        (aside,) = restore(tmp_path / "kept", is_forced=True).aside
+        assert aside.read_bytes().startswith(b"no database")
+        assert ModelVersion.objects.count() == 1
