@@ -33,7 +33,7 @@ LISTS = (
     "serving_schedule",
 )
 ROWS = (
-    ("registry_registeredmodel", "model", ("change", "edit")),
+    ("registry_registeredmodel", "model", ("change", "edit", "card", "card-edit")),
     ("registry_modelversion", "ready", ("change", "edit", "correct")),
     ("registry_modelversion", "pending", ("change",)),
     ("registry_modelversion", "quarantined", ("change",)),
@@ -88,6 +88,7 @@ def addresses(world: World) -> list[str]:
         *others,
         *lineage,
         history,
+        f"{history}?at=2999-01-01T00:00:00Z",
         "/admin/password_change/",
         "/docs",
         "/docs/errors",

@@ -26,6 +26,7 @@ LISTS = (
 )
 ROWS = (
     ("registry_registeredmodel_change", "model"),
+    ("registry_registeredmodel_card", "model"),
     ("registry_modelversion_change", "ready"),
     ("registry_modelversion_change", "pending"),
     ("registry_modelversion_change", "quarantined"),
