@@ -1,6 +1,6 @@
 """Goes through the chain again and again, a little each second, and keeps what it has found.
 
-A million links at once would take half a minute of a core; so they take half an hour of a hundredth
+A million links at once would take a minute of a core; so they take half an hour of a few hundredths
 of one. What was found lies in the cache: pages show it, and without a cache it is not known.
 """
 

@@ -38,7 +38,7 @@ def seal_waiting(after: str = chain.FIRST) -> int:
     """
     sealed = 0
     while ids := chain.unsealed_ids(after, BATCH):
-        done = _seal(ids)
+        done, after = _seal(ids), ids[-1]
         sealed += done
         if done == 0 or len(ids) < BATCH:
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 from typing import Any
 
@@ -40,13 +41,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Print what does not hold, each on a line of its own, then how far the chain reaches."""
         walk, kinds = Walk(), set()
-        for finding in audit_check.whole_trail(walk):
+        noted = (audit_check.holds_at(place, hash_) for place, hash_ in options["noted"])
+        for finding in itertools.chain(audit_check.whole_trail(walk), filter(None, noted)):
             kinds.add(finding.kind)
             self.stdout.write(f"{finding.kind}: {finding.text}")
-        for place, hash_ in options["noted"]:
-            if (finding := audit_check.holds_at(place, hash_)) is not None:
-                kinds.add(finding.kind)
-                self.stdout.write(f"{finding.kind}: {finding.text}")
         word = "whole" if not kinds else "NOT whole"
         self.stdout.write(f"{walk.place} sealed events, {word}; last seal {walk.place}:{walk.hash}")
         if kinds:
