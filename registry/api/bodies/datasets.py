@@ -106,7 +106,7 @@ class RulesJson(Json):
     """What a version has to fit before it moves up a tier."""
 
 
-@extend_schema_field({"type": ["integer", "null"], "minimum": 1})
+@extend_schema_field({"type": "integer", "minimum": 1})  # null joins it by the field itself
 class RetentionDays(Json):
     """Days after which the rows of a version are erased; null keeps them."""
 
