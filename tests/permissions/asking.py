@@ -20,6 +20,8 @@ from tests.permissions.rules import ASKED_IN, DONE, HIDDEN, REFUSED, Row, Side
 from tests.permissions.world import Who, World
 
 NOTHING = "nothing happened"
+# What a status of the API says.
+API_OUTCOMES = {401: ASKED_IN, 403: REFUSED, 404: HIDDEN}
 _REFUSALS = ("This needs ",)
 _ABSENCES = ("that you may see",)
 # A key cannot be made with what its user does not hold.
@@ -72,9 +74,8 @@ def read(answer: Any) -> bytes:
 
 
 def _api_outcome(answer: HttpResponseBase, body: bytes, sample: Sample, events: int) -> str:
-    known = {401: ASKED_IN, 403: REFUSED, 404: HIDDEN}
-    if answer.status_code in known:
-        return known[answer.status_code]
+    if answer.status_code in API_OUTCOMES:
+        return API_OUTCOMES[answer.status_code]
     if answer.status_code == 422 and _HOLDS_NOTHING in body:
         return REFUSED
     if answer.status_code < 400 and (sample.leaves_no_event or events):
