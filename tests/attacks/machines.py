@@ -4,7 +4,7 @@ A table has a line for each state and a column for each action. A cell is one of
 
 - ``>state``: done; the row is in that state, and exactly one event is about it;
 - ``same``: answered as done; nothing has changed and nothing is written down;
-- ``made``: done; something new was made, the row is as it was;
+- ``made``: done; something new is there, were it an event alone, and the row is as it was;
 - a code: refused with it; nothing has changed and nothing is written down.
 """
 
@@ -21,6 +21,7 @@ from django.test import Client
 from django.utils import timezone
 
 from registry.actions.aliases import move_alias, place_alias
+from registry.actions.tiers import ask_for_tier
 from registry.actions.webhooks import create_webhook
 from registry.admin.api_keys import state_of as state_of_key
 from registry.models import (
@@ -173,6 +174,89 @@ VERSION_REQUESTS = Machine(
     "approval-of-version", _DECISIONS, _version_request, lambda r: r.state, _DECIDE
 )
 
+# --- tiers of data ------------------------------------------------------------------------------
+
+
+def _tier_request(world: World, state: str) -> ApprovalRequest:
+    asked = {"tier": "curated", "reason": "It was looked through."}
+    request = ask_for_tier(by=world.olga.by, version=world.rows, **asked)
+    return _decided(world, request, state)
+
+
+TIER_REQUESTS = Machine("approval-of-tier", _DECISIONS, _tier_request, lambda r: r.state, _DECIDE)
+
+
+def _tier(world: World, state: str) -> DatasetVersion:
+    DatasetVersion.objects.filter(pk=world.rows.pk).update(tier=state)
+    return world.rows
+
+
+def _promote(tier: str) -> Act:
+    path, reason = "/datasets/customers/versions/1/promote", REASON
+    return lambda w, d: w.ask("post", path, {"tier": tier, **reason})
+
+
+TIERS = Machine(
+    "tier",
+    """
+                to-raw           to-curated       to-product
+    raw         invalid-field    made             invalid-field
+    curated     invalid-field    invalid-field    made
+    product     state-conflict   state-conflict   state-conflict
+    """,
+    _tier,
+    lambda version: version.tier,
+    {
+        "to-raw": _promote("raw"),
+        "to-curated": _promote("curated"),
+        "to-product": _promote("product"),
+    },
+)
+
+# --- models and datasets in use and out of use --------------------------------------------------
+
+
+def _set_aside(row: Any, state: str) -> Any:
+    row.archived_at = timezone.now() if state == "archived" else None
+    row.save()
+    return row
+
+
+MODELS = Machine(
+    "model",
+    """
+                archive          unarchive        job                    alias
+    in-use      >archived        state-conflict   made                   made
+    archived    state-conflict   >in-use          version-not-servable   version-not-servable
+    """,
+    lambda world, state: _set_aside(world.model, state),
+    lambda model: "archived" if model.archived_at else "in-use",
+    {
+        "archive": lambda w, m: w.ask("post", "/models/churn/archive"),
+        "unarchive": lambda w, m: w.ask("post", "/models/churn/unarchive"),
+        "job": lambda w, m: w.ask("post", "/batch-jobs", {"model": "churn", "dataset": "holes"}),
+        "alias": lambda w, m: w.ask("put", "/models/churn/aliases/candidate", {"version": 2}),
+    },
+)
+DATASETS_IN_USE = Machine(
+    "dataset",
+    """
+                archive          unarchive        job              promote
+    in-use      >archived        state-conflict   made             made
+    archived    state-conflict   >in-use          state-conflict   state-conflict
+    """,
+    lambda world, state: _set_aside(world.rows.dataset, state),
+    lambda dataset: "archived" if dataset.archived_at else "in-use",
+    {
+        "archive": lambda w, d: w.ask("post", "/datasets/customers/archive"),
+        "unarchive": lambda w, d: w.ask("post", "/datasets/customers/unarchive"),
+        "job": lambda w, d: w.ask(
+            "post", "/batch-jobs", {"model": "churn", "dataset": "customers"}
+        ),
+        "promote": _promote("curated"),
+    },
+)
+
 # --- jobs ---------------------------------------------------------------------------------------
 
 
@@ -198,10 +282,10 @@ JOBS = Machine(
                             cancel           retry            results          rejects
     queued                  >cancelled       state-conflict   state-conflict   state-conflict
     running                 >cancelled       state-conflict   state-conflict   state-conflict
-    completed               state-conflict   state-conflict   same             same
-    completed_with_rejects  state-conflict   >running         same             same
-    failed                  state-conflict   >queued          state-conflict   same
-    cancelled               state-conflict   state-conflict   state-conflict   same
+    completed               state-conflict   state-conflict   made             made
+    completed_with_rejects  state-conflict   >running         made             made
+    failed                  state-conflict   >queued          state-conflict   made
+    cancelled               state-conflict   state-conflict   state-conflict   made
     """,
     _job,
     lambda job: job.state,
@@ -290,7 +374,7 @@ DATASETS = Machine(
     """
                 download         job
     pending     state-conflict   made
-    ready       same             made
+    ready       made             made
     rejected    state-conflict   state-conflict
     """,
     _dataset_version,
@@ -355,5 +439,5 @@ WEBHOOKS = Machine(
 
 MACHINES = (
     *(VERSIONS, ALIAS_REQUESTS, VERSION_REQUESTS, JOBS, SCHEDULES, KEYS, DATASETS, ALIASES),
-    WEBHOOKS,
+    *(WEBHOOKS, TIER_REQUESTS, TIERS, MODELS, DATASETS_IN_USE),
 )

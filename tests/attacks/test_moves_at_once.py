@@ -44,6 +44,12 @@ RACES = [
     (machines.WEBHOOKS, "enabled", "disable", {"same"}),
     (machines.WEBHOOKS, "disabled", "enable", {"same"}),
     (machines.WEBHOOKS, "enabled", "delete", {"webhook-not-found"}),
+    (machines.TIER_REQUESTS, "pending", "approve", {"state-conflict"}),
+    (machines.TIER_REQUESTS, "pending", "reject", {"state-conflict"}),
+    (machines.MODELS, "in-use", "archive", {"state-conflict"}),
+    (machines.MODELS, "archived", "unarchive", {"state-conflict"}),
+    (machines.DATASETS_IN_USE, "in-use", "archive", {"state-conflict"}),
+    (machines.DATASETS_IN_USE, "archived", "unarchive", {"state-conflict"}),
 ]
 
 
@@ -199,6 +205,13 @@ def test_an_alias_that_is_approved_never_points_to_what_is_archived(world: World
     archived = ModelVersion.objects.get(pk=world.second.pk).status == VersionStatus.ARCHIVED
     assert Alias.objects.filter(version=world.second).exists() != archived
     assert set(told) <= {"done", "state-conflict", "version-not-servable"}
+
+
+def test_a_tier_is_asked_for_once(world: World) -> None:
+    told = Counter(at_once([lambda: machines.TIERS.acts["to-curated"](world, None)] * AT_ONCE))
+
+    assert told == {"done": 1, "state-conflict": AT_ONCE - 1}
+    assert ApprovalRequest.objects.count() == 1
 
 
 def test_a_job_is_made_for_each_that_asks_and_no_slot_is_lost(world: World) -> None:
