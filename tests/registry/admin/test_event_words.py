@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from registry.actions.webhooks import EVENTS
 from registry.admin.audit_events import ActionFilter
 from registry.admin.event_words import WORDS, words_of
 from tests.browser.world import World
@@ -35,7 +36,8 @@ def written_actions() -> Iterator[str]:
 def test_every_action_that_is_written_has_words() -> None:
     written = set(written_actions())
     assert len(written) > 25
-    assert written - set(WORDS) == set()
+    # What webhooks tell of has names of its own, some of which read alike.
+    assert written - set(WORDS) - set(EVENTS) == set()
 
 
 @pytest.mark.parametrize(
