@@ -92,7 +92,7 @@ def test_a_clock_that_steps_back_and_forth_doubles_nothing(ana: Principal) -> No
 
 @pytest.mark.postgres
 def test_two_beats_at_once_make_one_slot_for_each_due_time(
-    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(batch_jobs, "enqueue", lambda *_: None)  # nobody is there to hear it
     ana = ledger.person("ana")
