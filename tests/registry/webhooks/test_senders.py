@@ -19,7 +19,7 @@ WEBHOOKS, OCCASIONS, SENDERS = 6, 5, 3
 
 
 @pytest.mark.postgres
-def test_senders_share_what_waits(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_senders_share_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "_ring", lambda name, ids: None)
     olga = people.owner()
     churn = things.a_model(olga)
