@@ -39,7 +39,7 @@ def evidence_of(version: ModelVersion, alias: str = "") -> dict[str, Any]:
 
 
 def evidence_now(request: ApprovalRequest) -> dict[str, Any]:
-    """What is evidence at this moment; what was kept of a request that is decided, or about data."""
+    """What is evidence now; of a request that is decided, or about data, what was kept."""
     if request.state != ApprovalState.PENDING or request.version is None:
         return dict(request.evidence)
     attached = {key: part for key, part in request.evidence.items() if ":" in key}

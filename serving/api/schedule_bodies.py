@@ -57,10 +57,10 @@ class ScheduleOut(Out):
     model = NameOrRow(source="model_ref")
     version = serializers.IntegerField(source="version_number", allow_null=True)
     dataset = serializers.SerializerMethodField()
-    source = serializers.JSONField(  # type: ignore[assignment]  # a field, not the argument
+    source = serializers.DictField(  # type: ignore[assignment]  # a field, not the argument
         allow_null=True, help_text="Where its rows are read from at each run."
     )
-    sink = serializers.JSONField(
+    sink = serializers.DictField(
         allow_null=True, help_text="The table that the results go to as well."
     )
     outputs = serializers.ListField(child=serializers.CharField(), allow_null=True)

@@ -47,7 +47,7 @@ class PredictionRecordQuerySet(models.QuerySet["PredictionRecord"]):
         rows = self
         if since is not None:
             # The id is made when the record is written, which is never before the answer.
-            first = UUID(int=int(since.timestamp() * 1_000) << 80)
+            first = UUID(int=max(0, int(since.timestamp() * 1_000)) << 80)
             rows = rows.filter(pk__gte=first, created_at__gte=since)
         return rows if until is None else rows.filter(created_at__lt=until)
 

@@ -96,9 +96,7 @@ def test_an_alias_is_moved_with_its_reason(owner: Client, world: World) -> None:
 
 
 def test_a_guarded_alias_waits_for_somebody_else(owner: Client, world: World) -> None:
-    update_model(
-        by=Principal(world.owner), model=world.model, approval_required=True, card=CARD
-    )
+    update_model(by=Principal(world.owner), model=world.model, approval_required=True, card=CARD)
     second = world.model.versions.get(number=2)
     answer = owner.post(
         on(world, "aliases"), {"alias": "champion", "version": second.pk}, follow=True

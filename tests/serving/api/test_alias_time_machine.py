@@ -230,4 +230,6 @@ def test_a_span_is_no_wider_than_it_is_asked_for(
 
     assert list(rows.answered(since=day(2), until=day(3))) == [record]
     assert list(rows.answered(until=day(2))) == []
+    # Before the time that ids begin with.
+    assert list(rows.answered(since=datetime(96, 10, 4, tzinfo=UTC))) == [record]
     assert list(rows.answered(since=day(2) + timedelta(microseconds=1))) == []
