@@ -53,22 +53,33 @@ def is_asked(row: Row, route: Route, standing: Standing, side: Side) -> bool:
     """
     if drawing.IS_LONG:
         return True
+    if standing.granted and side == "other":
+        return standing.granted == roles.MANAGER
     if standing.granted:
-        is_manager = standing.granted == roles.MANAGER and side == "other"
-        return is_manager or standing.granted in near(row.level)
+        return standing.granted in near(row.level)
     if standing.is_limited:
         return not route.is_page
     if side != SIDES[len(row.key + standing.name) % 2] and not row.level.startswith("owner"):
         return False
+    return _is_asked_at_page(row, standing) if route.is_page else _is_asked_of_api(row, standing)
+
+
+def _is_asked_at_page(row: Row, standing: Standing) -> bool:
+    """Pages take long, and a key opens none: one stands for all keys."""
     if standing.comes_with in ("key", "dead key"):
-        return standing.name == "key admin" if route.is_page else _is_near(row, standing)
-    if standing.everywhere and not standing.is_staff:
-        return route.is_page
-    return standing.everywhere is None or standing.everywhere in near(row.level)
+        return standing.name == "key admin"
+    if standing.everywhere is None or not standing.is_staff:
+        return True
+    is_for_groups = row.level.endswith("everywhere") or row.level.startswith("owner")
+    return is_for_groups and standing.everywhere in near(row.level)
 
 
-def _is_near(row: Row, standing: Standing) -> bool:
-    return standing.comes_with == "dead key" or standing.scope in near(row.level)
+def _is_asked_of_api(row: Row, standing: Standing) -> bool:
+    if standing.comes_with == "key":
+        return standing.scope in near(row.level)
+    if standing.everywhere is None or standing.comes_with == "dead key":
+        return True
+    return standing.is_staff and standing.everywhere in near(row.level)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
