@@ -91,6 +91,7 @@ MODELYARD: dict[str, Any] = {
     "MODELHOST_MEMORY_BYTES": env.size_bytes("MODELHOST_MEMORY_BYTES", HALF_OF_MEMORY),
     "ENGINE_MEMORY_BYTES": env.size_bytes("ENGINE_MEMORY_BYTES", 256 * MIB),
     "COMPILE_ROWS": env.integer("COMPILE_ROWS", 10_000, low=0, high=1_000_000),
+    "MODEL_CARD_POLICY": env.choice("MODEL_CARD_POLICY", ("show", "require"), "show"),
     "MODEL_FILE_POLICY": env.choice("MODEL_FILE_POLICY", ("gate", "approve", "refuse"), "gate"),
     "UPDATE_BACKUPS": env.integer("UPDATE_BACKUPS", 3, low=0, high=100),
     "CAPTURE_DAYS": env.integer("CAPTURE_DAYS", 30, low=1, high=3_650),

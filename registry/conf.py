@@ -76,6 +76,11 @@ class RegistryConf:
         return cast(int, _of("UPDATE_BACKUPS"))
 
     @property
+    def requires_model_cards(self) -> bool:
+        """Whether a guarded alias may only be asked for once the model card says everything."""
+        return bool(_of("MODEL_CARD_POLICY") == "require")
+
+    @property
     def model_file_policy(self) -> str:
         """What happens to formats that execute code: gate, approve or refuse."""
         return cast(str, _of("MODEL_FILE_POLICY"))

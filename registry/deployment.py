@@ -29,7 +29,7 @@ Finding = tuple[str, str]
 
 @register(Tags.security, deploy=True)
 def settings_are_for_production(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """``registry.W010`` to ``registry.W017``, as the table below says."""
+    """``registry.W010`` to ``registry.W018``, as the table below says."""
     del app_configs
     return [
         Warning(text, hint=hint, id=f"registry.W{number:03}")
@@ -128,6 +128,15 @@ def _first_password_is_good() -> Iterator[Finding]:
         )
 
 
+def _reviewers_read_a_card() -> Iterator[Finding]:
+    if not conf.requires_model_cards:
+        yield (
+            "A guarded alias can be asked for without a model card: reviewers may not learn what"
+            " the model is for, and where it is wrong.",
+            "Set MODEL_CARD_POLICY=require.",
+        )
+
+
 LOOKS: dict[int, Callable[[], Iterator[Finding]]] = {
     10: _people_come_by_https,
     11: _proxies_are_few,
@@ -137,4 +146,5 @@ LOOKS: dict[int, Callable[[], Iterator[Finding]]] = {
     15: _calls_stay_outside,
     16: _mails_are_sealed,
     17: _first_password_is_good,
+    18: _reviewers_read_a_card,
 }

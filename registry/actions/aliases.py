@@ -11,6 +11,7 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from registry import audit, cards, roles
 from registry.actions.announcing import announce_move, announce_request
 from registry.actions.approval_evidence import evidence_of
+from registry.conf import conf
 from registry.errors import AliasNotFound, CardIncomplete, InvalidField, StateConflict
 from registry.models import Alias, AliasChange, ApprovalRequest, ModelVersion, RegisteredModel, User
 from registry.models.alias import ALIAS_HELP, ALIAS_PATTERN
@@ -26,7 +27,7 @@ def move_alias(
     """Point an alias to a version, or ask for the approval where the model needs one.
 
     Raises InvalidField for a bad name, VersionNotReady, VersionNotServable, NotAllowed, and
-    CardIncomplete where an approval is asked for and the model card lacks a field.
+    CardIncomplete where an approval is asked for and the model card lacks a field that it needs.
     """
     require(by, roles.PUBLISHER, version.model)
     check_alias_name(alias)
@@ -151,9 +152,9 @@ def check_alias_name(alias: object, *, pointer: str = "/alias") -> str:
 
 
 def require_card(model: RegisteredModel) -> None:
-    """Raise CardIncomplete where a reviewer would not find all that a model card has to say."""
+    """Raise CardIncomplete where cards are required and this one does not say everything yet."""
     missing = cards.missing(model.card)
-    if missing:
+    if missing and conf.requires_model_cards:
         raise CardIncomplete(
             f"The model card of “{model.name}” does not say yet: {', '.join(missing)}. A reviewer "
             "has to know.",

@@ -85,7 +85,23 @@ def test_who_may_not_publish_does_not_write_the_card(client):
     assert patch(mate, {"card": {"owner": "Tariq"}}).status_code == 403
 
 
-def test_a_guarded_alias_is_asked_for_once_the_card_says_all(client):
+def require_cards(settings):
+    settings.MODELYARD = {**settings.MODELYARD, "MODEL_CARD_POLICY": "require"}
+
+
+def test_a_guarded_alias_can_be_asked_for_and_the_reviewer_sees_what_the_card_lacks(client):
+    patch(client, {"approval_required": True, "card": {**CARD, "limits": "", "data": ""}})
+
+    answer = client.put(
+        f"{MODEL}/aliases/champion", {"version": 1}, content_type="application/json"
+    )
+
+    assert answer.status_code == 202
+    assert answer.json()["evidence"]["card"]["missing"] == ["data", "limits"]
+
+
+def test_a_guarded_alias_is_asked_for_once_the_card_says_all(client, settings):
+    require_cards(settings)
     patch(client, {"approval_required": True, "card": {**CARD, "limits": "", "data": ""}})
     ask = {"path": f"{MODEL}/aliases/champion", "data": {"version": 1}}
 
@@ -99,7 +115,8 @@ def test_a_guarded_alias_is_asked_for_once_the_card_says_all(client):
     assert late.status_code == 202
 
 
-def test_a_card_that_was_emptied_since_cannot_be_approved(client):
+def test_a_card_that_was_emptied_since_cannot_be_approved(client, settings):
+    require_cards(settings)
     patch(client, {"approval_required": True, "card": CARD})
     client.put(f"{MODEL}/aliases/champion", {"version": 1}, content_type="application/json")
     patch(client, {"card": {"limits": ""}})
