@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.utils import timezone
@@ -50,20 +49,3 @@ class SessionStore(db.SessionStore):
         if row is None:
             self._session_key = None
         return row
-
-    # Nobody waits asynchronously here; should somebody, it is the same.
-
-    async def _aget_session_from_db(self) -> AbstractBaseSession | None:
-        return await sync_to_async(self._get_session_from_db)()
-
-    async def acreate_model_instance(self, data: dict[str, Any]) -> AbstractBaseSession:
-        """As ``create_model_instance``."""
-        return await sync_to_async(self.create_model_instance)(data)
-
-    async def aexists(self, session_key: str) -> bool:
-        """As ``exists``."""
-        return await sync_to_async(self.exists)(session_key)
-
-    async def adelete(self, session_key: str | None = None) -> None:
-        """As ``delete``."""
-        await sync_to_async(self.delete)(session_key)

@@ -30,6 +30,8 @@ pytest_plugins = [
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_FIXTURES = ("live_stack", "page", "browser")
+# Fixtures of single modules that start a whole service.
+OWN_STACKS = ("stack", "site")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,14 +46,24 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes) and len(val) > 16 else None
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares one started stack or browser stays in one process of pytest-xdist."""
+    """What shares one started stack or browser stays in one process of pytest-xdist.
+
+    First: pytest-xdist reads the groups in the same hook.
+    """
     for item in items:
-        names = getattr(item, "fixturenames", ())
-        if any(name in names for name in SHARED_FIXTURES):
-            item.add_marker(pytest.mark.xdist_group("stack"))
-        if item.get_closest_marker("postgres"):
-            item.add_marker(pytest.mark.xdist_group("postgres"))
+        if group := _group_of(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group_of(item: pytest.Item) -> str:
+    names = getattr(item, "fixturenames", ())
+    if any(name in names for name in SHARED_FIXTURES):
+        return "stack"
+    if any(name in names for name in OWN_STACKS):
+        return item.nodeid.partition("::")[0]
+    return "postgres" if item.get_closest_marker("postgres") else ""
 
 
 @pytest.hookimpl(trylast=True)

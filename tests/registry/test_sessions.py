@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -53,20 +52,6 @@ def test_one_that_has_ended_is_not_found(kept: str) -> None:
     Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
 
     assert SessionStore(kept).load() == {}
-
-
-@pytest.mark.django_db(transaction=True)
-def test_it_is_the_same_where_somebody_waits_asynchronously(kept: str) -> None:
-    async def story() -> object:
-        store = SessionStore(kept)
-        word = await store.aget("word")
-        assert await store.aexists(kept)
-        await store.asave()
-        await store.adelete()
-        return word
-
-    assert asyncio.run(story()) == "xyzzy"
-    assert Session.objects.count() == 0
 
 
 def test_what_a_backup_holds_signs_nobody_in() -> None:

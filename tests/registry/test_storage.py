@@ -53,19 +53,20 @@ def test_a_file_that_goes_away_meanwhile_is_no_error(
 
 
 def test_a_file_on_this_machine_is_listed_read_in_pieces_and_removed() -> None:
-    for name in ("inbox/day/b.csv", "inbox/a.csv", "inboxes/c.csv"):
+    for name in ("inbox/l/day/b.csv", "inbox/l/a.csv", "inbox/ll/c.csv"):
         with storage.scratch_file() as path:
             path.write_bytes(b"x" * 10)
             storage.put_file(path, name)
 
-    assert [one.name for one in storage.listed("inbox/")] == ["inbox/a.csv", "inbox/day/b.csv"]
-    assert [len(piece) for piece in storage.chunks_of("inbox/a.csv", at_once=4)] == [4, 4, 2]
-    assert storage.size_of("inbox/a.csv") == 10
-    for name in ("inbox/day/b.csv", "inbox/a.csv", "inboxes/c.csv"):
+    found = [one.name for one in storage.listed("inbox/l/")]
+    assert found == ["inbox/l/a.csv", "inbox/l/day/b.csv"]
+    assert [len(piece) for piece in storage.chunks_of("inbox/l/a.csv", at_once=4)] == [4, 4, 2]
+    assert storage.size_of("inbox/l/a.csv") == 10
+    for name in ("inbox/l/day/b.csv", "inbox/l/a.csv", "inbox/ll/c.csv"):
         storage.remove(name)
-    assert list(storage.listed("inbox/")) == []
+    assert list(storage.listed("inbox/l/")) == []
     with pytest.raises(storage.BlobMissing):
-        storage.size_of("inbox/a.csv")
+        storage.size_of("inbox/l/a.csv")
 
 
 def test_what_leads_out_of_the_storage_is_not_listed() -> None:
