@@ -17,14 +17,13 @@ from django.test import Client, override_settings
 from registry.actions.sign_on import join
 from registry.errors import StateConflict
 from registry.identities import SignOn
-from registry.models import AuditEvent, GroupRole, User
+from registry.models import AuditEvent, User
 from registry.principals import Principal
-from registry.roles import ROLES
 from tests import people
 from tests.services.processes import free_port
 from tests.services.provider import Provider
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("role_groups")]
+pytestmark = pytest.mark.django_db
 
 CALLBACK = "http://testserver/sign-in/provider/callback"
 PASSWORDS = "django.contrib.auth.backends.ModelBackend"
@@ -39,14 +38,6 @@ def a_browser() -> Client:
     client = Client()
     client.handler = _HANDLER
     return client
-
-
-@pytest.fixture
-def role_groups(db: None) -> None:
-    """Those that the migrations make, also where another test has emptied the tables."""
-    for role in ROLES:
-        group, _ = Group.objects.get_or_create(name=f"{role.title()}s")
-        GroupRole.objects.get_or_create(group=group, defaults={"role": role})
 
 
 @pytest.fixture(scope="module")
