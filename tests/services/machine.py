@@ -12,6 +12,7 @@ JSON with further runtimes of the model host. In service nothing of it exists.
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import runpy
@@ -86,13 +87,21 @@ def take_pace(fields: dict[str, float]) -> None:
 
 
 def dawdle(mean_s: float) -> None:
-    """Wait a little at each named step, each time differently."""
+    """Wait a little at each named step, each time differently.
+
+    A second at most before what a dead process held is taken back, however long others wait.
+    """
     if not mean_s:
         return
     from serving.batch import failpoints
 
     drawn = random.SystemRandom()
-    failpoints.arm(lambda step: time.sleep(drawn.expovariate(1 / mean_s)))
+    most_s = {failpoints.REAP: 1.0}
+
+    def wait(step: str) -> None:
+        time.sleep(min(drawn.expovariate(1 / mean_s), most_s.get(step, math.inf)))
+
+    failpoints.arm(wait)
 
 
 if __name__ == "__main__":
