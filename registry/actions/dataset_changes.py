@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from django.db import transaction
-from django.utils import timezone
 
 from registry import audit, roles
 from registry.actions import fields
-from registry.errors import InvalidField, NotAllowed, StateConflict
+from registry.errors import InvalidField, NotAllowed
 from registry.models import Dataset
 from registry.models.registered_model import Classification
 from registry.principals import Principal, require, require_everywhere
@@ -46,36 +45,9 @@ def update_dataset(*, by: Principal, dataset: Dataset, **values: Any) -> Dataset
     return held
 
 
-@transaction.atomic
-def archive_dataset(*, by: Principal, dataset: Dataset) -> Dataset:
-    """Take a dataset out of use: it takes no version and no job, and lists leave it out.
-
-    Nothing is erased, jobs that read it go on. Raises NotAllowed, StateConflict when it is already.
-    """
-    return _set_archived(by, dataset, is_archived=True)
-
-
-@transaction.atomic
-def unarchive_dataset(*, by: Principal, dataset: Dataset) -> Dataset:
-    """Take it back into use. Raises NotAllowed, and StateConflict when it is in use."""
-    return _set_archived(by, dataset, is_archived=False)
-
-
 def check_classification(value: object) -> str:
     """One of the classifications. Raises InvalidField."""
     return fields.check_choice(value, list(Classification.values), pointer="/classification")
-
-
-def _set_archived(by: Principal, dataset: Dataset, *, is_archived: bool) -> Dataset:
-    require(by, roles.PUBLISHER, dataset)
-    held = Dataset.objects.select_for_update().get(pk=dataset.pk)
-    if (held.archived_at is not None) == is_archived:
-        raise StateConflict(f"The dataset “{held}” is {'' if is_archived else 'not '}archived.")
-    held.archived_at = timezone.now() if is_archived else None
-    held.save(update_fields=["archived_at", "updated_at"])
-    action = "dataset.archive" if is_archived else "dataset.unarchive"
-    audit.record(by, action, held, after={"archived": is_archived})
-    return held
 
 
 def _require_as_strict_as_parents(by: Principal, dataset: Dataset, classification: str) -> None:

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from registry import roles
-from registry.actions import dataset_changes, datasets
+from registry.actions import archiving, dataset_changes, datasets
 from registry.actions.row_access import ROWS_NEED
 from registry.actions.versions import Upload
 from registry.admin.access import principal_of, to_page, told
@@ -161,14 +161,14 @@ class DatasetAdmin(GrantPages, GovernedAdmin[Dataset]):
         """POST: take it out of use."""
         if request.method == "POST":
             with told(request, f"{row} is archived: it takes no version and no job."):
-                dataset_changes.archive_dataset(by=principal_of(request), dataset=row)
+                archiving.archive_dataset(by=principal_of(request), dataset=row)
         return to_page(self.url_of("change", row.pk))
 
     def unarchive(self, request: HttpRequest, row: Dataset) -> HttpResponse:
         """POST: take it back into use."""
         if request.method == "POST":
             with told(request, f"{row} is in use again."):
-                dataset_changes.unarchive_dataset(by=principal_of(request), dataset=row)
+                archiving.unarchive_dataset(by=principal_of(request), dataset=row)
         return to_page(self.url_of("change", row.pk))
 
     def edit_page(self, request: HttpRequest, row: Dataset) -> HttpResponse:

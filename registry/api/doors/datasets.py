@@ -8,11 +8,8 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry.actions.dataset_changes import (
-    archive_dataset,
-    unarchive_dataset,
-    update_dataset,
-)
+from registry.actions.archiving import archive_dataset, unarchive_dataset
+from registry.actions.dataset_changes import update_dataset
 from registry.actions.datasets import read_from_source, upload_dataset
 from registry.actions.row_access import require_rows
 from registry.actions.sources import checked_source, format_of_source

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from registry.actions import archiving
 from registry.actions import dataset_changes as changes
 from registry.actions import datasets as actions
 from registry.errors import InvalidField, NotAllowed, StateConflict
@@ -99,16 +100,16 @@ def test_what_is_no_name_makes_nothing(owner, name):
 
 def test_an_archived_dataset_takes_no_version_until_it_is_back(owner):
     dataset = things.a_dataset_version(owner).dataset
-    archived = changes.archive_dataset(by=owner.by, dataset=dataset)
+    archived = archiving.archive_dataset(by=owner.by, dataset=dataset)
 
     assert archived.archived_at is not None
     with pytest.raises(StateConflict, match="“customers” is archived: it takes no further"):
         things.a_dataset_version(owner, body=b"age\r\n1\r\n")
     with pytest.raises(StateConflict, match="is archived"):
-        changes.archive_dataset(by=owner.by, dataset=dataset)
-    changes.unarchive_dataset(by=owner.by, dataset=dataset)
+        archiving.archive_dataset(by=owner.by, dataset=dataset)
+    archiving.unarchive_dataset(by=owner.by, dataset=dataset)
     with pytest.raises(StateConflict, match="is not archived"):
-        changes.unarchive_dataset(by=owner.by, dataset=dataset)
+        archiving.unarchive_dataset(by=owner.by, dataset=dataset)
     assert things.a_dataset_version(owner, body=b"age\r\n1\r\n").number == 2
 
 
@@ -116,7 +117,7 @@ def test_publishers_archive(owner):
     dataset = things.a_dataset_version(owner, is_read=False).dataset
 
     with pytest.raises(NotAllowed):
-        changes.archive_dataset(by=people.team_mate(dataset).by, dataset=dataset)
+        archiving.archive_dataset(by=people.team_mate(dataset).by, dataset=dataset)
 
 
 def test_rows_that_were_erased_may_be_sent_again(owner):

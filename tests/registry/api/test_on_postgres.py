@@ -11,7 +11,8 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from registry.actions.approvals import approve
-from registry.actions.dataset_changes import archive_dataset, update_dataset
+from registry.actions.archiving import archive_dataset
+from registry.actions.dataset_changes import update_dataset
 from registry.actions.models import create_model
 from registry.actions.retention import erase_expired
 from registry.actions.tiers import ask_for_tier
