@@ -139,10 +139,9 @@ class ApiKeyAdmin(GovernedAdmin[ApiKey]):
 
     def revoke(self, request: HttpRequest, row: ApiKey) -> HttpResponse:
         """POST: end the key at once."""
-        if request.method == "POST":
-            with told(request, f"{row} is revoked."):
-                access.revoke_api_key(by=principal_of(request), key=row)
-        return to_page(self.url_of("change", row.pk))
+        return self.acted(
+            request, row, lambda by: access.revoke_api_key(by=by, key=row), f"{row} is revoked."
+        )
 
     def _shown_once(self, request: HttpRequest, key: ApiKey, text: str) -> HttpResponse:
         address = f"{base_url(request)}/api/v1/me"

@@ -20,7 +20,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.urls.resolvers import URLPattern
 
-from registry.admin.access import page_refusals, principal_of
+from registry.admin.access import page_refusals, principal_of, to_page, told
 from registry.forms.base import ActionForm
 from registry.principals import Principal
 
@@ -210,6 +210,15 @@ class GovernedAdmin(admin.ModelAdmin[Row], Generic[Row]):
                     messages.success(request, context["success"])
                 return self.next_page(request, done)
         return self.render(request, template, {"form": form, **context})
+
+    def acted(
+        self, request: HttpRequest, row: Row, act: Callable[[Principal], object], success: str
+    ) -> HttpResponse:
+        """A POST runs ``act`` and tells how it went; a GET only leads back to the row's page."""
+        if request.method == "POST":
+            with told(request, success):
+                act(principal_of(request))
+        return to_page(self.url_of("change", row.pk))
 
     def next_page(self, request: HttpRequest, done: object) -> HttpResponse:
         """Where a form leads: to a row's page or an address; a script that sent it is told."""

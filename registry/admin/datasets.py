@@ -16,7 +16,7 @@ from registry import roles
 from registry.actions import archiving, dataset_changes, datasets
 from registry.actions.row_access import ROWS_NEED
 from registry.actions.versions import Upload
-from registry.admin.access import principal_of, to_page, told
+from registry.admin.access import principal_of
 from registry.admin.archived import ArchivedFilter
 from registry.admin.base import GovernedAdmin
 from registry.admin.grants import GrantPages
@@ -159,17 +159,21 @@ class DatasetAdmin(GrantPages, GovernedAdmin[Dataset]):
 
     def archive(self, request: HttpRequest, row: Dataset) -> HttpResponse:
         """POST: take it out of use."""
-        if request.method == "POST":
-            with told(request, f"{row} is archived: it takes no version and no job."):
-                archiving.archive_dataset(by=principal_of(request), dataset=row)
-        return to_page(self.url_of("change", row.pk))
+        return self.acted(
+            request,
+            row,
+            lambda by: archiving.archive_dataset(by=by, dataset=row),
+            f"{row} is archived: it takes no version and no job.",
+        )
 
     def unarchive(self, request: HttpRequest, row: Dataset) -> HttpResponse:
         """POST: take it back into use."""
-        if request.method == "POST":
-            with told(request, f"{row} is in use again."):
-                archiving.unarchive_dataset(by=principal_of(request), dataset=row)
-        return to_page(self.url_of("change", row.pk))
+        return self.acted(
+            request,
+            row,
+            lambda by: archiving.unarchive_dataset(by=by, dataset=row),
+            f"{row} is in use again.",
+        )
 
     def edit_page(self, request: HttpRequest, row: Dataset) -> HttpResponse:
         """Description and tags; for managers what has consequences."""

@@ -15,7 +15,7 @@ from registry import roles
 from registry.actions import versions
 from registry.actions.compiled import pin_version
 from registry.admin import version_intake
-from registry.admin.access import principal_of, to_page, told
+from registry.admin.access import principal_of
 from registry.admin.base import GovernedAdmin
 from registry.admin.uploads import streamed
 from registry.admin.version_page import POLICY_WORDS, QUESTIONS, VersionPage
@@ -202,18 +202,22 @@ class ModelVersionAdmin(GovernedAdmin[ModelVersion]):
 
     def archive(self, request: HttpRequest, row: ModelVersion) -> HttpResponse:
         """POST: take it out of use."""
-        if request.method == "POST":
-            with told(request, f"{row} is archived."):
-                versions.archive_version(by=principal_of(request), version=row)
-        return to_page(self.url_of("change", row.pk))
+        return self.acted(
+            request,
+            row,
+            lambda by: versions.archive_version(by=by, version=row),
+            f"{row} is archived.",
+        )
 
     def pin(self, request: HttpRequest, row: ModelVersion) -> HttpResponse:
         """POST: who answers from now on."""
-        if request.method == "POST":
-            with told(request, f"It is set who answers for {row} from now on."):
-                engine = request.POST.get("engine", "")
-                pin_version(by=principal_of(request), version=row, engine=engine)
-        return to_page(self.url_of("change", row.pk))
+        engine = request.POST.get("engine", "")
+        return self.acted(
+            request,
+            row,
+            lambda by: pin_version(by=by, version=row, engine=engine),
+            f"It is set who answers for {row} from now on.",
+        )
 
     def _trail(self, row: ModelVersion, *, inside: bool = False) -> list[tuple[str, str]]:
         pages = self.admin_site._registry[RegisteredModel]

@@ -154,17 +154,21 @@ class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
 
     def archive(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
         """POST: take it out of use."""
-        if request.method == "POST":
-            with told(request, f"{row} is archived: none of its versions can be called."):
-                archiving.archive_model(by=principal_of(request), model=row)
-        return to_page(self.url_of("change", row.pk))
+        return self.acted(
+            request,
+            row,
+            lambda by: archiving.archive_model(by=by, model=row),
+            f"{row} is archived: none of its versions can be called.",
+        )
 
     def unarchive(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
         """POST: take it back into use."""
-        if request.method == "POST":
-            with told(request, f"{row} is in use again."):
-                archiving.unarchive_model(by=principal_of(request), model=row)
-        return to_page(self.url_of("change", row.pk))
+        return self.acted(
+            request,
+            row,
+            lambda by: archiving.unarchive_model(by=by, model=row),
+            f"{row} is in use again.",
+        )
 
     def card_page(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
         """The model card, made to be printed."""

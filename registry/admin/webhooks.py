@@ -127,18 +127,22 @@ class WebhookAdmin(GovernedAdmin[Webhook]):
 
     def switch(self, request: HttpRequest, row: Webhook) -> HttpResponse:
         """POST: on or off."""
-        if request.method == "POST":
-            wanted = request.POST.get("enabled") == "on"
-            with told(request, f"It is {'on' if wanted else 'off'}."):
-                webhooks.update_webhook(by=principal_of(request), webhook=row, enabled=wanted)
-        return to_page(self.url_of("change", row.pk))
+        wanted = request.POST.get("enabled") == "on"
+        return self.acted(
+            request,
+            row,
+            lambda by: webhooks.update_webhook(by=by, webhook=row, enabled=wanted),
+            f"It is {'on' if wanted else 'off'}.",
+        )
 
     def test(self, request: HttpRequest, row: Webhook) -> HttpResponse:
         """POST: send a test."""
-        if request.method == "POST":
-            with told(request, "A test is on its way: what became of it stands below."):
-                webhooks.test_webhook(by=principal_of(request), webhook=row)
-        return to_page(self.url_of("change", row.pk))
+        return self.acted(
+            request,
+            row,
+            lambda by: webhooks.test_webhook(by=by, webhook=row),
+            "A test is on its way: what became of it stands below.",
+        )
 
     def rotate(self, request: HttpRequest, row: Webhook) -> HttpResponse:
         """POST: sign with a new secret, which the answer shows once."""

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from registry.admin import lineage
-from registry.admin.access import principal_of, to_page, told
+from registry.admin.access import principal_of, told
 from registry.admin.base import GovernedAdmin
 from registry.models import Grant
 from registry.principals import Principal
@@ -175,14 +175,15 @@ class BatchJobAdmin(GovernedAdmin[BatchJob]):
 
     def cancel(self, request: HttpRequest, row: BatchJob) -> HttpResponse:
         """POST: stop it for good."""
-        if request.method == "POST":
-            with told(request, "The job is cancelled."):
-                batch_jobs.cancel_job(by=principal_of(request), job=row)
-        return to_page(self.url_of("change", row.pk))
+        return self.acted(
+            request, row, lambda by: batch_jobs.cancel_job(by=by, job=row), "The job is cancelled."
+        )
 
     def retry(self, request: HttpRequest, row: BatchJob) -> HttpResponse:
         """POST: run again what failed or was rejected."""
-        if request.method == "POST":
-            with told(request, "What failed or was rejected runs again."):
-                batch_jobs.retry_job(by=principal_of(request), job=row)
-        return to_page(self.url_of("change", row.pk))
+        return self.acted(
+            request,
+            row,
+            lambda by: batch_jobs.retry_job(by=by, job=row),
+            "What failed or was rejected runs again.",
+        )

@@ -165,11 +165,13 @@ class ScheduleAdmin(GovernedAdmin[Schedule]):
 
     def switch(self, request: HttpRequest, row: Schedule) -> HttpResponse:
         """POST: on or off."""
-        if request.method == "POST":
-            wanted = request.POST.get("enabled") == "on"
-            with told(request, f"{row} is {'on' if wanted else 'off'}."):
-                schedules.update_schedule(by=principal_of(request), schedule=row, enabled=wanted)
-        return to_page(self.url_of("change", row.pk))
+        wanted = request.POST.get("enabled") == "on"
+        return self.acted(
+            request,
+            row,
+            lambda by: schedules.update_schedule(by=by, schedule=row, enabled=wanted),
+            f"{row} is {'on' if wanted else 'off'}.",
+        )
 
     def delete(self, request: HttpRequest, row: Schedule) -> HttpResponse:
         """POST: take it away; its jobs and slots stay."""
