@@ -31,14 +31,16 @@ from registry.conf import conf
 log = logging.getLogger(__name__)
 
 CHANNEL = "modelyard:changes"
+# Who announces waits for the server as long as this, and gives up.
 SOCKET_TIMEOUT_S = 1.0
-PING_EVERY_S = 0.5
-# Three pings without a word: the connection may be dead without having been closed.
-IN_TOUCH_S = 1.5
+PING_EVERY_S = 0.2
+# How old the last answered ping may be: a connection can be dead without having been closed.
+# Shorter than a second, which is what is promised, and than the patience of who announces.
+IN_TOUCH_S = 0.75
 GIVEN_UP_S = 5.0
 # What was read is looked up again after this time; without news after that.
 AGE_S = 30.0
-POLL_S = 1.0
+POLL_S = 0.75
 RECONNECT_S = 0.5
 
 # What statements begin with that write nothing, as Django writes them; and those that change the
@@ -92,7 +94,7 @@ class Moment(NamedTuple):
     def is_recent(self) -> bool:
         """Whether what was read then may still be used: nothing has changed that we heard of.
 
-        It is for half a minute at most, and for a second where no news would come.
+        It is for half a minute at most, and for less than a second where no news would come.
         """
         if self.generation != generation():
             return False
@@ -125,7 +127,11 @@ def announce() -> None:
 
 
 class _News:
-    """What this process has heard. A thread listens from the first question on."""
+    """What this process has heard. A thread listens from the first question on.
+
+    ``heard_s`` is when the last ping went out that came back: everything that was announced until
+    then has been heard of, however late this thread got round to it.
+    """
 
     def __init__(self) -> None:
         self.forget()
@@ -163,17 +169,28 @@ class _News:
 
     def _listen_once(self) -> None:
         with _client() as client, client.pubsub() as channel:
+            asked_s, is_answered = time.monotonic(), False
             channel.subscribe(CHANNEL)
-            began_s = time.monotonic()
-            while time.monotonic() - max(self.heard_s, began_s) < GIVEN_UP_S:
+            while is_answered or time.monotonic() - asked_s < GIVEN_UP_S:
                 told = channel.get_message(timeout=PING_EVERY_S)
-                if told is None:
-                    channel.ping()
-                    continue
-                if told["type"] in ("subscribe", "message"):
+                if told is not None and told["type"] == "message":
                     self.count()
-                self.heard_s = time.monotonic()
+                elif told is not None:
+                    self._hear(asked_s)
+                    is_answered = True
+                if is_answered and time.monotonic() - asked_s >= PING_EVERY_S:
+                    asked_s, is_answered = time.monotonic(), False
+                    channel.ping()
             raise redis.ConnectionError("no word from the server")
+
+    def _hear(self, asked_s: float) -> None:
+        """The server has answered what was asked then.
+
+        Behind a silence something may have changed: who wanted to say so has given up meanwhile.
+        """
+        if time.monotonic() - self.heard_s > IN_TOUCH_S:
+            self.count()
+        self.heard_s = asked_s
 
 
 _news = _News()
@@ -185,7 +202,8 @@ def _client() -> redis.Redis:
         conf.redis_url,
         socket_timeout=SOCKET_TIMEOUT_S,
         socket_connect_timeout=SOCKET_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 1),
+        # A connection that was closed is made again; a silence is not waited for twice.
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
     )
 
 

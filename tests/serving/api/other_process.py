@@ -1,7 +1,8 @@
 """Another web process: asks the express lane when told to, and says what it was answered.
 
 Reads lines ``ask KEY REF`` and ``fork KEY REF``; writes a line with status and version. The forked
-child answers instead, once it is in touch.
+child answers instead, once it is in touch. ``time KEY REF`` adds when the request began, by the
+clock that all processes share.
 """
 
 from __future__ import annotations
@@ -58,4 +59,5 @@ def in_a_child(key: str, ref: str) -> str:
 print("ready", flush=True)
 for line in sys.stdin:
     verb, key, ref = line.split()
-    print(asked(key, ref) if verb == "ask" else in_a_child(key, ref), flush=True)
+    began = f"{time.monotonic()} " if verb == "time" else ""
+    print(began + (in_a_child if verb == "fork" else asked)(key, ref), flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from registry.models import ApiKey, ModelVersion, User
 from registry.principals import Principal
 from tests.services.processes import wait_until
 from tests.services.stack import ROOT
+from tests.services.valkey import running_valkey
 from tests.serving.batch import ledger
 
 
@@ -169,6 +171,39 @@ def test_a_lost_connection_is_made_again_and_hides_nothing(
 
     process.waits_for("200 churn/2", key)
     process.is_soon_in_touch(key)
+
+
+def test_changes_are_seen_within_a_second_while_valkey_is_silent(other: Start) -> None:
+    with running_valkey() as server:
+        world, process = World(), other(server.url)
+        for name, change, after in world.changes():
+            key = world.keys[name]
+            process.is_soon_in_touch(key)
+            server.freeze()
+            change()
+            changed_s = time.monotonic()
+
+            while not (told := process.says("time", key).partition(" "))[2].startswith(after):
+                # No request that began later is answered as before.
+                assert float(told[0]) - changed_s < 1, told
+            server.thaw()
+
+
+def test_a_silence_that_ends_has_hidden_nothing(other: Start) -> None:
+    with running_valkey() as server:
+        world, process = World(), other(server.url)
+        process.is_soon_in_touch(world.keys["tia"])
+        process.is_soon_in_touch(world.keys["tom"])
+        server.freeze()
+        # To a server that the other does not listen to: as if who announces had given up.
+        world._move(2)
+        wait_until(
+            lambda: "alone" in process.says("ask", world.keys["tia"]), 10, "it misses the news"
+        )
+        server.thaw()
+
+        process.is_soon_in_touch(world.keys["tia"])
+        process.waits_for("200 churn/2", world.keys["tom"])
 
 
 def test_a_fork_listens_for_itself(other: Start, valkey: redis.Redis) -> None:
