@@ -165,6 +165,7 @@ def runner(
         "MODELYARD_API_KEY": key_for("read", "score", "publish", "approve", "admin"),
         "REVIEWER_KEY": reviewer,
         "NO_PROXY": "127.0.0.1",
+        "OMP_NUM_THREADS": "1",
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

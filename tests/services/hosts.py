@@ -42,6 +42,7 @@ class Shared:
             "SECRET_KEY": self.secret_key,
             "DEMO": "0",
             "COMPILE_ROWS": "200",
+            "OUTGOING_HOSTS": "127.0.0.1",
         }
 
 
@@ -65,7 +66,7 @@ class Host:
 
     def environment(self) -> dict[str, str]:
         """What its processes are started with."""
-        names = ("PATH", "HOME", "LANG", "TMPDIR")
+        names = ("PATH", "HOME", "LANG", "TMPDIR", "OMP_NUM_THREADS")
         env = {name: os.environ[name] for name in names if name in os.environ}
         env |= self.shared.variables()
         env |= {

@@ -84,7 +84,7 @@ def start_stack(home: Path, **variables: str) -> Stack:
     """Start it; it is not ready yet. ``variables`` are added to a clean environment."""
     port = variables.setdefault("PORT", str(free_port()))
     variables.setdefault("COMPILE_ROWS", "200")
-    names = ("PATH", "HOME", "LANG", "TMPDIR", "MODELYARD_CORPUS")
+    names = ("PATH", "HOME", "LANG", "TMPDIR", "OMP_NUM_THREADS", "MODELYARD_CORPUS")
     env = {name: os.environ[name] for name in names if name in os.environ}
     env |= {"MODELYARD_HOME": str(home), **variables}
     process = subprocess.Popen(
