@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,10 +17,21 @@ LINE_MAX_BYTES = 64 * 2**10
 
 
 class PartLog:
-    """The log of one part. A full disk or a closed standard error never stops the parts."""
+    """The log of one part. A full disk or a closed standard error never stops the parts.
 
-    def __init__(self, folder: Path, name: str, *, max_bytes: int = MAX_BYTES) -> None:
+    While ``is_echoed`` says no, lines stand in the file alone, unless it cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        max_bytes: int = MAX_BYTES,
+        is_echoed: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.name = name
+        self.is_echoed = is_echoed
         self.path = folder / f"{name}.log"
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._max_bytes = max_bytes
@@ -60,11 +72,14 @@ class PartLog:
 
     def _write(self, line: bytes) -> None:
         self.tail.append(line.decode(errors="replace"))
+        is_kept = True
         try:
             self._keep(line + b"\n")
         except OSError as error:
+            is_kept = False
             _to_stderr(f"up       | {self.path} cannot be written: {error.strerror}\n".encode())
-        _to_stderr(f"{self.name:<8} | ".encode() + line + b"\n")
+        if self.is_echoed() or not is_kept:
+            _to_stderr(f"{self.name:<8} | ".encode() + line + b"\n")
 
     def _keep(self, line: bytes) -> None:
         if self._file is None or self._size_bytes + len(line) > self._max_bytes:

@@ -38,7 +38,11 @@ class PartFailed(Exception):
 
 
 class Supervisor:
-    """Runs parts until it is told to stop. ``lock`` is a descriptor that the sweeper keeps open."""
+    """Runs parts until it is told to stop. ``lock`` is a descriptor that the sweeper keeps open.
+
+    Until all are ready, what they say goes into their logs alone: somebody waits for one line among
+    it. ``is_talkative`` lets it be heard from the beginning.
+    """
 
     def __init__(
         self,
@@ -49,14 +53,16 @@ class Supervisor:
         lock: int | None = None,
         steps: Sequence[Step] = (),
         on_ready: Callable[[], None] = lambda: None,
+        is_talkative: bool = False,
     ) -> None:
         self.env = env
         self.log_folder = log_folder
         self.lock = lock
         self.log = PartLog(log_folder, "up")
-        self.children = {part.name: Child(part, PartLog(log_folder, part.name)) for part in parts}
+        self.children = {part.name: Child(part, self._log_of(part.name)) for part in parts}
         self.steps = list(steps)
         self.on_ready = on_ready
+        self.is_talkative = is_talkative
         self.selector = selectors.DefaultSelector()
         self.signals = 0
         self._is_announced = False
@@ -72,6 +78,9 @@ class Supervisor:
         processes.adopt_orphans()
         self._listen_for_signals()
         self._start_sweeper()
+        self.log.say(
+            f"starting {', '.join(self.children)}; what they say stands in {self.log_folder}"
+        )
         try:
             while not self.signals:
                 self._turn()
@@ -111,7 +120,8 @@ class Supervisor:
             self.on_ready()
             return
         step = self.steps.pop(0)
-        log = PartLog(self.log_folder, step.name)
+        self.log.say(f"all parts answer; now: {step.name}")
+        log = self._log_of(step.name)
         output = os.open(step.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             process = spawn(step.command, self.env, stdout=output)
@@ -158,6 +168,11 @@ class Supervisor:
         return PartFailed(f"{name} {what}. The end of {log.path}:\n{log.end()}")
 
     # --- output ---------------------------------------------------------------------------------
+
+    def _log_of(self, name: str) -> PartLog:
+        return PartLog(
+            self.log_folder, name, is_echoed=lambda: self.is_talkative or self._is_announced
+        )
 
     def _watch(self, process: subprocess.Popen[bytes] | None, log: PartLog) -> None:
         assert process is not None

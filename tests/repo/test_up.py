@@ -58,7 +58,16 @@ def test_every_part_answers_when_it_says_ready(stack: Stack) -> None:
 def test_every_part_has_a_log(stack: Stack) -> None:
     written = {path.stem for path in (stack.home / "log").glob("*.log")}
     assert {"valkey", "web", "worker", "beat"} <= written
-    assert any(line.startswith("web      | ") for line in stack.errors)
+
+
+def test_up_says_where_the_logs_are_and_little_else_before_it_is_ready(stack: Stack) -> None:
+    starting, *_ = stack.errors
+    assert starting == (
+        "up       | starting valkey, web, modelhost, worker, beat; "
+        f"what they say stands in {stack.home / 'log'}\n"
+    )
+    assert "Listening at" in (stack.home / "log" / "web.log").read_text()
+    assert not [line for line in stack.errors if "Listening at" in line]
 
 
 def test_the_state_folder_is_for_its_owner_only(stack: Stack) -> None:

@@ -35,14 +35,14 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until a signal. Exit code 0 then; 1 when a part cannot be started."""
         try:
-            self._up()
+            self._up(is_talkative=options["verbosity"] > 1)
         except (CannotStart, PartFailed) as error:
             print(error, file=sys.stderr)
             raise SystemExit(1) from None
         except KeyboardInterrupt:
             return
 
-    def _up(self) -> None:
+    def _up(self, *, is_talkative: bool) -> None:
         home = Path(settings.MODELYARD_HOME)
         run = home / "run"
         held = lock(run / "up.lock")
@@ -62,6 +62,7 @@ class Command(BaseCommand):
             lock=held,
             steps=[parts.demo_step(Demo.output(home))] if Demo.is_wanted(home) else [],
             on_ready=lambda: _announce_and_let_go(home),
+            is_talkative=is_talkative,
         ).run()
 
 

@@ -55,6 +55,17 @@ def test_the_end_is_the_last_lines(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_written_stops_nothing(
     tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    log = PartLog(tmp_path / "missing", "web")
+    log = PartLog(tmp_path / "missing", "web", is_echoed=lambda: False)
     log.say("still heard")
     assert b"web      | still heard" in capfdbinary.readouterr().err
+
+
+def test_a_log_that_is_not_echoed_stands_in_its_file_alone(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    echoes = [False, True]
+    log = PartLog(tmp_path, "web", is_echoed=echoes.pop)
+    log.say("heard\nkept")
+    log.close()
+    assert log.path.read_text() == "heard\nkept\n"
+    assert capfdbinary.readouterr().err == b"web      | heard\n"

@@ -178,7 +178,7 @@ def test_a_part_starts_only_when_what_it_needs_answers(start: Start, tmp_path: P
     assert not (tmp_path / "second" / "pids").exists()
 
 
-def test_what_a_part_writes_stands_in_its_log_and_on_standard_error(
+def test_what_a_part_writes_at_its_start_stands_in_its_log_which_is_named(
     start: Start, tmp_path: Path
 ) -> None:
     process = start()
@@ -186,4 +186,6 @@ def test_what_a_part_writes_stands_in_its_log_and_on_standard_error(
     process.terminate()
     process.wait(10)
     assert (tmp_path / "first.log").read_text() == "started\n"
-    assert "first    | started\n" in (tmp_path / "stderr").read_text()
+    assert (tmp_path / "stderr").read_text().splitlines()[0] == (
+        f"up       | starting first, second; what they say stands in {tmp_path}"
+    )
