@@ -79,6 +79,24 @@ class PostgresqlQuery(Query):
             first += batch.num_rows
             yield arrays
 
+    def names(self) -> tuple[str, ...]:
+        """The columns of the query, in its order."""
+        return tuple(self._schema().names)
+
+    def _batches(self, statement: str) -> Iterator[pa.RecordBatch]:
+        return self._capped(self._raw(statement))
+
+    def _raw(self, statement: str) -> Iterator[pa.RecordBatch]:
+        with source_errors(self._place):
+            self._cursor.execute(statement)
+            stream = self._cursor.fetch_record_batch()
+        while True:
+            with source_errors(self._place):
+                batch = next(stream, None)
+            if batch is None:
+                return
+            yield batch
+
     def _schema(self) -> pa.Schema:
         with source_errors(self._place):
             schema = self._cursor.adbc_execute_schema(wrapped(self._query))

@@ -10,9 +10,10 @@ import pyarrow as pa
 from registry.signature.types import Column
 from registry.sql.place import Place
 from registry.sql.postgresql_query import PostgresqlQuery
-from registry.sql.query import bare, check_sqlite
+from registry.sql.query import bare, wrapped
 from registry.sql.sessions import reading
 from registry.sql.sqlite_query import SqliteQuery
+from registry.sql.sqlite_reading import require_query
 from registry.tabular.readers import Reader
 
 BATCH_ROWS = 1 << 16
@@ -36,9 +37,9 @@ def reader_of_query(
     SourceAway, and TabularError for columns and cells that are not kept.
     """
     text = bare(query)
-    if place.driver == "sqlite":
-        check_sqlite(place, text)
     with reading(place, deadline_s=deadline_s) as cursor:
+        if place.driver == "sqlite":
+            require_query(place, cursor, wrapped(text))
         kind = PostgresqlQuery if place.driver == "postgresql" else SqliteQuery
         yield kind(place, cursor, text, dict(types or {}), deadline_s, max_bytes)
 

@@ -1,5 +1,7 @@
 """Plain: sessions with a database elsewhere, through ADBC; imported when the first is opened.
 
+SQLite files are read without it.
+
 Reading: one read-only transaction that sees one state of the database. What the session itself
 enforces is no sandbox: a function that the query calls may do what its user may do.
 """
@@ -15,6 +17,7 @@ from urllib.parse import quote
 
 from registry.sql.faults import source_errors
 from registry.sql.place import Place
+from registry.sql.sqlite_reading import sqlite_session
 
 CONNECT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 30
@@ -25,12 +28,11 @@ _NO_PASSWORD_FILE = "/nonexistent/modelyard"  # noqa: S105 - a path that is not 
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """How to speak to one kind of database. ``quoted`` quotes a name for its SQL."""
+    """How to speak to one kind of database. ``options`` are those of reading."""
 
     key: str
     title: str
     module: str
-    readable: Callable[[Place, float], str]
     writable: Callable[[Place], str]
     options: Mapping[str, str]
 
@@ -75,8 +77,8 @@ def _postgresql_writable(place: Place) -> str:
     )
 
 
-def _sqlite(place: Place, mode: str) -> str:
-    return f"file:{quote(place.uri)}?mode={mode}"
+def _sqlite_writable(place: Place) -> str:
+    return f"file:{quote(place.uri)}?mode=rw"
 
 
 DRIVERS: Mapping[str, Driver] = {
@@ -84,7 +86,6 @@ DRIVERS: Mapping[str, Driver] = {
         "postgresql",
         "PostgreSQL",
         "adbc_driver_postgresql.dbapi",
-        _postgresql_readable,
         _postgresql_writable,
         {"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)},
     ),
@@ -92,9 +93,8 @@ DRIVERS: Mapping[str, Driver] = {
         "sqlite",
         "SQLite",
         "adbc_driver_sqlite.dbapi",
-        lambda place, deadline_s: _sqlite(place, "ro"),
-        lambda place: _sqlite(place, "rw"),
-        {"adbc.sqlite.query.batch_rows": "16384"},
+        _sqlite_writable,
+        {},
     ),
 }
 
@@ -103,12 +103,17 @@ DRIVERS: Mapping[str, Driver] = {
 def reading(place: Place, *, deadline_s: float) -> Iterator[Any]:
     """A cursor in a read-only transaction, given up after ``deadline_s`` seconds.
 
-    Raises SourceAway and SourceRefused; what is done with the cursor raises the driver's errors.
+    Of SQLite it is that of ``sqlite_session``, else ADBC's. Raises SourceAway and SourceRefused;
+    what is done with the cursor raises the driver's errors.
     """
+    if place.driver == "sqlite":
+        with sqlite_session(place, deadline_s=deadline_s) as cursor:
+            yield cursor
+        return
     driver = DRIVERS[place.driver]
     dbapi = importlib.import_module(driver.module)
     with source_errors(place):
-        session = dbapi.connect(driver.readable(place, deadline_s))
+        session = dbapi.connect(_postgresql_readable(place, deadline_s))
     with session, session.cursor() as cursor:
         cursor.adbc_statement.set_options(**driver.options)
         yield cursor

@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from registry.signature.dtypes import DTYPES
 from registry.signature.names import shown
 from registry.signature.types import Column
 from registry.tabular.errors import TabularError
@@ -22,7 +24,6 @@ from registry.tabular.errors import TabularError
 AT_ONCE = 200
 EXACT_MAX = 2**53
 _TYPES = ("integer", "real", "text", "blob")
-_SEEDS = {"int64": "1", "float64": "1.0", "string": "'x'"}
 _DIGITS = "^(0|[1-9][0-9]*)$"
 _REPEATED = re.compile(r"(.+):\d+")
 
@@ -40,14 +41,12 @@ class Kind:
 
 
 def statement(query: str, kinds: Sequence[Kind]) -> str:
-    """The rows of the query after a row of seeds: the driver takes its types from the first row."""
-    seeds = ", ".join(_SEEDS[kind.key] for kind in kinds)
+    """The rows of the query, whole numbers among fractions as fractions."""
     cells = ", ".join(
         f"CAST(c{place} AS REAL)" if kind.key == "float64" else f"c{place}"
         for place, kind in enumerate(kinds)
     )
-    named = _with(query, len(kinds))
-    return f"{named} SELECT * FROM (SELECT {seeds}) UNION ALL SELECT {cells} FROM q"
+    return f"{_with(query, len(kinds))} SELECT {cells} FROM q"
 
 
 def questions(query: str, width: int) -> Iterator[str]:
@@ -62,9 +61,8 @@ def questions(query: str, width: int) -> Iterator[str]:
         yield f"{named} SELECT {', '.join(asked)} FROM q"
 
 
-def kinds_of(answer: pa.RecordBatch) -> list[Kind]:
-    """The kinds of the columns that a question asked about."""
-    cells = [column[0].as_py() for column in answer.columns]
+def kinds_of(cells: Sequence[int]) -> list[Kind]:
+    """The kinds of the columns that a question asked about, from the row that answers it."""
     return [_kind(*cells[start : start + 6]) for start in range(0, len(cells), 6)]
 
 
@@ -85,10 +83,15 @@ def types_of(query: str, width: int, place: int) -> str:
     return f"{_with(query, width)} SELECT typeof(c{place}) FROM q"
 
 
-def first_odd(types: pa.Array, kind: Kind) -> int | None:
-    """Where the first cell of an odd type is."""
-    found = pc.index(pc.is_in(types, value_set=pa.array(kind.odd)), True).as_py()
-    return None if found < 0 else int(found)
+def arrays_of(rows: Sequence[Sequence[Any]], kinds: Sequence[Kind]) -> list[pa.Array]:
+    """Rows as columns; texts, which come as bytes, are not looked at yet."""
+    arrays = []
+    for cells, kind in zip(zip(*rows, strict=True), kinds, strict=True):
+        if kind.key == "string":
+            arrays.append(pa.array(cells, pa.binary()).view(pa.string()))
+        else:
+            arrays.append(pa.array(cells, DTYPES[kind.key].arrow))
+    return arrays
 
 
 def refused_column(name: str, kind: Kind, row: int | None) -> TabularError:

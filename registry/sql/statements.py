@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from registry.signature.types import Column
-from registry.sql.faults import refused, source_errors
+from registry.sql.faults import refused
 from registry.sql.place import Place
 from registry.tabular.arrow_types import schema_of
 from registry.tabular.collect import Problems, bad_rows, typed_values
@@ -35,13 +35,10 @@ class Query:
 
     def names(self) -> tuple[str, ...]:
         """The columns of the query, in its order."""
-        return tuple(self._schema().names)
+        raise NotImplementedError
 
     def declared(self, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
         """Batches by declared types; a column that the query does not have is null all over."""
-        raise NotImplementedError
-
-    def _schema(self) -> pa.Schema:
         raise NotImplementedError
 
     def _check(self, names: Sequence[str]) -> None:
@@ -52,17 +49,10 @@ class Query:
             found = f"`types` names the column `{unknown[0][:80]}`, and the query has none"
             raise TabularError("unknown-column", found, line=None, column=unknown[0])
 
-    def _batches(self, statement: str) -> Iterator[pa.RecordBatch]:
-        """The raw batches of a statement, as the driver gives them."""
+    def _capped(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The raw batches of a statement, as long as time and bytes last."""
         allowed = self._max_bytes
-        with source_errors(self._place):
-            self._cursor.execute(statement)
-            stream = self._cursor.fetch_record_batch()
-        while True:
-            with source_errors(self._place):
-                batch = next(stream, None)
-            if batch is None:
-                return
+        for batch in batches:
             if time.monotonic() > self._ends_at:
                 raise refused("took-too-long", "The query did not end in its time.")
             allowed -= batch.nbytes

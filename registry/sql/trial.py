@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from registry.sql.faults import source_errors
 from registry.sql.place import Place
-from registry.sql.query import check_sqlite, wrapped
+from registry.sql.query import wrapped
 from registry.sql.sessions import reading
+from registry.sql.sqlite_reading import require_query
 
 # A superuser may do anything; so may who may make tables, or change one.
 _MAY_WRITE = (
@@ -19,9 +20,9 @@ _MAY_WRITE = (
 
 def try_reading(place: Place, *, deadline_s: float) -> None:
     """Ask for one row. Raises SourceAway and SourceRefused."""
-    if place.driver == "sqlite":
-        check_sqlite(place, "SELECT count(*) FROM sqlite_master")
     with reading(place, deadline_s=deadline_s) as cursor, source_errors(place):
+        if place.driver == "sqlite":  # which looks at the file when it is first read from
+            require_query(place, cursor, "SELECT count(*) FROM sqlite_master")
         cursor.execute(wrapped("SELECT 1 AS answer"))
         cursor.fetchall()
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from registry.errors import SourceAway, SourceRefused
-from registry.sql import Place, read_query, reader_of_query
+from registry.sql import Place, read_query, reader_of_query, sqlite_cells
 from registry.tabular import TabularError, to_parts
 from tests.services.processes import wait_until
 
@@ -351,3 +351,41 @@ def test_leaving_in_the_middle_of_the_rows_is_no_matter(postgresql):
     wait_until(
         lambda: postgresql.run(running + " and pid <> pg_backend_pid()") == [(0,)], 20, "end"
     )
+
+
+ENDLESS = "with recursive r(n) as (select 1 union all select n + 1 from r) select "
+
+
+@pytest.mark.parametrize("wanted", ["n from r where n < 0", "count(*) as n from r"])
+def test_a_query_to_sqlite_that_never_comes_to_a_row_ends(sqlite, wanted):
+    refused = refusal(sqlite.place, ENDLESS + wanted, deadline_s=0.2)
+    assert refused.reason == "took-too-long"
+
+
+def test_a_query_to_sqlite_that_never_comes_to_its_next_row_ends(sqlite, monkeypatch):
+    sqlite.run("create table t (n integer)", "insert into t values (1), (2)")
+    # Quick while its types are found, endless while its rows are read.
+    slow = ENDLESS + "count(*) as n from r, t"
+    monkeypatch.setattr(sqlite_cells, "statement", lambda query, kinds: slow)
+    refused = refusal(sqlite.place, "select n from t", deadline_s=0.2)
+    assert refused.reason == "took-too-long"
+
+
+def test_a_cell_that_sqlite_would_make_larger_than_any_may_be_is_refused(sqlite):
+    refused = refusal(sqlite.place, "select zeroblob(1000000000) as a")
+    assert (refused.reason, "too big" in str(refused)) == ("query-failed", True)
+
+
+def test_long_texts_come_in_small_batches(sqlite):
+    query = f"{ENDLESS}hex(zeroblob(500000)) as wide, n from r limit 20"
+    with read_query(sqlite.place, query) as (_, batches):
+        sizes = [batch.num_rows for batch in batches]
+    assert (sum(sizes), max(sizes)) == (20, 5)
+
+
+def test_all_answers_of_one_reader_of_sqlite_see_one_state(sqlite):
+    sqlite.run("pragma journal_mode = wal", "create table t (a int)", "insert into t values (1)")
+    with reader_of_query(sqlite.place, "select * from t") as reader:
+        columns = reader.find()
+        sqlite.run("insert into t values ('text')")
+        assert [b.to_pydict() for b in reader.inferred(columns)] == [{"a": [1]}]
