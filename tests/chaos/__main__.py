@@ -5,7 +5,7 @@
 1. starts PostgreSQL (with fsync), Valkey (nothing on disk) and an S3 server, empty;
 2. registers models and datasets, scores each kind of job once, undisturbed;
 3. starts workers, model hosts and beats on several machines that share no disk;
-4. asks for jobs, and kills: processes, sessions, servers, disks;
+4. asks for jobs, and kills: processes, sessions, servers, disks, whoever is told;
 5. mends everything, waits until no job is active;
 6. a fresh process compares ledger, files and rows with what was promised.
 
@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.chaos.killing import KINDS, Kill, Killer, Victims
+from tests.chaos.receiver import listening
 from tests.services import faults
 from tests.services.hosts import Host, Shared, running_hosts
 from tests.services.postgres import DURABLE, running_postgres
@@ -58,6 +59,8 @@ PACE = {
     "pause_s": 2.0,
     "longest_pause_s": 4.0,
     "reconcile_every_s": 3.0,
+    "webhook_lease_s": 6.0,
+    "webhook_wait_s": 1.0,
 }
 # The mean wait at each named step: kills fall on all of them.
 STEPS_S = 0.03
@@ -142,7 +145,17 @@ def started(options: argparse.Namespace, has_small_disks: bool) -> Iterator[Run]
         if has_small_disks:
             for host in hosts:
                 stack.enter_context(faults.small_disk(host.home, DISK_MIB))
-        victims = Victims(hosts, postgres, DATABASE, valkey, s3, PACE["lease_s"], has_small_disks)
+        victims = Victims(
+            hosts=hosts,
+            postgres=postgres,
+            database=DATABASE,
+            valkey=valkey,
+            s3=s3,
+            lease_s=PACE["lease_s"],
+            has_small_disks=has_small_disks,
+            warehouse=WAREHOUSE,
+            listener=stack.enter_context(listening()),
+        )
         stack.enter_context(running_hosts(control, *hosts))
         yield Run(options, folder, victims, control, began_s)
 
@@ -154,7 +167,7 @@ def carry_out(run: Run) -> int:
     from tests.chaos import world
 
     warehouse = f"postgresql:///{WAREHOUSE}?host={run.victims.postgres.folder}&user=postgres"
-    askers = world.make_world(warehouse)
+    askers = world.make_world(warehouse, run.victims.listener.url)
     run.say("models and datasets are there")
     alone = {str(job.pk) for job in world.score_undisturbed(askers[0]).values()}
     run.say(f"{len(alone)} jobs scored undisturbed")
@@ -179,6 +192,7 @@ def carry_out(run: Run) -> int:
         "maybe_due": maybe_due,
         "held": killer.held,
         "warehouse": warehouse,
+        "calls": run.victims.listener.told(),
         "homes": [str(host.home) for host in run.victims.hosts],
     }
     (run.folder / "promised.json").write_text(json.dumps(promised, default=str))
@@ -264,24 +278,30 @@ def has_settled(until: datetime, tick: Any) -> bool:
 
 
 def wait_for_end(run: Run) -> bool:
-    """Until no job is active and no chunk leased; False when nothing moves any more.
+    """Until no job is active, no chunk leased, nobody left to be told; False when nothing moves.
 
     A slow machine may take its time as long as attempts end, within ``LIMIT`` times the patience.
     """
+    from registry.models import WebhookDelivery
     from serving.models import BatchChunk, BatchJob, ChunkAttempt
 
     def is_over() -> bool:
         left = BatchChunk.objects.filter(state="leased")
-        return not BatchJob.objects.active().exists() and not left.exists()
+        untold = WebhookDelivery.objects.filter(state="waiting")
+        return not (BatchJob.objects.active().exists() or left.exists() or untold.exists())
+
+    def ends() -> int:
+        told = WebhookDelivery.objects.exclude(state="waiting")
+        return ChunkAttempt.objects.count() + told.count()
 
     patience_s = run.options.patience
     began_s = moved_s = time.monotonic()
     ended = 0
     while not is_over():
-        now_s, before, ended = time.monotonic(), ended, ChunkAttempt.objects.count()
+        now_s, before, ended = time.monotonic(), ended, ends()
         moved_s = now_s if ended != before else moved_s
         if now_s > min(moved_s + patience_s, began_s + LIMIT * patience_s):
-            run.say(f"after {now_s - began_s:.0f} s there are jobs left")
+            run.say(f"after {now_s - began_s:.0f} s there are jobs or calls left")
             return False
         time.sleep(0.2)
     run.say(f"the last job has ended {time.monotonic() - began_s:.1f} s later")
@@ -325,6 +345,7 @@ def tell(run: Run, killer: Killer, figures: dict[str, Any]) -> None:
     print(f"attempts: {attempts} for {chunks} chunks ({attempts / max(chunks, 1):.2f}): {outcomes}")
     paused = ", ".join(figures["paused"])
     print(f"paused with a lease: {figures['held']}, fenced off: {figures['fenced']} ({paused})")
+    print(f"calls of the webhook: {figures['calls']} for {figures['deliveries']} deliveries")
     print(f"longest time without a chunk done: {figures['stood_still_s']} s")
     print(f"whole run: {time.monotonic() - run.began_s:.0f} s", flush=True)
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from tests.chaos import plan
-from tests.chaos.seen import NO_FILE, Job, Promised, Seen
+from tests.chaos.seen import NO_FILE, Call, Job, Promised, Seen
 
 SHOWN = 8
+# The audit event of an end, and the event by which webhooks hear of it.
+ENDS = {
+    "complete": "batch-job.completed",
+    "fail": "batch-job.failed",
+    "cancel": "batch-job.cancelled",
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ def breaches(undisturbed: Mapping[str, Job], seen: Seen, promised: Promised) -> 
         found += _of_job(job, undisturbed[job.combination], promised)
         found += _of_files(job, seen.files)
     found += _of_slots(seen, promised)
+    if seen.calls is not None:
+        found += _of_calls(seen.jobs, seen.calls)
     found += [Breach("scratch", f"{name} is left") for name in seen.scratch]
     return found
 
@@ -62,13 +70,26 @@ def _of_job(job: Job, alone: Job, promised: Promised) -> Iterator[Breach]:
     yield from _of_events(job)
     if job.state == plan.WHOLE:
         yield from _of_rows(job, alone)
-        if not combination.narrowed and job.digests() != alone.digests():
-            yield breach("digest", _first_difference(job, alone))
-        if job.content != alone.content:
-            yield breach("digest", "the rows have other values than in the undisturbed run")
-        for format, sha256 in job.downloads.items():
-            if not combination.narrowed and sha256 != alone.downloads[format]:
-                yield breach("digest", f"the download as {format} has other bytes")
+        yield from _of_values(job, alone)
+
+
+def _of_values(job: Job, alone: Job) -> Iterator[Breach]:
+    """The same files, rows, downloads and figures as in the undisturbed run."""
+
+    def breach(text: str, kind: str = "digest") -> Breach:
+        return Breach(kind, text, job.id)
+
+    if job.content != alone.content:
+        yield breach("the rows have other values than in the undisturbed run")
+    if job.report != alone.report:
+        yield breach("the report has other figures than in the undisturbed run", "comparison")
+    if plan.BY_NAME[job.combination].narrowed:
+        return
+    if job.digests() != alone.digests():
+        yield breach(_first_difference(job, alone))
+    for format, sha256 in job.downloads.items():
+        if sha256 != alone.downloads[format]:
+            yield breach(f"the download as {format} has other bytes")
 
 
 def _of_rows(job: Job, alone: Job) -> Iterator[Breach]:
@@ -147,6 +168,29 @@ def _of_files(job: Job, files: Mapping[str, str]) -> Iterator[Breach]:
                 yield Breach("missing-file", name, job.id)
             elif files[name] != sha256:
                 yield Breach("damaged-file", name, job.id)
+
+
+def _of_calls(jobs: Sequence[Job], calls: Sequence[Call]) -> Iterator[Breach]:
+    """Each end of each job was told, with one id and one body however often; all were signed."""
+    bodies: dict[str, set[str]] = defaultdict(set)
+    told: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for call in calls:
+        bodies[call.delivery].add(call.digest)
+        if call.is_taken:
+            told[call.job, call.event].add(call.delivery)
+        if not call.is_signed:
+            yield Breach("webhook-signature", f"{call.delivery} is not signed", call.job)
+    for delivery, digests in bodies.items():
+        if len(digests) > 1:
+            yield Breach("webhook-body", f"{delivery} came with {len(digests)} bodies")
+    for job in jobs:
+        for action, event in ENDS.items():
+            ended, heard = job.events.get(action, 0), len(told.pop((job.id, event), ()))
+            if heard != ended:
+                kind = "webhook-lost" if heard < ended else "webhook-doubled"
+                yield Breach(kind, f"{event}: {ended} times, told of {heard}", job.id)
+    for (strange, event), deliveries in told.items():
+        yield Breach("webhook-strange", f"{event}: {len(deliveries)} times", strange)
 
 
 def _of_slots(seen: Seen, promised: Promised) -> Iterator[Breach]:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
+from tests.chaos.receiver import REFUSING, UNHEARD, WELL, Listener
 from tests.services import faults
 from tests.services.hosts import Host
 from tests.services.postgres import PostgresServer
@@ -34,11 +35,16 @@ KINDS = {
     "postgres": 4,
     "storage": 4,
     "disk": 2,
+    "sink": 6,
+    "receiver": 4,
 }
 MEAN_GAP_S = 1.2
 RESTART_S = 1.0
 STORAGE_S = 3.0
 DISK_S = 5.0
+RECEIVER_S = 2.0
+# So long a session that writes results is waited for.
+SINK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class Victims:
     s3: S3Server
     lease_s: float
     has_small_disks: bool
+    warehouse: str
+    listener: Listener
 
 
 @dataclass(order=True)
@@ -229,6 +237,30 @@ class Killer:
         full.enter_context(faults.full_disk(host.home))
         self._after(DISK_S, full.close)
         return f"{host.name}, full for {DISK_S:.0f} s"
+
+    def _sink(self) -> str:
+        """End a session in which results are written into a table, as soon as there is one."""
+        ends_at_s = time.monotonic() + SINK_S
+        while time.monotonic() < ends_at_s:
+            with self._victims.postgres.connect(self._victims.warehouse) as connection:
+                found = faults.sessions(connection)
+                if found:
+                    session = self._drawn.choice(found)
+                    faults.end_session(connection, session)
+                    return f"session {session}"
+            self._wait(0.02)
+        return ""
+
+    def _receiver(self) -> str:
+        """Webhooks are refused, or taken and not answered, for a while."""
+        listener = self._victims.listener
+        listener.mood = self._drawn.choice((UNHEARD, REFUSING))
+
+        def be_well() -> None:
+            listener.mood = WELL
+
+        self._after(RECEIVER_S, be_well)
+        return f"{listener.mood} for {RECEIVER_S:.0f} s"
 
     # --- whom ------------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ DATASETS = {"small": 300, "middle": 6_000, "large": 40_000, "poisoned": 24}
 POISONED_ROW = 17
 # Compiled; pinned to its original; in a runtime that dies on a row.
 MODELS = ("swift", "stayer", "mortal")
+# Those with a second version, and its number.
+COMPARED, COMPARED_NUMBER = ("swift", "stayer"), 2
 WHOLE = "completed_with_rejects"
 
 
@@ -53,6 +55,20 @@ COMBINATIONS = (
     Combination(
         "delivered", "swift", "small", 35,
         {"sink": {"connection": "warehouse", "table": "scores"}}, weight=6,
+    ),
+    Combination(
+        "delivered-middle", "swift", "middle", 800,
+        {"sink": {"connection": "warehouse", "table": "scores"}}, weight=4,
+    ),
+    # The other version is pinned to its original: its answers come from the model host.
+    Combination("compared", "swift", "small", 45, {"compare_with": COMPARED_NUMBER}, weight=4),
+    Combination(
+        "compared-delivered", "stayer", "middle", 900,
+        {
+            "compare_with": COMPARED_NUMBER,
+            "sink": {"connection": "warehouse", "table": "compared"},
+        },
+        weight=4,
     ),
     Combination("scheduled", "swift", "small", 60, weight=0),
     Combination("refused", "stayer", "small", 75, {"on_row_error": "fail"}, ends="failed"),

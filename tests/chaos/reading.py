@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import timedelta
@@ -59,6 +60,7 @@ class Reader:
             versions=job.output.dataset.versions.count() if job.output else 0,
             events=_events(job),
             delivered=self._delivered(job),
+            report=_report(job),
         )
         if read.state == plan.WHOLE and read.combination not in self._downloaded:
             self._downloaded.add(read.combination)
@@ -128,6 +130,12 @@ def _download(job: BatchJob, format: str) -> str:
     for close in answer._resource_closers:
         close()
     return digest.hexdigest()
+
+
+def _report(job: BatchJob) -> str:
+    """The comparison as text, without the one thing that is the job's own."""
+    found = {name: part for name, part in (job.report or {}).items() if name != "job"}
+    return json.dumps(found, sort_keys=True) if found else ""
 
 
 def _events(job: BatchJob) -> dict[str, int]:

@@ -30,7 +30,7 @@ class Job:
     ``ids`` and ``rejected`` are what stands in the files, in the order of the rows;
     ``content`` is the digest of all results as one table; ``versions`` counts the versions of its
     output; ``events`` its audit events by action; ``delivered`` are the ids in its sink's table,
-    None without one.
+    None without one; ``report`` is the comparison of two versions as text, empty without one.
     """
 
     id: str
@@ -46,6 +46,7 @@ class Job:
     events: dict[str, int]
     downloads: dict[str, str] = field(default_factory=dict)
     delivered: list[int] | None = None
+    report: str = ""
 
     def digests(self) -> list[tuple[int, int, str, str]]:
         """Of each chunk, in row order."""
@@ -63,13 +64,29 @@ class Slot:
 
 
 @dataclass
+class Call:
+    """One call of a webhook. ``is_taken``: the receiver has noted what it says."""
+
+    delivery: str
+    event: str
+    job: str
+    is_signed: bool
+    digest: str
+    is_taken: bool
+
+
+@dataclass
 class Seen:
-    """Everything. ``files`` maps each name that a row holds to the digest of the bytes there."""
+    """Everything. ``files`` maps each name that a row holds to the digest of the bytes there.
+
+    ``calls`` are those that the receiver of webhooks has had, None where nobody listened.
+    """
 
     jobs: list[Job]
     files: dict[str, str]
     slots: list[Slot]
     scratch: list[str] = field(default_factory=list)
+    calls: list[Call] | None = None
 
 
 @dataclass

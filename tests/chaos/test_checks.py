@@ -20,7 +20,7 @@ from serving.models import BatchChunk, BatchJob
 from tests.chaos import plan
 from tests.chaos.checks import breaches
 from tests.chaos.reading import Reader
-from tests.chaos.seen import NO_FILE, Chunk, Job, Promised, Seen, Slot
+from tests.chaos.seen import NO_FILE, Call, Chunk, Job, Promised, Seen, Slot
 from tests.serving.batch import ledger
 
 KIND = plan.BY_NAME["swift-small"]
@@ -47,8 +47,14 @@ def a_job(name: str) -> Job:
         content="values",
         versions=1,
         events={"create": 1, "start": 1, "complete": 1},
+        report="agreement 0.9",
         downloads={"csv": "csv-sum", "parquet": "parquet-sum"},
     )
+
+
+def a_call(job: str) -> Call:
+    """What is heard of a job that has completed."""
+    return Call(f"delivery-{job}", "batch-job.completed", job, True, f"body-{job}", True)
 
 
 def all_well() -> tuple[Seen, Promised]:
@@ -62,7 +68,9 @@ def all_well() -> tuple[Seen, Promised]:
                 files[chunk.rejects_name] = chunk.rejects_sha256
     slots = [Slot("nightly", DUE, "started", "two")]
     promised = Promised({"one"}, set(), set(), {("nightly", DUE)}, set())
-    return Seen(jobs, files, slots), promised
+    calls = [a_call(job.id) for job in jobs]
+    # The answer to the first was not heard, so it came again.
+    return Seen(jobs, files, slots, calls=[calls[0], *calls]), promised
 
 
 def kinds_of(seen: Seen, promised: Promised) -> list[str]:
@@ -205,6 +213,43 @@ def leave_a_scratch_file(seen: Seen, promised: Promised) -> None:
     seen.scratch.append("/home/tmp/abc.parquet")
 
 
+def compare_other_rows(seen: Seen, promised: Promised) -> None:
+    seen.jobs[0].report = "agreement 0.8"
+
+
+def calls_of(seen: Seen) -> list[Call]:
+    assert seen.calls is not None
+    return seen.calls
+
+
+def tell_nobody(seen: Seen, promised: Promised) -> None:
+    calls_of(seen).pop()
+
+
+def refuse_to_hear(seen: Seen, promised: Promised) -> None:
+    calls_of(seen)[-1].is_taken = False
+
+
+def tell_of_an_end_twice(seen: Seen, promised: Promised) -> None:
+    calls_of(seen).append(replace(a_call("one"), delivery="another"))
+
+
+def tell_of_another_end(seen: Seen, promised: Promised) -> None:
+    calls_of(seen).append(replace(a_call("one"), event="batch-job.failed"))
+
+
+def tell_of_a_strange_job(seen: Seen, promised: Promised) -> None:
+    calls_of(seen).append(a_call("nine"))
+
+
+def sign_wrongly(seen: Seen, promised: Promised) -> None:
+    calls_of(seen)[0].is_signed = False
+
+
+def change_a_body(seen: Seen, promised: Promised) -> None:
+    calls_of(seen).append(replace(a_call("one"), digest="other"))
+
+
 BROKEN: dict[Callable[[Seen, Promised], None], str] = {
     lose_a_row: "lost-rows",
     double_a_row: "doubled-rows",
@@ -237,6 +282,14 @@ BROKEN: dict[Callable[[Seen, Promised], None], str] = {
     deliver_a_row_twice: "sink-doubled",
     deliver_all_but_a_row: "sink-lost",
     leave_a_scratch_file: "scratch",
+    compare_other_rows: "comparison",
+    tell_nobody: "webhook-lost",
+    refuse_to_hear: "webhook-lost",
+    tell_of_an_end_twice: "webhook-doubled",
+    tell_of_another_end: "webhook-doubled",
+    tell_of_a_strange_job: "webhook-strange",
+    sign_wrongly: "webhook-signature",
+    change_a_body: "webhook-body",
 }
 
 

@@ -23,7 +23,7 @@ def main(folder: Path) -> None:
     django.setup()
     from tests.chaos.checks import breaches
     from tests.chaos.reading import Reader
-    from tests.chaos.seen import Promised
+    from tests.chaos.seen import Call, Promised
 
     told = json.loads((folder / "promised.json").read_text())
     promised = Promised(
@@ -34,11 +34,15 @@ def main(folder: Path) -> None:
         maybe_due=_dues(told["maybe_due"]),
     )
     seen = Reader(told["warehouse"]).everything(homes=[Path(home) for home in told["homes"]])
+    seen.calls = [Call(**call) for call in told["calls"]]
     alone = {job.combination: job for job in seen.jobs if job.id in set(told["undisturbed"])}
     for breach in breaches(alone, seen, promised):
         line = {"breach": str(breach), "kind": breach.kind, "job": breach.job}
         _write(line | {"attempts": attempts_of(breach.job) if breach.job else []})
-    _write({"figures": figures(set(told["undisturbed"]), [tuple(h) for h in told["held"]])})
+    found = figures(set(told["undisturbed"]), [tuple(h) for h in told["held"]])
+    found["calls"] = len(seen.calls)
+    found["deliveries"] = len({call.delivery for call in seen.calls})
+    _write({"figures": found})
 
 
 def attempts_of(job: str) -> list[str]:

@@ -11,7 +11,8 @@ from registry.actions.datasets import upload_dataset
 from registry.actions.ingest import ingest_dataset
 from registry.actions.models import create_model
 from registry.actions.versions import Upload, register_version, update_version
-from registry.models import Grant, ModelVersion
+from registry.actions.webhooks import create_webhook
+from registry.models import Grant, ModelVersion, RegisteredModel
 from registry.principals import Principal
 from serving.actions import drive as driving
 from serving.actions.batch_jobs import create_job
@@ -22,6 +23,7 @@ from serving.models import BatchJob
 from tests import people
 from tests.chaos import plan
 from tests.chaos.mortal import POISON_AGE
+from tests.registry.webhooks.outbox import SECRET
 
 # (name, cron, zone, overlap)
 SCHEDULES = (
@@ -31,15 +33,19 @@ SCHEDULES = (
 UNDISTURBED_LIMIT_S = 120
 
 
-def make_world(warehouse: str) -> list[Principal]:
+def make_world(warehouse: str, listener: str) -> list[Principal]:
     """Register everything; three people who may ask for jobs.
 
-    ``warehouse`` is the address of the database that results are delivered to.
+    ``warehouse`` is the address of the database that results are delivered to, ``listener`` the
+    URL that is told of each job's end.
     """
     askers = [people.person(name, role="manager").by for name in ("ada", "ben", "cleo")]
     _connect(askers, warehouse)
+    create_webhook(by=askers[0], target_url=listener, secret=SECRET)
     for name in plan.MODELS:
         _register(askers[0], name)
+    for name in plan.COMPARED:
+        _register_another(askers[0], name)
     for name, rows in plan.DATASETS.items():
         stored = storage.put(io.BytesIO(_csv(name, rows)))
         version, _ = upload_dataset(
@@ -87,15 +93,7 @@ def _connect(askers: list[Principal], warehouse: str) -> None:
 def _register(by: Principal, name: str) -> None:
     from tests.flows import stories
 
-    version = register_version(
-        by=by,
-        model=create_model(by=by, name=name),
-        artifact=Upload(storage.put_bytes(stories.as_skops(stories.churn())), "skops", name),
-        example=Upload(storage.put_bytes(stories.as_csv()), "csv", "example.csv"),
-    )
-    check_version(version.pk)
-    version.refresh_from_db()
-    assert version.status == "ready", [c.summary for c in version.checks.all()]
+    version = _registered(by, create_model(by=by, name=name), stories.churn())
     version.model.aliases.get_or_create(name="champion", defaults={"version": version})
     if name != "swift":
         update_version(by=by, version=version, pinned_to="original")
@@ -104,6 +102,34 @@ def _register(by: Principal, name: str) -> None:
     version.refresh_from_db()
     assert version.compiled_sha256
     assert (version.engine == "onnx") == (name == "swift"), version.engine
+
+
+def _register_another(by: Principal, name: str) -> None:
+    """A second version of other opinions, which answers from its original."""
+    from sklearn.base import clone
+
+    from tests.flows import stories
+
+    labels = ["yes", "no", "yes", "no", "no", "yes"]
+    estimator = clone(stories.churn()).fit(stories.CUSTOMERS, labels)
+    version = _registered(by, RegisteredModel.objects.get(name=name), estimator)
+    assert version.number == plan.COMPARED_NUMBER
+    update_version(by=by, version=version, pinned_to="original")
+
+
+def _registered(by: Principal, model: RegisteredModel, estimator: object) -> ModelVersion:
+    from tests.flows import stories
+
+    version = register_version(
+        by=by,
+        model=model,
+        artifact=Upload(storage.put_bytes(stories.as_skops(estimator)), "skops", model.name),
+        example=Upload(storage.put_bytes(stories.as_csv()), "csv", "example.csv"),
+    )
+    check_version(version.pk)
+    version.refresh_from_db()
+    assert version.status == "ready", [c.summary for c in version.checks.all()]
+    return version
 
 
 def _csv(name: str, rows: int) -> bytes:

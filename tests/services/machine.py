@@ -2,8 +2,8 @@
 
     python -m tests.services.machine PART
 
-Reads ``MACHINE_NAME``, how leases name this machine; ``MACHINE_PACE``, JSON with fields of ``Pace``
-and ``reconcile_every_s``;
+Reads ``MACHINE_NAME``, how leases name this machine; ``MACHINE_PACE``, JSON with fields
+of ``Pace``, ``reconcile_every_s``, and for webhooks ``webhook_lease_s`` and ``webhook_wait_s``;
 ``MACHINE_STEPS_S``, the mean wait at each named step of the ledger: it widens what are moments
 between two writes otherwise, so that a kill at random finds each of them; and ``MACHINE_RUNTIMES``,
 JSON with further runtimes of the model host. In service nothing of it exists.
@@ -20,6 +20,7 @@ import socket
 import sys
 import time
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -74,16 +75,20 @@ def take_pace(fields: dict[str, float]) -> None:
 
     from serving.batch import pace
 
-    every_s = fields.pop("reconcile_every_s", None)
+    own = ("reconcile_every_s", "webhook_lease_s", "webhook_wait_s")
+    every_s, lease_s, wait_s = (fields.pop(name, None) for name in own)
     pace.PACE = replace(pace.PACE, **fields)
 
-    def ring_oftener(**_: Any) -> None:
+    def hurry(**_: Any) -> None:
+        from registry.actions import webhook_sending
         from serving import tasks
 
-        tasks.RECONCILE_EVERY_S = every_s
+        tasks.RECONCILE_EVERY_S = every_s or tasks.RECONCILE_EVERY_S
+        if lease_s and wait_s:
+            webhook_sending.LEASE = timedelta(seconds=lease_s)
+            webhook_sending.WAITS_S = (wait_s,) * len(webhook_sending.WAITS_S)
 
-    if every_s is not None:
-        worker_init.connect(ring_oftener, weak=False)
+    worker_init.connect(hurry, weak=False)
 
 
 def dawdle(mean_s: float) -> None:
