@@ -18,3 +18,7 @@ approval_requested = Signal()
 dataset_expiring = Signal()
 # version: DatasetVersion whose rows were erased; it names no file any more
 dataset_erased = Signal()
+# dataset: Dataset; answers with the models whose answers its rows hold
+models_of_dataset = Signal()
+# model: RegisteredModel; answers with the datasets whose rows hold its answers
+answers_of_model = Signal()

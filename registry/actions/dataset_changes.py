@@ -9,7 +9,8 @@ from django.db import transaction
 
 from registry import audit, roles
 from registry.actions import fields
-from registry.errors import InvalidField, NotAllowed
+from registry.actions.strictness import require_kept_for, require_openable, tighten_results
+from registry.errors import InvalidField
 from registry.models import Dataset
 from registry.models.registered_model import Classification
 from registry.principals import Principal, require, require_everywhere
@@ -27,7 +28,9 @@ def update_dataset(*, by: Principal, dataset: Dataset, **values: Any) -> Dataset
 
     Description and tags need the role publisher, the rest manager; a legal hold is set and lifted
     by managers of everything alone, for it binds the dataset's own. ``retention_days`` None keeps
-    the rows for good. Raises InvalidField, NotAllowed.
+    the rows for good. What was made from it becomes as strict with it. Raises InvalidField,
+    NotAllowed, also for results that would be opened further, or kept longer, than what they were
+    made from by who does not manage that.
     """
     require(by, roles.MANAGER if _GUARDED & set(values) else roles.PUBLISHER, dataset)
     checked = {field: _CHECKS[field](value) for field, value in values.items()}
@@ -36,31 +39,22 @@ def update_dataset(*, by: Principal, dataset: Dataset, **values: Any) -> Dataset
     if "legal_hold" in after:
         require_everywhere(by, roles.MANAGER)
     if "classification" in after:
-        _require_as_strict_as_parents(by, held, after["classification"])
+        require_openable(by, held, after["classification"])
+    if "retention_days" in after:
+        require_kept_for(by, held, after["retention_days"])
     if after:
         for field, value in after.items():
             setattr(held, field, value)
         held.save(update_fields=[*after, "updated_at"])
         audit.record(by, "dataset.update", held, before=before, after=after)
+    if "classification" in after:
+        tighten_results(by, held, before=before["classification"])
     return held
 
 
 def check_classification(value: object) -> str:
     """One of the classifications. Raises InvalidField."""
     return fields.check_choice(value, list(Classification.values), pointer="/classification")
-
-
-def _require_as_strict_as_parents(by: Principal, dataset: Dataset, classification: str) -> None:
-    """Results are opened no further than what they were made from by those who manage that."""
-    made_from = Dataset.objects.filter(versions__children__dataset=dataset).exclude(pk=dataset.pk)
-    for parent in made_from.distinct():
-        is_stricter = Classification.rank(parent.classification) > Classification.rank(
-            classification
-        )
-        if is_stricter and not by.may(roles.MANAGER, parent):
-            raise NotAllowed(
-                "It was made from stricter data: this needs the role manager on that too."
-            )
 
 
 def _check_days(value: object) -> int | None:

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 
 from registry import audit, cards, roles
 from registry.actions import fields
+from registry.actions.strictness import tighten_results
 from registry.errors import InvalidField, NameTaken, NotAllowed
 from registry.models import Grant, RegisteredModel
 from registry.models.registered_model import Classification, Kind
@@ -59,7 +60,8 @@ def update_model(*, by: Principal, model: RegisteredModel, **values: Any) -> Reg
     """Change the description, card, tags, classification, approval rule or captured share.
 
     Description, card and tags need the role publisher, the rest manager. Fields of the card that
-    are not sent stay as they are; an empty text takes one away.
+    are not sent stay as they are; an empty text takes one away. Results of its jobs become as
+    strict as the model with it.
     """
     require(by, roles.MANAGER if _GUARDED & set(values) else roles.PUBLISHER, model)
     checked = _checked(values)
@@ -75,6 +77,8 @@ def update_model(*, by: Principal, model: RegisteredModel, **values: Any) -> Reg
         setattr(model, field, value)
     model.save(update_fields=[*after, "updated_at"])
     audit.record(by, "model.update", model, before=before, after=after)
+    if "classification" in after:
+        tighten_results(by, model, before=before["classification"])
     return model
 
 

@@ -16,6 +16,7 @@ from django.db.models import Count, Exists, OuterRef, Subquery
 from django.db.models.functions import Now
 
 from registry import audit, roles
+from registry.actions.row_access import require_rows
 from registry.errors import DomainError
 from registry.models import DatasetVersion, User
 from registry.models.dataset_version import DatasetStatus
@@ -127,7 +128,8 @@ def _require_still_allowed(job: BatchJob) -> None:
     """
     by = Principal(job.created_by)
     require(by, roles.SCORER, job.model)
-    find_dataset(by, job.dataset.name)
+    # Found anew: the rows may be stricter by now.
+    require_rows(by, find_dataset(by, job.dataset.name))
 
 
 def reap_expired(*, pace: Pace | None = None) -> int:

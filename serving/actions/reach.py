@@ -46,6 +46,18 @@ def classification_now(job: BatchJob) -> str:
     )
 
 
+def models_of(dataset: Dataset) -> list[RegisteredModel]:
+    """The models whose answers the rows of a dataset hold: those of the jobs that made it."""
+    jobs = BatchJob.objects.filter(output__dataset=dataset)
+    return list(RegisteredModel.objects.filter(pk__in=jobs.values("model")))
+
+
+def results_with(model: RegisteredModel) -> list[Dataset]:
+    """The datasets that jobs made with a model."""
+    jobs = BatchJob.objects.filter(model=model, output__isnull=False)
+    return list(Dataset.objects.filter(pk__in=jobs.values("output__dataset")))
+
+
 def may_read_results(by: Principal, job: BatchJob) -> bool:
     """Whether ``by`` may have the rows, by a role on what was read or on what was written."""
     strictest = classification_of_results(job.model, job.dataset)

@@ -212,3 +212,55 @@ def test_results_are_opened_no_further_than_what_they_were_made_from(owner):
     people.grant(owner, output, "manager")
     opened = changes.update_dataset(by=owner.by, dataset=output, classification="public")
     assert opened.classification == "public"
+
+
+def test_results_of_results_are_opened_no_further_either(owner):
+    version = things.a_dataset_version(owner, classification="restricted")
+    bert = people.team_mate(version.dataset, role="publisher")
+    first = things.an_output(bert, version, "churn-job-1")
+    second = things.an_output(bert, first, "churn-job-2").dataset
+
+    with pytest.raises(NotAllowed, match="made from stricter data"):
+        changes.update_dataset(by=bert.by, dataset=second, classification="public")
+    people.grant(owner, first.dataset, "manager")
+    changes.update_dataset(by=owner.by, dataset=first.dataset, classification="internal")
+    opened = changes.update_dataset(by=bert.by, dataset=second, classification="internal")
+    assert opened.classification == "internal"
+
+
+def test_what_becomes_stricter_takes_its_results_along(owner):
+    version = things.a_dataset_version(owner)
+    bert = people.team_mate(version.dataset)
+    first = things.an_output(bert, version, "churn-job-1")
+    things.an_output(bert, first, "churn-job-2")
+
+    changes.update_dataset(by=owner.by, dataset=version.dataset, classification="restricted")
+
+    assert set(Dataset.objects.values_list("classification", flat=True)) == {"restricted"}
+    events = AuditEvent.objects.filter(action="dataset.update", actor="olga")
+    assert events.count() == 3
+    assert (
+        events.filter(
+            reason="Made from customers, which is restricted now.",
+            before={"classification": "internal"},
+        ).count()
+        == 2
+    )
+    # The way back is everybody's own.
+    changes.update_dataset(by=owner.by, dataset=version.dataset, classification="public")
+    assert Dataset.objects.filter(classification="restricted").count() == 2
+
+
+def test_results_are_kept_no_longer_by_who_manages_them_alone(owner):
+    version = things.a_dataset_version(owner)
+    changes.update_dataset(by=owner.by, dataset=version.dataset, retention_days=30)
+    bert = people.team_mate(version.dataset)
+    output = things.an_output(bert, version, "churn-job-1").dataset
+
+    changes.update_dataset(by=bert.by, dataset=output, retention_days=29)
+    for days in (31, None):
+        with pytest.raises(NotAllowed, match="made from rows that are kept no longer"):
+            changes.update_dataset(by=bert.by, dataset=output, retention_days=days)
+    people.grant(owner, output, "manager")
+    kept = changes.update_dataset(by=owner.by, dataset=output, retention_days=None)
+    assert kept.retention_days is None

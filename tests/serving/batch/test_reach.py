@@ -9,6 +9,8 @@ import pytest
 from django.utils import timezone
 
 from registry import storage
+from registry.actions.dataset_changes import update_dataset
+from registry.actions.models import update_model
 from registry.actions.pruning_files import remove_orphans
 from registry.actions.retention import erase_expired
 from registry.errors import NotAllowed, RowsErased, SinkRefused, StateConflict
@@ -82,6 +84,18 @@ def test_a_job_reads_what_its_asker_may_have(
     assert not BatchJob.objects.exists()
 
 
+def test_a_job_that_waits_reads_no_rows_that_became_stricter(
+    ana: Principal, host: ObedientHost
+) -> None:
+    dataset_of(ana, rows_without_some_ages(5, set()))
+    ask(with_role("scorer"))
+    Dataset.objects.update(classification="restricted")
+    drive(owner="w1")
+    job = BatchJob.objects.get()
+    assert (job.state, job.output) == ("failed", None)
+    assert job.error["code"] == "not-allowed"
+
+
 @pytest.mark.parametrize("read", [results_of, rejects_of])
 @pytest.mark.parametrize("of", [Dataset, RegisteredModel])
 def test_results_and_rejects_are_as_strict_as_the_stricter_of_model_and_dataset(
@@ -101,6 +115,18 @@ def test_results_and_rejects_are_as_strict_as_the_stricter_of_model_and_dataset(
 def test_an_output_is_as_strict_as_its_model(ana: Principal, host: ObedientHost) -> None:
     RegisteredModel.objects.update(classification="restricted")
     assert done_job(ana).output.dataset.classification == "restricted"
+
+
+def test_results_are_as_strict_as_their_model_later_too(ana: Principal, host: ObedientHost) -> None:
+    output = done_job(ana).output.dataset
+    cora, model = with_role("manager", "cora"), RegisteredModel.objects.get()
+    ledger.grant(cora, "manager", output)
+    update_model(by=ana, model=model, classification="restricted")
+    output.refresh_from_db()
+    assert output.classification == "restricted"
+    with pytest.raises(NotAllowed, match="made from stricter data"):
+        update_dataset(by=cora, dataset=output, classification="internal")
+    assert update_dataset(by=ana, dataset=output, classification="public")
 
 
 @pytest.mark.parametrize(
