@@ -21,10 +21,12 @@ def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     reason: str = "",
+    request_id: str = "",
 ) -> AuditEvent:
     """Write that ``by`` (None: the service itself) did ``action``, such as ``alias.move``.
 
-    ``subject`` is the row that it was done to; what is no row is named by a text.
+    ``subject`` is the row that it was done to; what is no row is named by a text. ``request_id``
+    is for what the service did in a request of nobody: ``by`` has its own.
     """
     return AuditEvent.objects.create(
         actor=by.name if by else SYSTEM,
@@ -37,5 +39,5 @@ def record(
         before=dict(before) if before is not None else None,
         after=dict(after) if after is not None else None,
         reason=reason,
-        request_id=by.request_id if by else "",
+        request_id=by.request_id if by else request_id,
     )

@@ -1,4 +1,4 @@
-"""Writes down who took data or a model file along: one event for each download that begins."""
+"""Writes down who took data, captured requests or a model file along: one event for each time."""
 
 from __future__ import annotations
 

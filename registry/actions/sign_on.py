@@ -55,7 +55,7 @@ def enter(identity: Identity, *, request_id: str = "") -> User:
 
 @transaction.atomic
 def _enter(identity: Identity, request_id: str) -> User:
-    account = _account_of(identity)
+    account = account_of(identity)
     is_new = account is None
     user = _made(identity) if account is None else account.user
     if not user.is_active:
@@ -94,7 +94,8 @@ def join(*, by: Principal, user: User, subject: str) -> User:
     return user
 
 
-def _account_of(identity: Identity) -> Any:
+def account_of(identity: Identity) -> Any:
+    """What joins the identity to somebody here, their ``user``; None where nothing does."""
     return (
         SocialAccount.objects.select_related("user")
         .filter(provider=identity.issuer, uid=identity.subject)

@@ -19,10 +19,19 @@ def principal_of(request: HttpRequest) -> Principal:
     """The signed-in user as a principal; kept on the request, so that roles are read once."""
     known = getattr(request, "page_principal", None)
     if known is None:
-        request_id = str(getattr(request, "request_id", ""))
-        known = Principal(cast(User, request.user), request_id=request_id)
+        known = Principal(cast(User, request.user), request_id=request_id_of(request))
         request.page_principal = known  # type: ignore[attr-defined]  # our own addition
     return cast(Principal, known)
+
+
+def request_id_of(request: HttpRequest) -> str:
+    """The name of the request, which joins its audit events."""
+    return str(getattr(request, "request_id", ""))
+
+
+def address_of(request: HttpRequest) -> str:
+    """Where the request comes from; empty where that is not known."""
+    return str(request.META.get("REMOTE_ADDR", ""))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.internal.statekit import STATES_SESSION_KEY
 from allauth.socialaccount.models import SocialApp
 from allauth.socialaccount.providers.base import AuthError
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
@@ -22,13 +23,19 @@ from django.template.response import TemplateResponse
 from django.urls import get_script_prefix, reverse
 
 from registry import request_id
-from registry.actions.sign_on import SignedOn, enter
+from registry.actions.entering import SINGLE_SIGN_ON, note_refusal, note_sign_in
+from registry.actions.sign_on import SignedOn, account_of, enter
+from registry.admin.access import address_of
 from registry.admin.calling import base_url
 from registry.conf import conf
 from registry.errors import DomainError
 from registry.identities import SignOn, UnusableClaims, identity_of
+from registry.models import User
+from registry.principals import Principal
 
 log = logging.getLogger(__name__)
+# Set on a request of a browser in which a sign-in had begun.
+BEGAN = "sign_on_began"
 BACKEND = f"{SignedOn.__module__}.{SignedOn.__name__}"
 
 
@@ -126,21 +133,49 @@ class Entering(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth ha
         """The page that says so."""
         # Some leave out the state when they say so.
         if error == AuthError.CANCELLED or request.GET.get("error") == "access_denied":
+            note_refused(request, "They did not sign in at the provider.")
             raise ImmediateHttpResponse(refused(request, "You did not sign in there.", status=403))
-        raise ImmediateHttpResponse(not_working(request, exception or request.GET.get("error")))
+        raise ImmediateHttpResponse(failed(request, exception or request.GET.get("error")))
 
 
 def _let_in(request: HttpRequest, sociallogin: Any) -> HttpResponse:
+    identity = None
     try:
         identity = identity_of(sociallogin.claims, told())
         user = enter(identity, request_id=request_id.current.get())
     except (DomainError, UnusableClaims) as error:
         log.warning("Refused at single sign-on: %s", error)
+        account = account_of(identity) if identity else None
+        note_refused(request, str(error), account.user if account else None)
         return refused(request, str(error), status=403)
     where = sociallogin.state.get("next") or reverse("admin:index")
     login(request, user, backend=BACKEND)
     request.session.set_expiry(told().session_s)
+    by = Principal(user, request_id=request_id.current.get())
+    note_sign_in(by=by, way=SINGLE_SIGN_ON, address=address_of(request))
     return HttpResponseRedirect(where)
+
+
+def failed(request: HttpRequest, reason: object) -> HttpResponse:
+    """Somebody came back with what could not be used."""
+    note_refused(request, "The answer of the provider could not be used.")
+    return not_working(request, reason)
+
+
+def note_refused(request: HttpRequest, reason: str, user: User | None = None) -> None:
+    """Write down that a sign-in which began in this browser came to nothing, and end it.
+
+    Who calls the address without having begun, or once more, is nobody that signs in.
+    """
+    if getattr(request, BEGAN, False):
+        request.session.pop(STATES_SESSION_KEY, None)
+        note_refusal(
+            user=user,
+            way=SINGLE_SIGN_ON,
+            address=address_of(request),
+            request_id=request_id.current.get(),
+            reason=reason,
+        )
 
 
 def not_working(request: HttpRequest, reason: object) -> HttpResponse:

@@ -64,13 +64,15 @@ def callback(request: HttpRequest) -> HttpResponse:
     _only_where_it_is_on()
     from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 
-    from registry.admin.open_id import Asking, not_working
+    from registry.admin.open_id import BEGAN, STATES_SESSION_KEY, Asking, failed
 
+    # allauth takes the state away, whatever comes of it.
+    setattr(request, BEGAN, bool(request.session.get(STATES_SESSION_KEY)))
     view = OAuth2CallbackView.adapter_view(Asking(request))
     try:
         answer: HttpResponse = view(request)
     except (*_UNEXPECTED, redis.RedisError) as error:
-        return not_working(request, error)
+        return failed(request, error)
     return answer
 
 

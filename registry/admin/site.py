@@ -14,12 +14,14 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.urls.resolvers import URLPattern
 
+from registry.actions import entering
 from registry.admin import dashboard, reference
-from registry.admin.access import principal_of
+from registry.admin.access import address_of, principal_of, request_id_of
 from registry.conf import conf
 from registry.forms.passwords import OwnPasswordForm
-from registry.models import ApprovalRequest
+from registry.models import ApprovalRequest, User
 from registry.panels import contents_of
+from registry.principals import Principal
 
 Page = Callable[..., HttpResponse]
 
@@ -67,7 +69,18 @@ class ModelyardSite(AdminSite):
         if request.method == "POST" and not conf.takes_passwords:
             raise PermissionDenied("Nobody signs in with a password here.")
         ways = {"sign_on": conf.sign_on, "takes_passwords": conf.takes_passwords}
-        return super().login(request, {**ways, **(extra_context or {})})
+        answer = super().login(request, {**ways, **(extra_context or {})})
+        if request.method == "POST":
+            _note_entry(request, answer)
+        return answer
+
+    def logout(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """The end of a session, written down while it is known whose."""
+        if request.method == "POST" and request.user.is_authenticated:
+            entering.note_sign_out(by=principal_of(request), address=address_of(request))
+        return super().logout(request, extra_context)
 
     def password_change(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -138,3 +151,26 @@ class ModelyardSite(AdminSite):
 
     def _waiting(self, request: HttpRequest) -> int:
         return ApprovalRequest.objects.visible_to(principal_of(request)).pending().count()
+
+
+def _note_entry(request: HttpRequest, answer: HttpResponse) -> None:
+    """Write down how a sign-in with a password went. A form that was not filled in is none."""
+    address, request_id = address_of(request), request_id_of(request)
+    if answer.status_code == 302:
+        by = Principal(cast(User, request.user), request_id=request_id)
+        entering.note_sign_in(by=by, way=entering.PASSWORD, address=address)
+        return
+    filled = cast(TemplateResponse, answer).context_data["form"].cleaned_data  # type: ignore[index]  # the login's own
+    if not ("username" in filled and "password" in filled):
+        return
+    name = filled["username"]
+    # axes says so, and answers in place of the page.
+    if getattr(request, "axes_locked_out", False):
+        entering.note_lock_out(username=name, address=address, request_id=request_id)
+    else:
+        entering.note_refusal(
+            user=entering.named(name),
+            way=entering.PASSWORD,
+            address=address,
+            request_id=request_id,
+        )

@@ -11,6 +11,8 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from registry.actions.handing_out import note_download
+from registry.admin.access import principal_of
 from registry.admin.base import GovernedAdmin
 from registry.models import RegisteredModel
 from registry.principals import Principal
@@ -99,4 +101,11 @@ class PredictionRecordAdmin(GovernedAdmin[PredictionRecord]):
             "inputs": inputs,
             "answers": answers and json.dumps(answers, indent=2, ensure_ascii=False),
         }
+        if request.method == "GET":
+            note_download(
+                by=principal_of(request),
+                action="record.read",
+                subject=row.model,
+                what={"records": 1, "newest": str(row.pk)},
+            )
         return self.render(request, "serving/record.html", context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -88,7 +89,7 @@ class Records(Resource):
         is_list=True,
         query=(*PAGING, EXPAND, _VERSION, _SINCE, _UNTIL),
     )
-    def get(self, request: Request, name: str) -> Response:
+    def get(self, request: Request, name: str) -> HttpResponseBase:
         """One page of records, newest first; for managers of the model."""
         model = model_named(self.by, name)
         require(self.by, roles.MANAGER, model)
@@ -96,7 +97,13 @@ class Records(Resource):
         if "version" in self.query:
             rows = rows.filter(version__number=self.query["version"])
         rows = rows.answered(since=self.query.get("since"), until=self.query.get("until"))
-        return self.page(rows, "prediction-record")
+        answer = self.page(rows, "prediction-record")
+        ids = [row["id"] for row in answer.data["results"]]
+        if not ids:
+            return answer
+        return self.handed_out(
+            answer, "record.read", model, records=len(ids), newest=ids[0], oldest=ids[-1]
+        )
 
 
 class Record(Resource):
@@ -105,12 +112,14 @@ class Record(Resource):
     @describe(
         "records_get", "One captured request", answers={200: PredictionRecordOut}, query=(EXPAND,)
     )
-    def get(self, request: Request, name: str, id: str) -> Response:
+    def get(self, request: Request, name: str, id: str) -> HttpResponseBase:
         """The record; for managers of the model."""
         model = model_named(self.by, name)
         require(self.by, roles.MANAGER, model)
         rows = readable_records(self.by).filter(model=model)
-        return self.one(row_with_id(rows, id, "record"), "prediction-record")
+        row = row_with_id(rows, id, "record")
+        answer = self.one(row, "prediction-record")
+        return self.handed_out(answer, "record.read", model, records=1, newest=str(row.pk))
 
 
 _MODEL = "models/<str:name>"

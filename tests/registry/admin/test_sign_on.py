@@ -14,6 +14,7 @@ from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
 from django.test import Client, override_settings
 
+from registry.actions.entering import NOBODY
 from registry.actions.sign_on import join
 from registry.errors import StateConflict
 from registry.identities import SignOn
@@ -125,8 +126,14 @@ def test_the_way_there_proves_itself_and_the_code_is_good_for_one_browser_once(
     back = provider.sign_in(away, "nora")
     stolen = a_browser().get(back)
     assert (stolen.status_code, stolen.templates[0].name) == (401, "registry/not_let_in.html")
+    spoilt = browser.get(f"{back}x")
+    assert spoilt.status_code == 401
+    away = browser.get("/sign-in/provider")["Location"]
+    back = provider.sign_in(away, "nora")
     assert browser.get(back).status_code == 302
     assert browser.get(back).status_code == 401
+    actions = AuditEvent.objects.order_by("at").values_list("action", flat=True)
+    assert list(actions) == ["user.sign_in_refused", "user.create", "user.sign_in"]
     assert User.objects.count() == 1
 
 
@@ -191,7 +198,8 @@ def test_groups_give_a_role_and_take_it_again_and_each_change_is_written_down(
         assert not nora.is_staff
         assert list(nora.groups.all()) == [known]
         enter("nora")
-    events = AuditEvent.objects.order_by("at")
+    assert AuditEvent.objects.filter(action="user.sign_in").count() == 4
+    events = AuditEvent.objects.exclude(action="user.sign_in").order_by("at")
     assert [e.action for e in events] == ["user.create", "user.update", "user.update"]
     assert [e.actor for e in events] == ["nora"] * 3
     assert events[1].after == {"groups": ["Football", "Publishers"]}
@@ -215,6 +223,12 @@ def test_who_has_left_does_not_come_in(enter: Enter) -> None:
     browser = a_browser()
     assert enter("nora", browser).status_code == 403
     assert browser.get("/admin/").status_code == 302
+    came, refused = AuditEvent.objects.filter(action__startswith="user.sign_in").order_by("at")
+    assert (came.action, came.actor, came.object_id) == ("user.sign_in", "nora", refused.object_id)
+    assert came.after == refused.after == {"way": "single sign-on", "address": "127.0.0.1"}
+    assert (refused.action, refused.actor) == ("user.sign_in_refused", "modelyard")
+    assert refused.reason == "The account nora is not active."
+    assert refused.request_id
 
 
 @pytest.mark.usefixtures("is_on")
@@ -240,6 +254,8 @@ def test_who_turns_back_at_the_provider_is_told_so(enter: Enter) -> None:
     came = enter("")
     assert came.status_code == 403
     assert b"You did not sign in there." in came.content
+    event = AuditEvent.objects.get()
+    assert (event.action, event.object_name) == ("user.sign_in_refused", NOBODY)
 
 
 @pytest.mark.usefixtures("is_on")
@@ -251,6 +267,8 @@ def test_a_made_up_way_back_leads_to_a_page_and_nowhere_else(query: str) -> None
     assert answer.status_code == 401
     assert "Content-Security-Policy" in answer.headers
     assert answer.templates[0].name == "registry/not_let_in.html"
+    # Nobody had begun.
+    assert not AuditEvent.objects.exists()
 
 
 def test_a_provider_that_does_not_answer_is_said_to_be_away(told: SignOn) -> None:

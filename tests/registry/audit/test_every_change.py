@@ -32,7 +32,6 @@ SILENT = {
     "POST v2/models/<str:ref>/versions/<int:number>/infer",
     "POST endpoints/<str:ref>/invocations",
     "POST admin/serving/try-it/<uuid:pk>/",
-    "POST admin/logout/",
 }
 # They do two things, to two objects: one event for each.
 SEVERAL = {
@@ -48,7 +47,7 @@ SEVERAL = {
         "version.rejected",
     ],
 }
-# They take data or a model file along.
+# They take data, captured requests or a model file along.
 TAKEN = {
     "GET api/v1/models/<str:name>/versions/<str:number>/artifact": "version.download",
     "GET api/v1/datasets/<str:name>/download": "dataset.download",
@@ -56,6 +55,9 @@ TAKEN = {
     "GET api/v1/batch-jobs/<str:id>/results": "batch_job.download",
     "GET api/v1/batch-jobs/<str:id>/rejects": "batch_job.download",
     "GET api/v1/audit/export": "audit.export",
+    "GET api/v1/models/<str:name>/records": "record.read",
+    "GET api/v1/models/<str:name>/records/<str:id>": "record.read",
+    "GET admin/serving/predictionrecord/<uuid:pk>/": "record.read",
 }
 
 
