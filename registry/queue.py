@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 log = logging.getLogger(__name__)
 
 INGEST_DATASET = "registry.ingest_dataset"
+PROFILE_DATASET = "registry.profile_dataset"
 CHECK_VERSION = "serving.check_version"
 DRIVE_JOB = "serving.drive"
 REGATE = "serving.regate"

@@ -7,8 +7,16 @@ from celery import shared_task
 from registry.actions import mailing, webhook_sending
 from registry.actions.ingest import ingest_dataset
 from registry.actions.passwords import send_reset
+from registry.actions.profiling import find_profile
 from registry.actions.pruning import prune_in_background
-from registry.queue import INGEST_DATASET, PRUNE, SEND_MAILS, SEND_RESET, SEND_WEBHOOKS
+from registry.queue import (
+    INGEST_DATASET,
+    PROFILE_DATASET,
+    PRUNE,
+    SEND_MAILS,
+    SEND_RESET,
+    SEND_WEBHOOKS,
+)
 
 # A file of many gigabytes takes its time; its lease says whether somebody is still at it.
 LONGEST_S = 6 * 3600
@@ -18,6 +26,12 @@ LONGEST_S = 6 * 3600
 def ingest(version_id: str) -> None:
     """Read an uploaded dataset version."""
     ingest_dataset(version_id)
+
+
+@shared_task(name=PROFILE_DATASET, soft_time_limit=LONGEST_S, time_limit=LONGEST_S + 60)
+def profile(version_id: str) -> None:
+    """Find the figures of a job's output."""
+    find_profile(version_id)
 
 
 # Above the budget and one call.

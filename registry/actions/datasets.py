@@ -12,6 +12,7 @@ from django.utils import timezone
 from registry import audit, roles
 from registry.actions import fields
 from registry.actions.dataset_changes import check_classification
+from registry.actions.profiling import want_profile
 from registry.actions.versions import Upload
 from registry.errors import NameTaken, StateConflict
 from registry.models import Dataset, DatasetVersion, Grant, User
@@ -162,7 +163,7 @@ def create_output(
     """The result of a batch job as a dataset of its own, ready at once; parts stay where they are.
 
     ``sha256`` stays empty: the digests of the parts are the identity of the whole. The rows are
-    kept no longer than those that they were made from.
+    kept no longer than those that they were made from. A worker finds their figures afterwards.
     """
     parents = list(parents)
     kept_for = [days for p in parents if (days := p.dataset.retention_days) is not None]
@@ -187,6 +188,7 @@ def create_output(
         settled_at=timezone.now(),
     )
     version.parents.set(parents)
+    want_profile(version)
     audit.record(Principal(by), "dataset.output", version, after={"rows": rows})
     return version
 

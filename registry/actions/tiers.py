@@ -17,10 +17,10 @@ from registry.actions.announcing import announce_request
 from registry.errors import InvalidField, RowsErased, RulesNotMet, StateConflict
 from registry.models import ApprovalRequest, DatasetVersion
 from registry.models.approval_request import ApprovalSubject
-from registry.models.dataset_version import Tier
+from registry.models.dataset_version import ProfileState, Tier
 from registry.principals import Principal, require
 from registry.signals import approval_requested
-from registry.tabular.rules import Outcome, outcomes_of
+from registry.tabular.rules import Outcome, needs_figures, outcomes_of
 
 # The tier that follows each.
 NEXT_TIER: Final[dict[str, Tier]] = {Tier.RAW: Tier.CURATED, Tier.CURATED: Tier.PRODUCT}
@@ -33,8 +33,8 @@ def ask_for_tier(
     """Ask that a version may move up; somebody else with the role approver decides.
 
     Raises NotAllowed, InvalidField for another tier than the next and for an empty reason,
-    StateConflict for a version that is not ready, archived, or asked for already, RowsErased,
-    RulesNotMet with the outcome of each rule.
+    StateConflict for a version that is not ready, archived, or asked for already, and for rules
+    about figures that are being found; RowsErased, RulesNotMet with the outcome of each rule.
     """
     require(by, roles.PUBLISHER, version.dataset)
     fields.check_choice(tier, list(Tier.values), pointer="/tier")
@@ -104,6 +104,7 @@ def require_promotable(request: ApprovalRequest) -> None:
         raise StateConflict(f"{version} is {version.tier} now.")
     if digest_of(version) != request.sha256:
         raise StateConflict("The request is bound to other bytes than the version has now.")
+    _require_figures(version)
     broken = [outcome.rule for outcome in outcomes(version) if not outcome.passed]
     if broken:
         raise StateConflict(f"{version} does not fit the rules of now: {', '.join(broken[:5])}.")
@@ -150,8 +151,22 @@ def _require_state(version: DatasetVersion) -> None:
         raise StateConflict(f"The dataset “{version.dataset}” is archived.")
 
 
+def is_waiting_for_figures(version: DatasetVersion) -> bool:
+    """Whether nobody can tell yet how a version stands to the rules of its dataset."""
+    is_found_later = version.profile_state == ProfileState.WAITING
+    return is_found_later and needs_figures(version.dataset.rules)
+
+
+def _require_figures(version: DatasetVersion) -> None:
+    if is_waiting_for_figures(version):
+        raise StateConflict(
+            f"The figures of {version} are still being found: rules need them. Try again shortly."
+        )
+
+
 def _evidence(version: DatasetVersion) -> dict[str, Any]:
-    """What the approver sees. Raises RulesNotMet."""
+    """What the approver sees. Raises StateConflict, RulesNotMet."""
+    _require_figures(version)
     found = outcomes(version)
     shown = [outcome.to_json() for outcome in found]
     broken = [outcome.rule for outcome in found if not outcome.passed]

@@ -13,7 +13,12 @@ from django.utils.safestring import SafeString
 
 from registry import roles
 from registry.actions.row_access import ROWS_NEED, may_have_rows
-from registry.actions.tiers import NEXT_TIER, ask_for_tier, outcomes
+from registry.actions.tiers import (
+    NEXT_TIER,
+    ask_for_tier,
+    is_waiting_for_figures,
+    outcomes,
+)
 from registry.admin.access import principal_of, to_page, told
 from registry.admin.base import GovernedAdmin
 from registry.admin.calling import base_url
@@ -22,7 +27,7 @@ from registry.admin.rules_shown import outcome_lines
 from registry.errors import ROW_CODES
 from registry.forms.datasets import PromotionForm
 from registry.models import ApprovalRequest, Dataset, DatasetVersion
-from registry.models.dataset_version import DatasetStatus
+from registry.models.dataset_version import DatasetStatus, ProfileState
 from registry.panels import contents_of
 from registry.principals import Principal
 from registry.templatetags.modelyard import badge
@@ -64,10 +69,10 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
         return self.render(request, "registry/dataset_version.html", self._context(request, row))
 
     def reading_part(self, request: HttpRequest, row: DatasetVersion) -> HttpResponse:
-        """Asked for while the file is being read; the page is loaded anew when that has ended."""
+        """Asked for while the rows are being read; the page is loaded anew when that has ended."""
         context = {"version": row}
         answer = TemplateResponse(request, "registry/dataset_reading.html", context)
-        if row.status != DatasetStatus.PENDING:
+        if row.status != DatasetStatus.PENDING and row.profile_state != ProfileState.WAITING:
             answer["HX-Refresh"] = "true"
         return answer
 
@@ -96,7 +101,7 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
             "version": row,
             "dataset": row.dataset,
             "crumbs": pages.crumbs(row.dataset),  # type: ignore[attr-defined]  # ours
-            "profiles": column_profiles(row) if shows_rows else [],
+            "profiles": column_profiles(row) if shows_rows and row.profile else [],
             "shows_rows": shows_rows,
             "rows_need": ROWS_NEED[row.dataset.classification].words(row.dataset),
             "promotion": _promotion(by, row),
@@ -118,6 +123,7 @@ def _promotion(by: Principal, row: DatasetVersion) -> dict[str, Any] | None:
     return {
         "tier": tier,
         "lines": lines,
+        "is_waiting": is_waiting_for_figures(row),
         "fits": all(line.passed for line in lines),
         "waiting": waiting.select_related("requested_by").first(),
         "may_ask": by.may(roles.PUBLISHER, row.dataset),

@@ -20,12 +20,24 @@ if TYPE_CHECKING:
     from registry.principals import Principal
 
 
+# Reading that came to no end so often is given up.
+READ_ATTEMPTS_MAX = 5
+
+
 class DatasetStatus(models.TextChoices):
     """Pending until the bytes were read once, then one of the other two for good."""
 
     PENDING = "pending"
     READY = "ready"
     REJECTED = "rejected"
+
+
+class ProfileState(models.TextChoices):
+    """Whether the figures of the columns are known; ``none``: and will not be."""
+
+    FOUND = "found"
+    WAITING = "waiting"
+    NONE = "none"
 
 
 class Tier(models.TextChoices):
@@ -51,6 +63,35 @@ class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
         """Pending ones that nobody reads at the moment."""
         free = Q(reading_until__isnull=True) | Q(reading_until__lt=Now())
         return self.filter(free, status=DatasetStatus.PENDING)
+
+    def awaiting_profile(self) -> DatasetVersionQuerySet:
+        """Ready ones whose figures are to be found, and that nobody reads at the moment."""
+        due = self.ready().filter(erased_at__isnull=True, reading_until__lt=Now())
+        return due.filter(read_attempts__lt=READ_ATTEMPTS_MAX)
+
+    def without_profile(self) -> DatasetVersionQuerySet:
+        """Ready ones with rows whose figures nobody has looked for."""
+        ready = self.ready().filter(erased_at__isnull=True, profile=[]).exclude(columns=[])
+        return ready.filter(read_attempts__lt=READ_ATTEMPTS_MAX)
+
+    def claim_profile(self, version_id: uuid.UUID | str, *, lease_s: int) -> bool:
+        """Take one to find its figures; False when somebody else has it or they are known."""
+        free = Q(reading_until__isnull=True) | Q(reading_until__lt=Now())
+        return bool(
+            self.without_profile()
+            .filter(free, pk=version_id)
+            .update(
+                reading_until=Now() + timedelta(seconds=lease_s),
+                read_attempts=models.F("read_attempts") + 1,
+            )
+        )
+
+    def extend_profile(self, version_id: uuid.UUID | str, *, lease_s: int) -> bool:
+        """Keep a claim for another lease; False when nobody wants the figures any more."""
+        wanted = self.ready().filter(
+            pk=version_id, erased_at__isnull=True, reading_until__isnull=False
+        )
+        return bool(wanted.update(reading_until=Now() + timedelta(seconds=lease_s)))
 
     def claim_ingest(self, version_id: uuid.UUID | str, *, lease_s: int) -> bool:
         """Take one for reading; False when somebody else has it or it is settled."""
@@ -80,9 +121,11 @@ class DatasetVersion(TimeOrdered):
     ``parts`` lists the typed Parquet files in row order as ``{"name", "sha256", "rows"}``, each
     name a name in the storage; one for an upload, one per chunk for the output of a batch job.
     ``columns`` are signature columns as JSON, ``profile`` has the figures of each
-    column, in the same order. ``source`` is null for an upload and for the output of a job, else
-    where the rows are read from instead of uploaded bytes: ``{"connection", "query"}`` or
-    ``{"prefix", "format"}``; what was read is kept, so that reading again gives the same rows.
+    column, in the same order; that of a job's output is empty until a worker has read the rows
+    once more, which is due while ``reading_until`` of a ready version is not null. ``source`` is
+    null for an upload and for the output of a job, else where the rows are read from instead of
+    uploaded bytes: ``{"connection", "query"}`` or ``{"prefix", "format"}``; what was read is kept,
+    so that reading again gives the same rows.
     """
 
     dataset = models.ForeignKey(Dataset, models.PROTECT, related_name="versions")
@@ -125,10 +168,26 @@ class DatasetVersion(TimeOrdered):
                 name="dataset_ready_has_rows",
             ),
         ]
-        indexes = [models.Index(fields=["status", "-id"], name="dataset_by_status")]
+        indexes = [
+            models.Index(fields=["status", "-id"], name="dataset_by_status"),
+            models.Index(
+                fields=["reading_until"],
+                condition=Q(reading_until__isnull=False),
+                name="dataset_being_read",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.dataset.name}@{self.number}"
+
+    @property
+    def profile_state(self) -> ProfileState:
+        """Whether there are figures; those of a job's output are found after it was made."""
+        if self.profile:
+            return ProfileState.FOUND
+        is_ready = self.status == DatasetStatus.READY and self.erased_at is None
+        is_wanted = is_ready and self.columns and self.read_attempts < READ_ATTEMPTS_MAX
+        return ProfileState.WAITING if is_wanted else ProfileState.NONE
 
     def require_kept(self) -> None:
         """Raise RowsErased where retention has taken the bytes."""

@@ -25,7 +25,8 @@ from registry.signature.dtypes import DTYPES
 COLUMNS_MAX = 4_096
 _MEMBERS = ("rows", "columns", "other_columns")
 _BOUNDS = ("min", "max")
-_OF_COLUMN = ("type", "max_null_share", *_BOUNDS)
+_OF_FIGURES = ("max_null_share", *_BOUNDS)
+_OF_COLUMN = ("type", *_OF_FIGURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,15 @@ def outcomes_of(
     """How a version stands to each of the checked rules; empty without rules.
 
     ``columns`` are signature columns as JSON, ``profile`` what ``Profiler`` found, empty for rows
-    that nobody has looked at: what needs figures has failed then.
+    that nobody has looked at yet: what needs figures has failed then.
     """
     return list(_outcomes(rules, rows, columns, profile, hides_cells))
+
+
+def needs_figures(rules: Mapping[str, Any]) -> bool:
+    """Whether anything of the checked rules can only be told by a profile."""
+    wanted = rules.get("columns", {}).values()
+    return any(key in of_column for of_column in wanted for key in _OF_FIGURES)
 
 
 def _outcomes(
@@ -110,11 +117,11 @@ def _of_column(
     yield Outcome(place, "a column", "a column", True)
     if "type" in wanted:
         yield Outcome(f"{place}/type", wanted["type"], type_, type_ == wanted["type"])
-    asked = [key for key in ("max_null_share", *_BOUNDS) if key in wanted]
+    asked = [key for key in _OF_FIGURES if key in wanted]
     for key in asked:
         rule, limit = f"{place}/{key}", wanted[key]
         if figures is None:
-            yield Outcome(rule, limit, None, False, "The column has no profile.")
+            yield Outcome(rule, limit, None, False, "No figures of the column are known.")
         elif key == "max_null_share":
             share = figures["nulls"] / rows if rows else 0.0
             yield Outcome(rule, limit, share, share <= limit)

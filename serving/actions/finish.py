@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from registry import audit
 from registry.actions.datasets import create_output
+from registry.actions.profiling import want_profile
 from registry.models import Dataset, DatasetVersion
 from registry.models.dataset_version import DatasetStatus
 from serving.actions.announcing import announce_end
@@ -84,6 +85,7 @@ def _output_version(
         size_bytes=size_bytes,
     )
     version.parents.set([job.dataset_version])
+    want_profile(version)
     return version
 
 

@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 from registry import storage
 from registry.actions.datasets import record_refused
 from registry.actions.mailing import is_any_mail_due
+from registry.actions.profiling import want_old_profiles
 from registry.actions.verdicts import record_check
 from registry.actions.webhook_sending import is_any_due, sweep_deliveries
 from registry.conf import conf
@@ -33,6 +34,7 @@ from registry.queue import (
     COMPILE_VERSION,
     DRIVE_JOB,
     INGEST_DATASET,
+    PROFILE_DATASET,
     REGATE,
     SEND_MAILS,
     SEND_WEBHOOKS,
@@ -74,6 +76,7 @@ def reconcile() -> None:
         _ring(DRIVE_JOB, job_id)
     _ring_for_checks()
     _ring_for_ingests()
+    _ring_for_profiles()
     _ring_for_regate()
     _ring_for_compiles()
     if is_any_due():
@@ -81,6 +84,7 @@ def reconcile() -> None:
     if is_any_mail_due() and _first_in(MAILS_EVERY_S, "mails"):
         _ring(SEND_MAILS)
     if _first_in(SWEEP_EVERY_S, "swept"):
+        want_old_profiles()
         sweep_orphans()
         sweep_comparisons()
         sweep_deliveries()
@@ -107,6 +111,14 @@ def _ring_for_ingests() -> None:
             _give_up_ingest(version)
         elif _is_its_turn("ingest", version.pk, version.read_attempts):
             _ring(INGEST_DATASET, version.pk)
+
+
+def _ring_for_profiles() -> None:
+    waiting = DatasetVersion.objects.awaiting_profile().filter(created_at__lt=Now() - PATIENCE)
+    longest = waiting.order_by("reading_until").values_list("pk", "read_attempts")
+    for version_id, attempts in longest[:REWAITED_AT_ONCE]:
+        if _is_its_turn("profile", version_id, attempts):
+            _ring(PROFILE_DATASET, version_id)
 
 
 def _ring_for_regate() -> None:

@@ -13,6 +13,7 @@ from registry.actions.row_access import may_have_rows
 from registry.api.kinds import KINDS, Edge, Kind, Loaded, add_kind, to_many, to_one
 from registry.api.shapes import NAME_OR_ROW, In, NameOrRow, Out, Text
 from registry.models import DatasetVersion
+from registry.models.dataset_version import ProfileState
 from registry.principals import Principal
 
 # Of a version's parents and children so many are named; its lineage has them all.
@@ -110,10 +111,15 @@ class DatasetVersionOut(Out):
 class DatasetVersionWholeOut(DatasetVersionOut):
     """One version with its columns and their profiles, and the errors of a rejected one.
 
-    A profile tells of single cells: it is null for who may not have the rows.
+    A profile tells of single cells: it is null for who may not have the rows. That of a job's
+    output is found once the job has ended: it is null until then.
     """
 
     columns = serializers.SerializerMethodField()
+    profile_state = serializers.ChoiceField(
+        choices=ProfileState.choices,
+        help_text="`found`, `waiting` for a worker to read the rows, or `none`: there will be none.",
+    )
     errors = serializers.SerializerMethodField()  # type: ignore[assignment]  # a field
 
     def get_columns(self, row: DatasetVersion) -> list[dict[str, Any]]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from registry.actions.profiling import find_profile
+from registry.models import DatasetVersion
 from serving.actions.drive import drive
 from serving.models import BatchJob
 from serving.models.batch_job import JobState
@@ -43,10 +45,17 @@ class Command(BaseCommand):
                 break
             if not worked:
                 if options["once"] or not _is_work_left():
+                    _find_profiles()
                     break
                 time.sleep(WAIT_S)
         left = BatchJob.objects.active().count()
         self.stdout.write(f"{chunks} chunks done, {left} jobs left")
+
+
+def _find_profiles() -> None:
+    """Of the outputs that were made, as a worker would afterwards."""
+    for version_id in list(DatasetVersion.objects.awaiting_profile().values_list("pk", flat=True)):
+        find_profile(version_id)
 
 
 def _is_work_left() -> bool:

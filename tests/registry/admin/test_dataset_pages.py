@@ -120,6 +120,27 @@ def test_a_version_that_breaks_a_rule_is_not_asked_for(world: World, admin: Clie
     assert not ApprovalRequest.objects.filter(subject="tier").exists()
 
 
+def test_figures_that_are_being_found_are_waited_for_and_shown(world: World, admin: Client) -> None:
+    Dataset.objects.filter(pk=world.dataset.pk).update(rules={"columns": {"age": {"min": 0}}})
+    rows = DatasetVersion.objects.filter(pk=world.table.pk)
+    figures = world.table.profile
+
+    rows.update(profile=[])
+    page = text_of(admin, world.table)
+    assert "the figures of the columns are not known yet" in page
+    assert "Rules need the figures of its columns" in page
+    assert "HX-Refresh" not in admin.get(url(world.table, "reading")).headers
+
+    rows.update(profile=figures)
+    assert admin.get(url(world.table, "reading"))["HX-Refresh"] == "true"
+    page = text_of(admin, world.table)
+    assert ("not known yet" in page, 'svg class="histogram"' in page) == (False, True)
+
+    rows.update(profile=[], read_attempts=5)
+    page = text_of(admin, world.table)
+    assert ("could not be found" in page, "not known yet" in page) == (True, False)
+
+
 def test_figures_and_downloads_are_for_who_may_have_the_rows(
     world: World, signed_in: SignIn
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from registry.actions.ingest import ingest_dataset
+from registry.actions.profiling import find_profile
 from registry.models import Dataset, DatasetVersion
 from tests import people, things
 
@@ -188,6 +189,11 @@ def test_an_output_streams_its_parts_in_order_and_has_no_original(client, owner)
     assert table.num_rows == 6
     assert table.schema.field("age").type == pa.int64()
     assert client.get(f"{path}/download?format=original").json()["code"] == "state-conflict"
+    before = client.get(path).json()
+    assert (before["profile_state"], before["columns"][0]["profile"]) == ("waiting", None)
+    find_profile(output.pk)
+    after = client.get(path).json()
+    assert (after["profile_state"], after["columns"][0]["profile"]["max"]) == ("found", 42)
     assert client.get(path).json()["parents"] == ["customers@1"]
     assert client.get(f"{DATASETS}/customers/versions/1").json()["children"] == [f"{name}@1"]
 

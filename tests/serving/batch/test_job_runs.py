@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from registry.actions.profiling import find_profile
 from registry.models import AuditEvent
 from registry.principals import Principal
 from serving.actions import scoring
@@ -31,6 +32,12 @@ def test_every_row_comes_out_once_and_in_order(ana: Principal, host: ObedientHos
     assert job.output.dataset.name == f"churn-job-{job.pk}"
     assert list(job.output.parents.all()) == [read]
     assert len(job.output.parts) == 7
+
+    find_profile(job.output.pk)
+    job.output.refresh_from_db()
+    assert [(f["name"], f["count"]) for f in job.output.profile] == [
+        (name, 2_500) for name in ledger.results(job).column_names
+    ]
 
 
 def test_the_output_keeps_the_types_of_kept_columns(ana: Principal, host: ObedientHost) -> None:
