@@ -118,7 +118,7 @@ class DatasetVersionWholeOut(DatasetVersionOut):
     columns = serializers.SerializerMethodField()
     profile_state = serializers.ChoiceField(
         choices=ProfileState.choices,
-        help_text="`found`, `waiting` for a worker to read the rows, or `none`: there will be none.",
+        help_text="`found`, `waiting` for a worker, or `none`: there will be none.",
     )
     errors = serializers.SerializerMethodField()  # type: ignore[assignment]  # a field
 
