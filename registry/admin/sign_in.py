@@ -62,9 +62,10 @@ def begin(request: HttpRequest) -> HttpResponse:
 def callback(request: HttpRequest) -> HttpResponse:
     """Back from the provider, with a code that is good once and for this browser only."""
     _only_where_it_is_on()
+    from allauth.socialaccount.internal.statekit import STATES_SESSION_KEY
     from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 
-    from registry.admin.open_id import BEGAN, STATES_SESSION_KEY, Asking, failed
+    from registry.admin.open_id import BEGAN, Asking, failed
 
     # allauth takes the state away, whatever comes of it.
     setattr(request, BEGAN, bool(request.session.get(STATES_SESSION_KEY)))
