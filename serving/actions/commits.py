@@ -115,6 +115,19 @@ def is_committed(chunk: BatchChunk, result: ChunkResult) -> bool:
     ).exists()
 
 
+def unnamed(chunk: BatchChunk, result: ChunkResult) -> list[str]:
+    """The files of an attempt that came to nothing: those that may be removed.
+
+    None that the chunk names, and none where another worker has the same attempt, which means the
+    same names (see ``held_by``).
+    """
+    now = BatchChunk.objects.get(pk=chunk.pk)
+    is_twin = now.attempt == chunk.attempt and now.lease_owner not in ("", chunk.lease_owner)
+    if is_twin and now.state == ChunkState.LEASED:
+        return []
+    return [name for name in result.names if name not in (now.output_name, now.rejects_name)]
+
+
 @transaction.atomic
 def give_back(
     chunk: BatchChunk,

@@ -45,6 +45,7 @@ from serving.actions.commits import (
     commit_chunk,
     give_back,
     is_committed,
+    unnamed,
 )
 from serving.actions.deliveries import deliver
 from serving.actions.settling import let_go, narrow, refuse_row, settle_error, split
@@ -149,11 +150,11 @@ def _attempt(work: ChunkWork, grace: Grace) -> None:
                 deliver(work.job, chunk, result)
             is_ours = _commit(chunk, result)
         except (ColumnsChanged, LeaseLost, SinkAway, SinkRefused):
-            _remove(result)
+            _remove(chunk, result)
             raise
         # Any other error leaves the files: whether it was committed is not known then.
         if not is_ours:
-            _remove(result)
+            _remove(chunk, result)
             raise LeaseLost(str(chunk))
     failpoints.reach("commit.after")
 
@@ -161,8 +162,8 @@ def _attempt(work: ChunkWork, grace: Grace) -> None:
 def _commit(chunk: BatchChunk, result: ChunkResult) -> bool:
     """Commit; once more on a new connection when the database has ended the old one.
 
-    The first may have been carried out without our hearing of it: then it is ours already, and
-    its files are the chunk's. False when the fence was lost.
+    The first may have been carried out without our hearing of it, or be carried out while we look:
+    then it is ours already, and its files are the chunk's. False when the fence was lost.
     """
     try:
         return commit_chunk(chunk, result)
@@ -172,7 +173,10 @@ def _commit(chunk: BatchChunk, result: ChunkResult) -> bool:
         log.warning("The commit of %s is tried again: %s", chunk, error)
         with suppress(Error):
             connection.close()
-        return is_committed(chunk, result) or commit_chunk(chunk, result)
+        if is_committed(chunk, result) or commit_chunk(chunk, result):
+            return True
+        # Our second try has waited for the first one's locks; now it is known how that ended.
+        return is_committed(chunk, result)
 
 
 def _heartbeat(chunk: BatchChunk, pace: Pace, meter: AttemptMeter) -> Heartbeat:
@@ -182,8 +186,8 @@ def _heartbeat(chunk: BatchChunk, pace: Pace, meter: AttemptMeter) -> Heartbeat:
     return Heartbeat(extend, every_s=pace.heartbeat_s, name=str(chunk))
 
 
-def _remove(result: ChunkResult) -> None:
-    for name in result.names:
+def _remove(chunk: BatchChunk, result: ChunkResult) -> None:
+    for name in unnamed(chunk, result):
         storage.remove(name)
 
 

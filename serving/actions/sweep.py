@@ -16,8 +16,9 @@ from django.utils import timezone
 
 from registry import storage
 from registry.storage.turns import may_remove_files
-from serving.batch.names import FOLDER, job_of
+from serving.batch.names import FOLDER, attempt_of, job_of
 from serving.models import BatchChunk, BatchJob, ChunkAttempt
+from serving.models.batch_chunk import ChunkState
 from serving.models.batch_job import BatchJobQuerySet, JobState
 from serving.models.chunk_attempt import AttemptOutcome
 
@@ -32,8 +33,8 @@ def sweep_orphans(*, older_than: timedelta = KEPT) -> int:
     """Remove the orphans of jobs to which something happened in the last days; how many there were.
 
     A file is kept that a chunk names, or a version of the job's output (an earlier one, where the
-    job was run again), and any that is young: its attempt may be about to name it. Of a cancelled
-    job the rejects are kept, the results that it did not come to the end of are not.
+    job was run again), any that an attempt may be about to name, and any that is young. Of a
+    cancelled job the rejects are kept, the results that it did not come to the end of are not.
     """
     with may_remove_files() as is_ours:
         return _sweep(timezone.now(), older_than) if is_ours else 0
@@ -60,9 +61,10 @@ def _sweep_job(job_id: UUID, state: str, born_before: datetime) -> int:
     old = [found.name for found in _ours(job_id) if found.modified <= born_before]
     if not old:
         return 0
-    # Read after the files: what was named in between is then known.
+    # Read after the files, and leases before names: what was named in between is then known.
+    held = _held(job_id)
     named = _named(job_id, with_results=state != JobState.CANCELLED)
-    orphans = [name for name in old if name not in named]
+    orphans = [name for name in old if name not in named and attempt_of(name) not in held]
     for name in orphans:
         storage.remove(name)
     if orphans:
@@ -72,6 +74,15 @@ def _sweep_job(job_id: UUID, state: str, born_before: datetime) -> int:
 
 def _ours(job_id: UUID) -> Iterator[storage.Listed]:
     return (found for found in storage.listed(f"{FOLDER}/{job_id}/") if job_of(found.name))
+
+
+def _held(job_id: UUID) -> set[tuple[int, int]]:
+    """Chunks by index with the attempts that are going on, whose files may be named any moment.
+
+    Their age says nothing where the clocks of machines and storage do not agree.
+    """
+    leased = BatchChunk.objects.filter(job=job_id, state=ChunkState.LEASED)
+    return set(leased.values_list("index", "attempt"))
 
 
 def _named(job_id: UUID, *, with_results: bool) -> set[str]:

@@ -9,7 +9,8 @@ from uuid import UUID
 Content = Literal["results", "rejects"]
 FOLDER = "batch"
 _NAME = re.compile(
-    rf"{FOLDER}/(?P<job>[0-9a-f-]{{36}})/\d{{6,}}-\d{{4,}}-[0-9a-f]{{16}}-(results|rejects)\.parquet"
+    rf"{FOLDER}/(?P<job>[0-9a-f-]{{36}})/(?P<index>\d{{6,}})-(?P<attempt>\d{{4,}})"
+    r"-[0-9a-f]{16}-(results|rejects)\.parquet"
 )
 
 
@@ -20,6 +21,12 @@ def part_name(job_id: UUID, index: int, attempt: int, sha256: str, content: Cont
     was meant to be in it.
     """
     return f"{FOLDER}/{job_id}/{index:06d}-{attempt:04d}-{sha256[:16]}-{content}.parquet"
+
+
+def attempt_of(name: str) -> tuple[int, int] | None:
+    """The chunk's index and the attempt that a part is of, or None for a name that is not ours."""
+    match = _NAME.fullmatch(name)
+    return (int(match["index"]), int(match["attempt"])) if match else None
 
 
 def job_of(name: str) -> UUID | None:

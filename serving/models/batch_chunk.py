@@ -43,8 +43,16 @@ class BatchChunkQuerySet(models.QuerySet["BatchChunk"]):
         return self.filter(state=ChunkState.LEASED, lease_until__lt=Now())
 
     def held_by(self, chunk: BatchChunk) -> BatchChunkQuerySet:
-        """The chunk as long as this attempt holds it: the fence. At most one row."""
-        return self.filter(pk=chunk.pk, state=ChunkState.LEASED, attempt=chunk.attempt)
+        """The chunk as long as this attempt holds it: the fence. At most one row.
+
+        The owner too: a standby that takes over without the last claims gives their numbers again.
+        """
+        return self.filter(
+            pk=chunk.pk,
+            state=ChunkState.LEASED,
+            attempt=chunk.attempt,
+            lease_owner=chunk.lease_owner,
+        )
 
     def lease(self, chunk: BatchChunk, *, owner: str, lease_s: float) -> bool:
         """Take a pending chunk: the next attempt is ours. False when somebody was quicker."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from serving.actions.claims import claim_next, note_death, reap_expired
 from serving.actions.commits import commit_chunk
 from serving.actions.drive import drive, work_on
 from serving.actions.sweep import sweep_orphans
+from serving.batch import failpoints
 from serving.batch.pace import MAX_FAILURES, MAX_LOSSES, PACE
 from serving.batch.ranges import RowRange
 from serving.batch.stop_sign import StopSign
@@ -33,6 +35,12 @@ from tests.serving.batch import ledger
 from tests.serving.batch.ledger import ObedientHost, ask, dataset_of, people_rows
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _no_failpoint_stays_armed() -> Iterator[None]:
+    yield
+    failpoints.arm(None)
 
 
 def end_backoff() -> None:
@@ -89,12 +97,12 @@ def test_the_third_error_fails_chunk_and_job(ana: Principal, host: ObedientHost)
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("was_carried_out", [False, True])
+@pytest.mark.parametrize("was_carried_out", ["never", "at once", "late"])
 def test_a_commit_whose_session_was_ended_counts_once(
     ana: Principal,
     host: ObedientHost,
     monkeypatch: pytest.MonkeyPatch,
-    was_carried_out: bool,
+    was_carried_out: str,
 ) -> None:
     """Nobody heard whether it was carried out; the files of a chunk that is done stay."""
     tries: list[int] = []
@@ -103,17 +111,24 @@ def test_a_commit_whose_session_was_ended_counts_once(
         tries.append(chunk.attempt)
         if len(tries) > 1:
             return commit_chunk(chunk, result)
-        if was_carried_out:
+        if was_carried_out == "at once":
             commit_chunk(chunk, result)
         raise OperationalError("terminating connection due to administrator command")
 
+    def look(chunk: BatchChunk, result: Any) -> bool:
+        found = commits.is_committed(chunk, result)
+        if was_carried_out == "late" and len(tries) == 1:
+            commit_chunk(chunk, result)  # the server comes to it after we have looked
+        return found
+
     monkeypatch.setattr(drive_module, "commit_chunk", commit)
+    monkeypatch.setattr(drive_module, "is_committed", look)
     dataset_of(ana, people_rows(10))
     job = run_to_end(ask(ana))
 
     assert (job.state, job.rows_done) == ("completed", 10)
     assert outcomes() == ["done"]
-    assert tries == ([1] if was_carried_out else [1, 1])
+    assert tries == ([1] if was_carried_out == "at once" else [1, 1])
     with storage.open_named(job.chunks.get().output_name) as file:
         assert file.read(4) == b"PAR1"
 
@@ -591,6 +606,57 @@ def test_only_the_latest_attempt_commits(ana: Principal, host: ObedientHost) -> 
     job.refresh_from_db()
     assert (job.state, job.rows_done) == ("completed", 10)
     assert outcomes() == ["lost", "fenced", "done"]
+
+
+@pytest.mark.parametrize("late_when", ["published", "done"])
+def test_two_workers_to_whom_a_database_gave_the_same_attempt_do_not_harm_each_other(
+    ana: Principal, host: ObedientHost, monkeypatch: pytest.MonkeyPatch, late_when: str
+) -> None:
+    """A standby takes over that has not heard of the first claim, and gives its number again."""
+    rows = people_rows(10)
+    dataset_of(ana, rows)
+    job = ask(ana)
+    first = claim_next(owner="first", pace=PACE)
+    BatchChunk.objects.update(state="pending", attempt=0, lease_owner="")
+    second = claim_next(owner="second", pace=PACE)
+    assert (first.attempt, second.attempt) == (1, 1)
+
+    def overtake(step: str) -> None:
+        if step == "rename.all":
+            failpoints.arm(None)
+            work_on(first)
+
+    if late_when == "published":
+        failpoints.arm(overtake)
+    work_on(second)
+    if late_when == "done":
+        work_on(first)
+
+    assert ledger.results(job).to_pylist() == list(ledger.expected_results(rows))
+    assert sorted(outcomes()) == ["done", "fenced"]
+    assert ChunkAttempt.objects.get(outcome="done").worker == "second"
+
+
+def test_a_file_that_is_about_to_be_named_is_kept_whatever_the_clock_says(
+    ana: Principal, host: ObedientHost
+) -> None:
+    rows = people_rows(10)
+    dataset_of(ana, rows)
+    job = ask(ana)
+    claim_next(owner="dead", pace=PACE)
+    note_death("dead", 9)
+    end_backoff()
+    swept: list[int] = []
+
+    def sweep(step: str) -> None:
+        if step in ("rename.all", "commit.before"):
+            swept.append(sweep_orphans(older_than=timedelta(days=-1)))
+
+    failpoints.arm(sweep)
+    drive(owner="w1")
+
+    assert swept == [0, 0]
+    assert ledger.results(job).to_pylist() == list(ledger.expected_results(rows))
 
 
 def test_a_cancelled_job_stops_at_the_next_fence(ana: Principal, host: ObedientHost) -> None:
