@@ -3,7 +3,8 @@
 ``modelyard_chunks``, a table beside the target, has a row for each chunk that was written: job,
 first row, attempt, digest. A chunk that is there with the same digest is not written again. A
 chunk that is written anew first removes the rows of its range. An attempt that is older than what
-stands there is fenced off. The target has a unique key on job and row, which holds when two
+stands there is fenced off; and so is one at rows that have been cut into smaller chunks since,
+whose attempts are counted anew. The target has a unique key on job and row, which holds when two
 attempts write at the same time: the later one waits, fails, and is tried again.
 """
 
@@ -33,7 +34,7 @@ class SinkFenced(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ChunkIdentity:
-    """Which rows of which job they are. ``attempt`` fences; ``sha256`` is that of the results."""
+    """Which rows of which job they are. ``attempt`` fences; ``sha256`` tells results apart."""
 
     job: UUID
     row_start: int
@@ -123,7 +124,8 @@ def _begin(cursor: Any, target: tables.Name, identity: ChunkIdentity) -> bool:
         mine = (start, stop) == (identity.row_start, identity.row_stop)
         if mine and sha256 == identity.sha256:
             return False
-        if attempt > identity.attempt:
+        is_piece = not mine and identity.row_start <= start and stop <= identity.row_stop
+        if is_piece or (mine and attempt > identity.attempt):
             raise SinkFenced(f"attempt {attempt} has written rows {start} to {stop - 1}")
     tables.run(
         cursor,

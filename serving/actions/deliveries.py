@@ -8,6 +8,7 @@ either leaves them or writes them anew.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -78,12 +79,20 @@ def _place_of(job: BatchJob) -> Place:
 
 
 def _identity(chunk: BatchChunk, result: ChunkResult) -> ChunkIdentity:
+    """Which rows they are. The results do not say which of the chunk's rows have none."""
+    files = [file.written.sha256 for file in (result.results, result.rejects) if file]
+    if result.results is None:
+        digest = ""
+    elif len(files) == 1:
+        digest = files[0]
+    else:
+        digest = hashlib.sha256("".join(files).encode()).hexdigest()
     return ChunkIdentity(
         job=chunk.job_id,
         row_start=chunk.row_start,
         row_stop=chunk.row_stop,
         attempt=chunk.attempt,
-        sha256=result.results.written.sha256 if result.results else "",
+        sha256=digest,
     )
 
 

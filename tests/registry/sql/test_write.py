@@ -68,6 +68,19 @@ def test_an_older_attempt_at_the_whole_is_fenced_off_by_a_piece_of_it(database):
     assert database.run(ROWS) == [(0, 0.1)]
 
 
+def test_pieces_of_a_chunk_take_the_place_of_its_many_attempts(database):
+    """Cut up after its fifth attempt had written; of no piece there was an attempt before."""
+    write(database.place, replace(FIRST, attempt=5), batch(0, [0.5, 0.25, 1.0]))
+    last = replace(FIRST, attempt=1, row_start=1, sha256="b" * 64)
+    assert write(database.place, last, batch(1, [7.0, 8.0]))
+    for late in (4, 5):
+        with pytest.raises(SinkFenced):
+            write(database.place, replace(FIRST, attempt=late, sha256="c" * 64), batch(0, [9.0]))
+    first = replace(FIRST, attempt=6, row_stop=1, sha256="d" * 64)
+    assert write(database.place, first, batch(0, [6.0]))
+    assert database.run(ROWS) == [(0, 6.0), (1, 7.0), (2, 8.0)]
+
+
 def test_a_death_before_the_commit_leaves_nothing(database):
     class Dead(BaseException):
         pass

@@ -21,6 +21,7 @@ from registry.models import Connection, Dataset, Grant
 from registry.principals import Principal
 from registry.sql import ChunkIdentity
 from serving.actions import deliveries
+from serving.actions.batch_jobs import retry_job
 from serving.actions.claims import claim_next
 from serving.actions.drive import drive, work_on
 from serving.batch.failpoints import SINK_STEPS
@@ -213,6 +214,25 @@ def test_a_connection_that_is_closed_meanwhile_fails_the_job(
 
 def _superuser() -> Any:
     return ledger.person("root", superuser=True).user
+
+
+def test_another_row_is_bad_the_second_time_though_the_answers_are_alike(
+    ana: Principal, host: ObedientHost, postgres_elsewhere: PostgresPlace
+) -> None:
+    """Nine times "no" both times; which row is not among them is told by the rejects alone."""
+    connection_to(ana, postgres_elsewhere)
+    dataset_of(ana, people_rows(10))
+    job = ask(ana, sink=SINK, keep_columns=[], outputs=["prediction"])
+    for bad in (3, 5):
+        host.poison = {20 + bad}
+        for _ in range(9):
+            drive(owner="w1")
+            end_waits()
+        job.refresh_from_db()
+        assert (job.state, job.rows_rejected) == ("completed_with_rejects", 1)
+        there = postgres_elsewhere.run("select modelyard_row from scores order by 1")
+        assert [row for (row,) in there] == [row for row in range(10) if row != bad]
+        job = retry_job(by=ana, job=job)
 
 
 def test_rows_that_are_all_bad_leave_the_table_alone(
