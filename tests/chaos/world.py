@@ -22,6 +22,7 @@ from serving.batch.pace import Pace
 from serving.models import BatchJob
 from tests import people
 from tests.chaos import plan
+from tests.chaos.checks import ENDS
 from tests.chaos.mortal import POISON_AGE
 from tests.registry.webhooks.outbox import SECRET
 
@@ -30,7 +31,7 @@ SCHEDULES = (
     ("each-minute", "* * * * *", "UTC", "allow"),
     ("each-other-minute", "*/2 * * * *", "Europe/Rome", "queue"),
 )
-UNDISTURBED_LIMIT_S = 120
+UNDISTURBED_LIMIT_S = 240
 
 
 def make_world(warehouse: str, listener: str) -> list[Principal]:
@@ -41,7 +42,7 @@ def make_world(warehouse: str, listener: str) -> list[Principal]:
     """
     askers = [people.person(name, role="manager").by for name in ("ada", "ben", "cleo")]
     _connect(askers, warehouse)
-    create_webhook(by=askers[0], target_url=listener, secret=SECRET)
+    create_webhook(by=askers[0], target_url=listener, secret=SECRET, events=list(ENDS.values()))
     for name in plan.MODELS:
         _register(askers[0], name)
     for name in plan.COMPARED:
