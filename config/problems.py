@@ -208,5 +208,6 @@ def internal(request: HttpRequest) -> HttpResponse:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """``CSRF_FAILURE_VIEW``: a session without its token."""
     if is_for_programs(request):
-        return answer(errors.NotAllowed(f"CSRF: {reason or 'the token is missing.'}"), request)
+        remedy = "Send the CSRF token of the session as the header X-CSRFToken."
+        return answer(errors.NotAllowed(f"{remedy} {reason}".strip()), request)
     return csrf.csrf_failure(request, reason)

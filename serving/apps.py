@@ -14,12 +14,15 @@ class ServingConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect the receivers, register the checks, announce changes of routes."""
+        from registry.api.health import FACTS
         from registry.changes import announce_changes_of
         from serving import checks, receivers  # noqa: F401  (checks register themselves)
         from serving.actions import held_files, pruning
+        from serving.actions.host import confinement
         from serving.models import Route, RouteTarget
 
         receivers.connect()
         held_files.connect()
         pruning.connect()
+        FACTS["confinement"] = confinement
         announce_changes_of(Route, RouteTarget)

@@ -88,7 +88,10 @@ class SessionAuthentication(DjangoSession):
         # The cookie was read by Django's middleware, which leaves the rest to the API.
         reason = _csrf.process_view(request._request, _no_view, (), {})
         if reason:
-            raise PermissionDenied(f"CSRF Failed: {reason}")
+            raise PermissionDenied(
+                "A browser session sends the value of its cookie "
+                f"{settings.CSRF_COOKIE_NAME} as the header X-CSRFToken too. {reason}"
+            )
 
 
 def _no_view(request: HttpRequest) -> HttpResponse:

@@ -63,15 +63,24 @@ PARTS: dict[str, Callable[[], None]] = {
 }
 
 
-def report() -> dict[str, str]:
-    """What each part says: ``ok``, ``slow`` after 3 s, or ``failed``. The reason is logged only."""
-    pool = ThreadPoolExecutor(len(PARTS), thread_name_prefix="readyz")
-    asked = {name: pool.submit(probe) for name, probe in PARTS.items()}
+# Told besides, and nobody is less ready for it: a name, and who says it. Serving adds to it.
+FACTS: dict[str, Callable[[], str]] = {}
+
+
+def report() -> tuple[dict[str, str], dict[str, str | None]]:
+    """What each part says: ``ok``, ``slow`` after 3 s, or ``failed``; and the facts.
+
+    Why one failed is logged only. A fact that is not told within the 3 s is null.
+    """
+    pool = ThreadPoolExecutor(len(PARTS) + len(FACTS), thread_name_prefix="readyz")
+    probes = {name: pool.submit(probe) for name, probe in PARTS.items()}
+    told = {name: pool.submit(tell) for name, tell in FACTS.items()}
     deadline_s = time.monotonic() + TIMEOUT_S
-    verdicts = {name: _verdict(name, future, deadline_s) for name, future in asked.items()}
+    verdicts = {name: _verdict(name, future, deadline_s) for name, future in probes.items()}
+    facts = {name: _fact(future, deadline_s) for name, future in told.items()}
     # Not waited for: a part that hangs must not hang the answer that says so.
     pool.shutdown(wait=False)
-    return verdicts
+    return verdicts, facts
 
 
 def _verdict(name: str, asked: Future[None], deadline_s: float) -> str:
@@ -83,6 +92,14 @@ def _verdict(name: str, asked: Future[None], deadline_s: float) -> str:
         log.warning("%s is not ready: %s", name, error)
         return "failed"
     return "ok"
+
+
+def _fact(asked: Future[str], deadline_s: float) -> str | None:
+    try:
+        return asked.result(max(0.0, deadline_s - time.monotonic()))
+    except Exception:
+        # The part that knows it has its own verdict.
+        return None
 
 
 class ProbeMiddleware:
@@ -106,10 +123,10 @@ def _live() -> HttpResponse:
 
 
 def _ready() -> HttpResponse:
-    parts = report()
+    parts, facts = report()
     is_ready = _is_ready(parts)
     status = "ready" if is_ready else "not-ready"
-    return _json({"status": status, "parts": parts}, 200 if is_ready else 503)
+    return _json({"status": status, "parts": parts, **facts}, 200 if is_ready else 503)
 
 
 def _server_live() -> HttpResponse:
@@ -117,7 +134,7 @@ def _server_live() -> HttpResponse:
 
 
 def _server_ready() -> HttpResponse:
-    is_ready = _is_ready(report())
+    is_ready = _is_ready(report()[0])
     return _json({"ready": is_ready}, 200 if is_ready else 503)
 
 

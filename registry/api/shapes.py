@@ -194,6 +194,9 @@ class NumberOrRow(serializers.ReadOnlyField):
     """A version's number, or the whole version once it is expanded."""
 
 
+LINKS = {"type": "object", "additionalProperties": {"type": ["string", "null"], "format": "uri"}}
+
+
 class Out(serializers.Serializer[Any]):
     """A body that goes out: an object with its own url and the urls of its neighbours.
 
@@ -219,9 +222,7 @@ class Out(serializers.Serializer[Any]):
         """The object's own url."""
         return self._sight.url(self.path_of(row))
 
-    @extend_schema_field(
-        {"type": "object", "additionalProperties": {"type": ["string", "null"], "format": "uri"}}
-    )
+    @extend_schema_field(LINKS)
     def get_links(self, row: Any) -> dict[str, str | None]:
         """The urls of the neighbours, those of the upper building included."""
         paths = self.neighbours(row)

@@ -31,6 +31,10 @@ class Sight:
         """The absolute url of a path below the API's root."""
         return self.root + path
 
+    def reason(self, code: str) -> str:
+        """The url of what a check's reason means and what to do."""
+        return f"{self.root.removesuffix(API_ROOT)}/docs/errors#reason-{code}"
+
     def sees_dataset(self, dataset_id: uuid.UUID | None) -> bool:
         """Whether the caller may see the dataset; at most one query for all of them."""
         if dataset_id is None:

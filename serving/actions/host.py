@@ -20,6 +20,14 @@ def host() -> HostClient:
     return _client(conf.modelhost_socket)
 
 
+def confinement() -> str:
+    """How far models are confined: ``full``, ``no-netns`` or ``rlimits-only``.
+
+    Raises HostUnavailable.
+    """
+    return str(host().status()["confinement"]["level"])
+
+
 @lru_cache(maxsize=4)
 def _client(socket: Path) -> HostClient:
     return HostClient(socket, max_calls=MAX_CALLS, max_calls_of_one=MAX_CALLS_OF_ONE)

@@ -439,8 +439,12 @@ def test_batch_on_nothing_says_that_there_is_no_file_either(run):
 
 
 def test_datasets_are_listed_shown_sent_and_fetched(run, service, rows, tmp_path):
-    columns = [{"name": "age", "type": "int64"}]
-    profile = {"age": {"nulls": 0, "distinct": 1, "min": 42, "max": 42}}
+    columns = [{"name": "age", "type": "int64"}, {"name": "id", "type": "string"}]
+    figures = {"nulls": 0, "min": 42, "max": 42}
+    profile = {
+        "age": {**figures, "distinct": {"exactly": 1}},
+        "id": {"nulls": 0, "distinct": {"more_than": 1000}},
+    }
     service.dataset_states = [
         {"status": "ready", "rows": 1, "columns": columns, "profile": profile}
     ]
@@ -448,8 +452,9 @@ def test_datasets_are_listed_shown_sent_and_fetched(run, service, rows, tmp_path
     assert code == 0
     assert out.split("\n") == [
         "people@1: ready, 1 rows",
-        "COLUMN  TYPE   NULLS  DISTINCT  MIN  MAX",
-        "age     int64  0      1         42   42",
+        "COLUMN  TYPE    NULLS  DISTINCT  MIN  MAX",
+        "age     int64   0      1         42   42",
+        "id      string  0      >1000",
         "",
     ]
     assert run("datasets", "show", "people")[1] == out

@@ -51,7 +51,9 @@ def test_every_part_answers_when_it_says_ready(stack: Stack) -> None:
     assert answer.json() == {
         "status": "ready",
         "parts": dict.fromkeys(("database", "broker", "storage", "model-host"), "ok"),
+        "confinement": answer.json()["confinement"],
     }
+    assert answer.json()["confinement"] in ("full", "no-netns", "rlimits-only")
     assert answer.status_code == 200
 
 

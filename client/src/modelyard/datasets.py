@@ -88,6 +88,10 @@ class DatasetVersion:
         """Whether the rows were read, well or not."""
         return self.status != "pending"
 
+    def __str__(self) -> str:
+        rows = "" if self.rows is None else f", {self.rows} rows"
+        return f"{self.ref}: {self.status}{rows}"
+
     def raise_if_rejected(self) -> DatasetVersion:
         """The version itself, or DatasetRejected with the row errors."""
         if self.status != "rejected":

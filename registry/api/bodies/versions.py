@@ -9,6 +9,7 @@ from rest_framework import serializers
 from registry.api.form_parts import FilePart, FormText
 from registry.api.kinds import Kind, add_kind, to_many, to_one
 from registry.api.shapes import (
+    LINKS,
     NAME_OR_ROW,
     In,
     Metrics,
@@ -66,13 +67,23 @@ class VersionPatch(In):
 
 
 class CheckOut(serializers.Serializer[Check]):
-    """One verdict with its evidence."""
+    """One verdict with its evidence.
 
+    ``links.reason`` tells what the ``reason`` of the evidence means; null without one.
+    """
+
+    links = serializers.SerializerMethodField()
     name = serializers.CharField()
     verdict = serializers.CharField()
     summary = serializers.CharField()
     evidence = serializers.DictField()
     decided_at = serializers.DateTimeField(allow_null=True)
+
+    @extend_schema_field(LINKS)
+    def get_links(self, check: Check) -> dict[str, str | None]:
+        """The page of the reason."""
+        reason = check.evidence.get("reason")
+        return {"reason": self.context["sight"].reason(reason) if reason else None}
 
 
 class VersionOut(Out):

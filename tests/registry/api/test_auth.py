@@ -96,6 +96,7 @@ def test_a_session_reads_freely_and_writes_with_its_token_only():
     )
 
     assert (refused.status_code, refused.json()["code"]) == (403, "not-allowed")
+    assert "modelyard-csrf as the header X-CSRFToken" in refused.json()["detail"]
     assert taken.status_code == 201
 
 

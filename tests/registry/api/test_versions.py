@@ -43,9 +43,14 @@ def test_a_version_shows_signature_aliases_and_absolute_links(owner, version):
 def test_links_use_the_public_url_with_its_prefix(owner, version, settings):
     settings.MODELYARD = settings.MODELYARD | {"PUBLIC_URL": "https://models.example.org/yard"}
 
+    version.checks.filter(name="load").update(evidence={"reason": "does-not-load"})
+
     body = owner.client().get(f"{VERSIONS}/1").json()
 
     assert body["url"] == f"https://models.example.org/yard{VERSIONS}/1"
+    reasons = {check["name"]: check["links"]["reason"] for check in body["checks"]}
+    assert reasons["load"] == ("https://models.example.org/yard/docs/errors#reason-does-not-load")
+    assert reasons["scan"] is None
 
 
 @pytest.mark.parametrize(

@@ -125,8 +125,7 @@ def _show(version: DatasetVersion, *, as_json: bool) -> None:
     if as_json:
         say_json(version.document)
         return
-    rows = "" if version.rows is None else f", {version.rows} rows"
-    say(f"{version.ref}: {version.status}{rows}")
+    say(str(version))
     if version.columns:
         profile = version.document.get("profile") or {}
         lines = (_column_line(column, profile) for column in version.columns)
@@ -135,5 +134,13 @@ def _show(version: DatasetVersion, *, as_json: bool) -> None:
 
 def _column_line(column: Mapping[str, Any], profile: Mapping[str, Any]) -> tuple[Any, ...]:
     figures = column.get("profile") or profile.get(str(column["name"])) or {}
-    shown = (figures.get(key) for key in ("nulls", "distinct", "min", "max"))
-    return (column["name"], column.get("type"), *shown)
+    low, high = figures.get("min"), figures.get("max")
+    distinct = _distinct(figures.get("distinct"))
+    return (column["name"], column.get("type"), figures.get("nulls"), distinct, low, high)
+
+
+def _distinct(found: Any) -> Any:
+    """``{"exactly": 5}`` as 5, ``{"more_than": 1000}`` as >1000."""
+    if not isinstance(found, Mapping):
+        return found
+    return found.get("exactly", f">{found.get('more_than')}")
