@@ -84,7 +84,13 @@ class Principal:
 
     def may(self, role: str, governed: Governed) -> bool:
         """Whether roles and scopes together allow what the role does."""
+        if role == roles.MANAGER and self.is_beyond(governed):
+            return False
         return self.has_scope_for(role) and roles.rank(self.role_on(governed)) >= roles.rank(role)
+
+    def is_beyond(self, governed: Governed) -> bool:
+        """Whether the key is limited to models and this is none: it may be used, not managed."""
+        return self.model_ids is not None and not isinstance(governed, RegisteredModel)
 
     def may_everywhere(self, role: str) -> bool:
         """The same for what is not about one model or dataset, such as making a new one.
@@ -120,6 +126,8 @@ def require(principal: Principal, role: str, governed: Governed) -> None:
         return
     if not principal.has_scope_for(role):
         raise NotAllowed(f"The key needs the scope “{roles.scope_for(role)}”.")
+    if role == roles.MANAGER and principal.is_beyond(governed):
+        raise NotAllowed("The key is limited to models: it manages nothing else.")
     raise NotAllowed(f"This needs the role {role} on {governed}.")
 
 

@@ -81,9 +81,13 @@ def rotate_api_key(*, by: Principal, key: ApiKey) -> tuple[ApiKey, str]:
 
 @transaction.atomic
 def revoke_api_key(*, by: Principal, key: ApiKey) -> ApiKey:
-    """End a key at once. Ending one that has ended changes nothing."""
+    """End a key at once. Ending one that has ended changes nothing.
+
+    Raises NotAllowed for who it is not, and for a key that may do less than the one to be ended.
+    """
     _require_own(by, key)
     key = _held(key)
+    _require_as_far(by, key)
     if key.revoked_at is None:
         key.revoked_at = timezone.now()
         key.save(update_fields=["revoked_at"])
@@ -264,6 +268,18 @@ def _digest(secret: str) -> str:
 def _require_own(by: Principal, key: ApiKey) -> None:
     if key.user_id != by.user.pk and not by.may_everywhere(roles.MANAGER):
         raise NotAllowed("Only its user or a manager of everything may change a key.")
+
+
+def _require_as_far(by: Principal, key: ApiKey) -> None:
+    """A key that was stolen ends itself, and none that may do more."""
+    if by.api_key is None or by.api_key.pk == key.pk:
+        return
+    reached = by.model_ids
+    limited_to = None if key.all_models else set(key.limited_to.values_list("pk", flat=True))
+    is_wider = reached is not None and (limited_to is None or not limited_to <= reached)
+    beyond = [s for s in key.scopes if not by.has_scope_for(roles.SCOPE_ROLES.get(s, roles.VIEWER))]
+    if is_wider or beyond:
+        raise NotAllowed("The key to be ended reaches further than the one that ends it.")
 
 
 def _held(key: ApiKey) -> ApiKey:

@@ -43,7 +43,8 @@ def may_have_rows(by: Principal, dataset: Dataset, *, classification: str | None
     if not needed.own_grant:
         return by.may(needed.role, dataset)
     granted = by.granted_role(dataset)
-    has_role = by.global_role == roles.MANAGER or roles.rank(granted) >= roles.rank(needed.role)
+    manages_all = by.global_role == roles.MANAGER and not by.is_beyond(dataset)
+    has_role = manages_all or roles.rank(granted) >= roles.rank(needed.role)
     return by.has_scope_for(needed.role) and has_role
 
 

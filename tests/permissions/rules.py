@@ -38,7 +38,13 @@ class Standing:
         if self.is_limited and of_model and side == "other":
             return None
         held = [self.everywhere, self.granted if side == "own" else None]
-        return self._scoped(roles.highest(role for role in held if role))
+        highest = self._scoped(roles.highest(role for role in held if role))
+        # It manages models alone.
+        return roles.APPROVER if self.is_beyond(highest, of_model=of_model) else highest
+
+    def is_beyond(self, role: str | None, *, of_model: bool) -> bool:
+        """Whether a key that is limited to models would manage something else."""
+        return self.is_limited and not of_model and role == roles.MANAGER
 
     @property
     def role_everywhere(self) -> str | None:

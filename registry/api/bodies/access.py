@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -126,14 +126,28 @@ class AuditEventOut(serializers.Serializer[AuditEvent]):
 
 
 def visible_keys(by: Principal) -> QuerySet[ApiKey]:
-    """The caller's own keys; a manager of everything sees all of them."""
+    """The caller's own keys; a manager of everything sees all of them.
+
+    A key that is limited to models sees those that reach no others: it is not told of any.
+    """
     keys = ApiKey.objects.select_related("user").prefetch_related("limited_to")
+    if by.model_ids is not None:
+        others = ApiKey.limited_to.through.objects.exclude(registeredmodel__in=by.model_ids)
+        keys = keys.filter(all_models=False).exclude(pk__in=others.values("apikey"))
     return keys if by.may_everywhere(roles.MANAGER) else keys.filter(user=by.user)
 
 
 def all_grants(by: Principal) -> QuerySet[Grant]:
     """Grants with what they are on. The doors have asked for the role manager before."""
     return Grant.objects.select_related("user", "model", "dataset", "connection")
+
+
+def own_grants(by: Principal) -> QuerySet[Grant]:
+    """The caller's own grants; of models only those that their key reaches."""
+    mine = all_grants(by).filter(user=by.user)
+    if by.model_ids is None:
+        return mine
+    return mine.filter(Q(model__isnull=True) | Q(model__in=by.model_ids))
 
 
 def _governed_path(row: Grant) -> str:

@@ -17,7 +17,7 @@ from registry.api.bodies.access import (
     ApiKeyOut,
     MeOut,
     NewApiKeyOut,
-    all_grants,
+    own_grants,
     visible_keys,
 )
 from registry.api.describe import describe
@@ -119,7 +119,7 @@ class Me(Resource):
         """The caller, their role on everything, their grants and their key."""
         by, sight = self.by, self.sight()
         key = self.shown(by.api_key, "api-key") if by.api_key else None
-        grants = all_grants(by).filter(user=by.user)[:GRANTS_MAX]
+        grants = own_grants(by)[:GRANTS_MAX]
         body = {
             "id": by.user.pk,
             "username": by.name,

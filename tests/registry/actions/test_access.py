@@ -85,6 +85,18 @@ def test_a_dataset_is_not_hidden_by_a_key_that_is_limited_to_models(model):
     assert list(Dataset.objects.visible_to(Principal(mate.user, key))) == [dataset]
 
 
+def test_a_key_that_is_limited_to_models_manages_nothing_else(model):
+    marie = people.manager()
+    dataset = things.a_dataset_version(marie, is_read=False).dataset
+    key, _ = marie.key(models=["churn"])
+    limited = Principal(marie.user, key)
+
+    assert limited.may("manager", model)
+    assert limited.may("approver", dataset)
+    with pytest.raises(NotAllowed, match="limited to models: it manages nothing else"):
+        require(limited, "manager", dataset)
+
+
 def test_a_key_stands_for_its_user_and_notes_its_use_once_a_minute(model):
     mate = people.team_mate(model)
     key, text = mate.key()

@@ -77,16 +77,44 @@ def test_a_key_makes_no_key_that_reaches_further():
     assert post(short, KEYS, {"name": "a", "expires_at": soon.isoformat()}).status_code == 201
 
 
-def test_a_limited_key_does_not_rotate_a_wider_one():
+def test_a_limited_key_neither_rotates_nor_ends_a_wider_one():
     owner = people.owner()
     things.a_model(owner)
     wide, _ = owner.key()
 
-    answer = post(owner.client(models=["churn"]), f"{KEYS}/{wide.pk}/rotate")
-
-    assert answer.status_code == 403
+    for verb in ("rotate", "revoke"):
+        answer = post(owner.client(models=["churn"]), f"{KEYS}/{wide.pk}/{verb}")
+        assert answer.status_code == 404
     wide.refresh_from_db()
     assert wide.revoked_at is None
+
+
+def test_a_key_ends_none_that_may_do_more_but_itself():
+    owner = people.owner()
+    wide, _ = owner.key()
+    narrow, text = owner.key(scopes=["read"])
+    client = people.client_with(text)
+
+    for verb in ("rotate", "revoke"):
+        assert post(client, f"{KEYS}/{wide.pk}/{verb}").status_code == 403
+    wide.refresh_from_db()
+    assert wide.revoked_at is None
+    assert post(client, f"{KEYS}/{narrow.pk}/revoke").status_code == 200
+
+
+def test_a_limited_key_is_told_of_no_model_beyond_its_own():
+    owner = people.owner()
+    things.a_model(owner)
+    things.a_model(owner, "fraud")
+    owner.key(models=["fraud"])
+    wide, _ = owner.key()
+    limited = owner.client(models=["churn"])
+
+    assert "fraud" not in limited.get("/api/v1/me").content.decode()
+    listed = limited.get(KEYS).json()["results"]
+    assert [key["models"] for key in listed] == [["churn"]]
+    assert limited.get(f"{KEYS}/{wide.pk}").status_code == 404
+    assert len(owner.client().get(KEYS).json()["results"]) == 4
 
 
 def test_a_rotated_key_ends_at_once_and_its_successor_reaches_as_far():
