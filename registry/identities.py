@@ -8,6 +8,7 @@ somebody else, so nobody is known by them.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,11 +94,13 @@ def _subject(value: object) -> str:
 
 
 def _username(value: object, claim: str) -> str:
-    if not isinstance(value, str) or not _USERNAME.fullmatch(value):
+    """As accounts are kept, which makes one of what looks alike (NFKC): so names are compared."""
+    name = unicodedata.normalize("NFKC", value) if isinstance(value, str) else ""
+    if not _USERNAME.fullmatch(name):
         raise UnusableClaims(
             f"The claim “{claim}” is no user name: 1 to 150 letters, digits and @ . + - _ of them."
         )
-    return value
+    return name
 
 
 def _groups(value: object) -> Iterable[str]:

@@ -104,7 +104,8 @@ class NewUserForm(UserForm):
 
     def clean_username(self) -> str:
         """A name that nobody has."""
-        name: str = self.cleaned_data["username"]
+        # As it is kept: else what looks like a name that is taken would pass for another.
+        name: str = User.normalize_username(self.cleaned_data["username"])
         User.username_validator(name)
         if User.objects.filter(username__iexact=name).exists():
             raise forms.ValidationError(f"There is a user “{name}” already.")

@@ -66,6 +66,11 @@ def test_without_a_subject_or_a_user_name_nobody_is_known(claims: dict[str, Any]
         identity_of(claims, TOLD)
 
 
+def test_a_name_in_other_letters_of_the_same_shape_is_that_name() -> None:
+    wide = "\uff21\uff24\uff2d\uff29\uff2e"  # ADMIN, as accounts are kept
+    assert identity_of({**NORA, "preferred_username": wide}, TOLD).username == "ADMIN"
+
+
 @pytest.mark.parametrize("value", [7, ["a"], "x" * 400, "Nora\nBcc: x", None])
 def test_what_only_serves_people_is_left_out_where_it_is_of_no_use(value: object) -> None:
     found = identity_of({**NORA, "email": value, "given_name": value, "family_name": value}, TOLD)
