@@ -6,10 +6,9 @@ A new column that names a file needs a line in a table of this kind, ours or ser
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from django.apps import apps as present_apps
 from django.apps.registry import Apps
@@ -63,13 +62,10 @@ HOLDERS = [
 ]
 
 
-def held_names(
-    apps: Apps = present_apps, *, without: Collection[UUID] = frozenset()
-) -> Iterator[str]:
+def held_names(apps: Apps = present_apps) -> Iterator[str]:
     """The names of all files that a database holds, some more than once; memory stays flat.
 
     ``apps`` are the models as the database has them: those of an earlier release, in a snapshot.
-    ``without`` are ids of rows that are taken to hold none.
     """
     for holder in HOLDERS:
         try:
@@ -77,10 +73,9 @@ def held_names(
         except LookupError:
             continue
         columns = [column for column in holder.columns if _has(model, column)]
-        rows = model._base_manager.order_by().values("pk", *columns)
+        rows = model._base_manager.order_by().values(*columns)
         for row in rows.iterator(chunk_size=READ_AT_ONCE):
-            if row["pk"] not in without:
-                yield from holder.names(row)
+            yield from holder.names(row)
 
 
 def _has(model: Any, column: str) -> bool:

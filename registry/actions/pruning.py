@@ -20,7 +20,14 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from registry import audit
-from registry.actions.pruning_files import LetGo, remove_orphans
+from registry.actions.pruning_files import (
+    Held,
+    count_orphans,
+    let_dataset_versions_go,
+    let_versions_go,
+    names_in_rows,
+    remove_orphans,
+)
 from registry.actions.retention import erase_expired
 from registry.errors import StorageAway
 from registry.models import ApiKey, IdempotencyRecord
@@ -80,13 +87,34 @@ class FilesAreKept(Exception):
 
 
 def _files(dry_run: bool) -> Iterator[Pruned]:
-    let_go = LetGo(dry_run=dry_run)
-    yield Pruned("rejected versions of models whose bytes are let go", let_go.versions())
-    yield Pruned("rejected versions of datasets whose bytes are let go", let_go.dataset_versions())
-    erased = erase_expired(dry_run=dry_run)
-    yield Pruned("versions of datasets past their retention", erased.versions, erased.size_bytes)
-    count, size_bytes = remove_orphans(without=let_go.rows | erased.rows, dry_run=dry_run)
+    if dry_run:
+        rows, held = _foreseen()
+        yield from rows
+        count, size_bytes = count_orphans(held)
+    else:
+        yield from _let_go()
+        count, size_bytes = remove_orphans()
     yield Pruned("files that no row names", count, size_bytes)
+
+
+def _let_go() -> Iterator[Pruned]:
+    """The rows that name no files any more."""
+    yield Pruned("rejected versions of models whose bytes are let go", let_versions_go())
+    yield Pruned("rejected versions of datasets whose bytes are let go", let_dataset_versions_go())
+    erased = erase_expired()
+    yield Pruned("versions of datasets past their retention", erased.versions, erased.size_bytes)
+
+
+@transaction.atomic
+def _foreseen() -> tuple[list[Pruned], Held]:
+    """What would be let go, and the names that rows would still hold: done, and taken back.
+
+    One step decides what the next one finds, so that counting each by itself says something else
+    than the run then does.
+    """
+    rows, held = list(_let_go()), names_in_rows()
+    transaction.set_rollback(True)
+    return rows, held
 
 
 def _records(dry_run: bool) -> Pruned:
@@ -117,16 +145,26 @@ def _keys(dry_run: bool) -> Pruned:
 def removed(rows: QuerySet[Any], dry_run: bool, note: Callable[[Any], object] | None = None) -> int:
     """Remove the rows, some at a time, so that nobody waits long for a lock; how many there were.
 
-    ``note`` is called with each row before it goes, in that transaction.
+    ``note`` is called with each row before it goes, in that transaction. Of two that remove the
+    same rows each row is one's alone.
     """
     if dry_run:
         return rows.count()
     count = 0
-    while some := list(rows.order_by("pk")[:AT_ONCE]):
-        with transaction.atomic():
-            if note is not None:
-                for row in some:
-                    note(row)
-            rows.model._base_manager.filter(pk__in=[row.pk for row in some]).delete()
-        count += len(some)
+    while some := _remove_some(rows, note):
+        count += some
     return count
+
+
+@transaction.atomic
+def _remove_some(rows: QuerySet[Any], note: Callable[[Any], object] | None) -> int:
+    held = rows.select_for_update(of=("self",)).order_by("pk")
+    if note is None:  # Bodies may be large: they are not read.
+        ids = list(held.values_list("pk", flat=True)[:AT_ONCE])
+    else:
+        some = list(held[:AT_ONCE])
+        ids = [row.pk for row in some]
+        for row in some:
+            note(row)
+    rows.model._base_manager.filter(pk__in=ids).delete()
+    return len(ids)

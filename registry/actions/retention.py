@@ -23,7 +23,7 @@ from registry.signals import dataset_erased, dataset_expiring
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """The ids of the versions that were erased, or would be, and the bytes that had come in."""
+    """The ids of the versions that were erased, and the bytes that had come in."""
 
     rows: frozenset[uuid.UUID] = frozenset()
     size_bytes: int = 0
@@ -34,16 +34,15 @@ class Erased:
         return len(self.rows)
 
 
-def erase_expired(*, dry_run: bool = False) -> Erased:
-    """Erase what is older than its dataset's retention; with ``dry_run`` only count.
+def erase_expired() -> Erased:
+    """Erase what is older than its dataset's retention.
 
     An erased version names no file any more: ``pruning_files.remove_orphans`` takes those that
     nothing else names. May be called at any time, and by several at once.
     """
     now = timezone.now()
-    look = _is_due if dry_run else _erase
     # Read whole at first: nothing is written while a cursor is open.
-    due = {pk: size_bytes for pk, size_bytes in list(_expired(now)) if look(pk, now)}
+    due = {pk: size_bytes for pk, size_bytes in list(_expired(now)) if _erase(pk, now)}
     return Erased(frozenset(due), sum(due.values()))
 
 
@@ -66,7 +65,7 @@ def _erase(version_id: uuid.UUID, now: datetime) -> bool:
     3. write it down, and forget the cells that the row itself has.
     """
     with transaction.atomic():
-        if not _is_due(version_id, now, held=True):
+        if not _is_due(version_id, now):
             return False
         version = DatasetVersion.objects.select_related("dataset").get(pk=version_id)
         version.erased_at, version.profile, version.errors = now, [], []
@@ -84,14 +83,15 @@ def _erase(version_id: uuid.UUID, now: datetime) -> bool:
     return True
 
 
-def _is_due(version_id: uuid.UUID, now: datetime, *, held: bool = False) -> bool:
-    """Whether nothing keeps the rows of a version that was old enough a moment ago."""
-    rows, versions = Dataset.objects.all(), DatasetVersion.objects.all()
-    if held:
-        rows, versions = rows.select_for_update(), versions.select_for_update()
-    dataset = rows.filter(versions=version_id).first()
+def _is_due(version_id: uuid.UUID, now: datetime) -> bool:
+    """Whether nothing keeps the rows of a version that was old enough a moment ago.
+
+    Holds the dataset and the version until the transaction ends.
+    """
+    dataset = Dataset.objects.select_for_update().filter(versions=version_id).first()
     if dataset is None or dataset.legal_hold or dataset.retention_days is None:
         return False
+    versions = DatasetVersion.objects.select_for_update()
     version = versions.filter(pk=version_id, erased_at__isnull=True).first()
     if version is None or version.created_at >= now - timedelta(days=dataset.retention_days):
         return False

@@ -84,6 +84,7 @@ def register_version(
         format=artifact.format,
         defaults={"size_bytes": artifact.stored.size_bytes},
     )
+    # Held until the end: who prunes looks for versions that need it, and does not see this one.
     Artifact.objects.filter(pk=held.pk).update(gone_at=None)
     version = ModelVersion(
         model=model,
@@ -111,7 +112,10 @@ def correct_version(*, by: Principal, version: ModelVersion, signature: object) 
     require(by, roles.PUBLISHER, version.model)
     if signature is None:
         raise InvalidField("A corrected version needs its signature.", pointer="/signature")
-    if version.artifact.gone_at is not None:
+    # As it stands now, and held: bytes of a rejected version may be let go at this moment.
+    version = locked(version)
+    kept = Artifact.objects.filter(pk=version.artifact_id, gone_at__isnull=True)
+    if not kept.update(gone_at=None):
         raise StateConflict(f"The bytes of {version} are no longer kept.")
     corrected = ModelVersion(
         **{name: getattr(version, name) for name in _KEPT},

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from registry import storage
 from registry.actions import pruning_files
 from registry.actions.held_files import held_names
-from registry.actions.pruning import FilesAreKept, Pruned, prune, prune_in_background
+from registry.actions.pruning import FilesAreKept, Pruned, _keys, prune, prune_in_background
+from registry.actions.versions import correct_version
+from registry.errors import StateConflict
 from registry.models import (
     ApiKey,
     Artifact,
@@ -31,6 +34,7 @@ from registry.models import (
 from registry.storage.turns import files_stay
 from tests import things
 from tests.people import Person, owner
+from tests.services.processes import wait_until
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("only_our_files")]
 LONG_AGO = timedelta(days=8)
@@ -56,6 +60,20 @@ def a_rejected_version(
     ModelVersion.objects.filter(pk=version.pk).update(**values)
     age(storage.blob_name(kept.sha256))
     version.refresh_from_db()
+    return version
+
+
+def a_rejected_upload(by: Person, body: bytes) -> DatasetVersion:
+    """A version of a dataset that could not be read, long ago."""
+    version = things.a_dataset_version(by)
+    for part in version.parts:
+        age(part["name"])
+    age(storage.blob_name(version.sha256))
+    kept = storage.put_bytes(body)
+    age(storage.blob_name(kept.sha256))
+    version.status, version.sha256, version.parts = "rejected", kept.sha256, []
+    version.settled_at = timezone.now() - LONG_AGO
+    version.save()
     return version
 
 
@@ -99,13 +117,18 @@ def test_bytes_of_a_rejected_version_go_and_its_row_stays(olga: Person) -> None:
 def test_a_dry_run_counts_the_same_and_changes_nothing(olga: Person) -> None:
     version = a_rejected_version(olga, example=b"a,b\n1,2\n")
     an_old_file("batch/x")
+    # Rejected, and past its retention too: it goes once.
+    twice = a_rejected_upload(olga, b"broken")
+    DatasetVersion.objects.update(created_at=timezone.now() - timedelta(days=31))
+    Dataset.objects.update(retention_days=30)
     events = AuditEvent.objects.count()
     foreseen = counts(dry_run=True)
     assert storage.exists(storage.blob_name(version.artifact.sha256))
     assert Artifact.objects.get().gone_at is None
+    assert DatasetVersion.objects.get(pk=twice.pk).erased_at is None
     assert AuditEvent.objects.count() == events
     assert foreseen == counts()
-    assert foreseen["files that no row names"].count == 3
+    assert foreseen["files that no row names"].count == 6
 
 
 def test_bytes_that_another_version_needs_stay(olga: Person) -> None:
@@ -113,6 +136,67 @@ def test_bytes_that_another_version_needs_stay(olga: Person) -> None:
     things.a_version(rejected.model, olga)
     assert orphans().count == 0
     assert Artifact.objects.get().gone_at is None
+    # Nothing was let go: no event says so night after night.
+    assert not AuditEvent.objects.filter(action="version.prune").exists()
+
+
+def test_a_correction_of_a_version_whose_bytes_have_just_gone_is_refused(olga: Person) -> None:
+    version = a_rejected_version(olga)
+    version.refresh_from_db()
+    assert version.artifact.gone_at is None  # as a page has read it
+    counts()
+    with pytest.raises(StateConflict, match="no longer kept"):
+        correct_version(by=olga.by, version=version, signature=things.SIGNATURE)
+
+
+def meanwhile(work: Callable[[], object], until: Callable[[], object]) -> None:
+    """Do the work in a thread, which soon waits for a row; do the other thing, and let it end."""
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connection.close()
+
+    def waits() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            return bool(cursor.fetchone()[0])
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            until()
+            done = pool.submit(run)
+            wait_until(lambda: waits() or done.done(), 20, "the other one waits")
+        done.result(20)
+
+
+@pytest.mark.postgres
+def test_bytes_that_are_registered_at_this_moment_stay() -> None:
+    olga = owner()
+    rejected = a_rejected_version(olga)
+    meanwhile(counts, lambda: things.a_version(rejected.model, olga, status="pending"))
+    assert Artifact.objects.get().gone_at is None
+
+
+@pytest.mark.postgres
+def test_bytes_of_a_version_that_is_corrected_at_this_moment_stay() -> None:
+    olga = owner()
+    rejected = a_rejected_version(olga, example=b"a,b\n1,2\n")
+    signature = things.SIGNATURE
+    meanwhile(counts, lambda: correct_version(by=olga.by, version=rejected, signature=signature))
+    assert Artifact.objects.get().gone_at is None
+    corrected = ModelVersion.objects.get(from_version=rejected)
+    assert storage.exists(storage.blob_name(corrected.example_sha256))
+
+
+@pytest.mark.postgres
+def test_of_two_that_prune_at_once_one_removes_a_key_and_says_so() -> None:
+    olga = owner()
+    olga.key()
+    ApiKey.objects.update(expires_at=timezone.now() - timedelta(days=91))
+    meanwhile(lambda: _keys(False), lambda: _keys(False))
+    assert AuditEvent.objects.filter(action="api_key.prune").count() == 1
 
 
 def test_bytes_of_which_all_versions_were_rejected_go(olga: Person) -> None:
@@ -139,18 +223,12 @@ def test_a_legal_hold_keeps_bytes_of_rejected_versions(olga: Person) -> None:
 def test_rejected_uploads_of_a_dataset_go_but_for_a_legal_hold(
     olga: Person, is_held: bool, went: int
 ) -> None:
-    version = things.a_dataset_version(olga)
-    body = storage.put_bytes(b"broken")
-    DatasetVersion.objects.filter(pk=version.pk).update(
-        status="rejected",
-        sha256=body.sha256,
-        parts=[],
-        settled_at=timezone.now() - LONG_AGO,
-    )
+    version = a_rejected_upload(olga, b"broken")
     Dataset.objects.update(legal_hold=is_held)
-    age(storage.blob_name(body.sha256))
     counts()
-    assert storage.exists(storage.blob_name(body.sha256)) is is_held
+    # The hold may come after the list was made.
+    assert pruning_files._erase(version.pk) is False
+    assert storage.exists(storage.blob_name(version.sha256)) is is_held
     assert DatasetVersion.objects.filter(erased_at__isnull=False).count() == went
 
 

@@ -63,17 +63,6 @@ def test_rows_go_after_their_days_and_what_was_known_of_them_stays(olga):
     assert event.before["rows"] == 3
 
 
-def test_a_dry_run_counts_the_same_and_erases_nothing(olga):
-    version = aged(things.a_dataset_version(olga), 31)
-    kept_for(30)
-
-    counted = erase_expired(dry_run=True)
-
-    assert fresh(version).erased_at is None
-    assert len(things.kept_files()) == 2
-    assert erase_expired() == counted
-
-
 def test_a_second_run_finds_nothing_and_writes_no_second_event(olga):
     aged(things.a_dataset_version(olga), 31)
     kept_for(30)
