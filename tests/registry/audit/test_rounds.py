@@ -96,6 +96,22 @@ def test_what_a_round_finds_is_kept_counted_and_logged(monkeypatch, caplog):
     assert "The audit trail is not whole, see `manage.py verify_audit`: 3" in said.getMessage()
 
 
+@pytest.mark.usefixtures("kept")
+def test_a_chain_that_was_cut_short_since_the_last_round_is_told():
+    last = sealed_events(3)[-1]
+    Rounds().step()
+    behind_the_triggers("DELETE FROM registry_auditseal WHERE id = 3", [])
+    behind_the_triggers("DELETE FROM registry_auditevent WHERE id = %s", [stored(last)])
+
+    Rounds().step()
+
+    checked = last_checked()
+    assert checked is not None
+    assert checked.place == 2
+    (finding,) = checked.findings
+    assert "Seal 3, noted as" in finding
+
+
 def test_without_a_cache_nothing_is_known_and_nothing_breaks(caplog):
     sealed_events(1)
 
