@@ -10,7 +10,7 @@ from registry.errors import NotFound, StateConflict
 from registry.principals import Principal
 from serving.actions.batch_asking import column_names
 from serving.actions.comparing import shown_report
-from serving.actions.reach import may_read_results, require_results
+from serving.actions.reach import may_read_results, require_results, without_received
 from serving.batch.columns import kept_columns, key_columns, reject_columns
 from serving.models import BatchJob
 from serving.models.batch_job import JobState
@@ -67,6 +67,11 @@ def comparison_of(job: BatchJob, *, by: Principal) -> dict[str, Any]:
     if job.report is None or job.is_active:
         raise StateConflict(f"The job is {job.state}: it has no report{_yet(job)}.")
     return shown_report(job, with_cells=may_read_results(by, job))
+
+
+def shown_error(job: BatchJob) -> dict[str, Any] | None:
+    """Why a job failed, without cells where they are hidden by now; None where it did not."""
+    return job.error and (without_received(job.error) if job.hides_cells else dict(job.error))
 
 
 def _reject_columns(job: BatchJob) -> list[dict[str, Any]]:

@@ -5,6 +5,9 @@ What a job makes is as strict as the stricter of its model and its dataset, then
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from registry.actions.row_access import may_have_rows, require_rows
 from registry.errors import NotAllowed, SinkRefused, StateConflict
 from registry.models import Connection, Dataset, DatasetVersion, RegisteredModel
@@ -86,7 +89,8 @@ def forget_cells(version: DatasetVersion) -> None:
     """The rows of a version are erased: so is what the jobs that read it kept of single cells.
 
     To be called in that transaction. Rejects repeat the rows that were refused, their files are
-    named by nothing from now on; a comparison has the keys of rows that moved most. Counts stay.
+    named by nothing from now on; a comparison has the keys of rows that moved most, and why a job
+    failed the cell that was refused. Counts stay.
     """
     chunks = BatchChunk.objects.filter(job__dataset_version=version)
     chunks.update(rejects_name="", rejects_sha256="", summary=None)
@@ -94,3 +98,11 @@ def forget_cells(version: DatasetVersion) -> None:
     for job in jobs.select_related("model", "dataset"):
         without = shown_report(job, with_cells=False)
         BatchJob.objects.filter(pk=job.pk).update(report=without)
+    for job in BatchJob.objects.filter(dataset_version=version, error__has_key="errors"):
+        BatchJob.objects.filter(pk=job.pk).update(error=without_received(job.error or {}))
+
+
+def without_received(error: Mapping[str, Any]) -> dict[str, Any]:
+    """A job's ``error`` without the cells that the rows in it were refused for."""
+    rows = [{k: v for k, v in row.items() if k != "received"} for row in error.get("errors", ())]
+    return {**error, **({"errors": rows} if rows else {})}

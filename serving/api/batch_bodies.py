@@ -26,6 +26,7 @@ from registry.api.shapes import (
 )
 from registry.principals import Principal
 from serving.actions.batch_asking import HIGHEST_PRIORITY, LOWEST_PRIORITY
+from serving.actions.batch_results import shown_error
 from serving.batch.columns import KEEP_ALL, OnRowError
 from serving.batch.progress import fraction_done, seconds_left
 from serving.batch.ranges import CHUNK_ROWS, COMPILED_CHUNK_ROWS, MAX_CHUNK_ROWS
@@ -262,8 +263,8 @@ class BatchJobOut(Out):
 
     @extend_schema_field(JOB_ERROR)
     def get_error(self, row: BatchJob) -> Any:
-        """Why it failed; null otherwise."""
-        return row.error
+        """Why it failed, with refused cells unless they are hidden; null otherwise."""
+        return shown_error(row)
 
 
 def visible_jobs(by: Principal) -> QuerySet[BatchJob]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Any
 
@@ -11,14 +12,14 @@ from django.utils import timezone
 from registry import storage
 from registry.actions.dataset_changes import update_dataset
 from registry.actions.models import update_model
-from registry.actions.pruning_files import remove_orphans
+from registry.actions.pruning import prune
 from registry.actions.retention import erase_expired
 from registry.errors import NotAllowed, RowsErased, SinkRefused, StateConflict
 from registry.models import Connection, Dataset, DatasetVersion, Grant, RegisteredModel
 from registry.principals import Principal
 from serving.actions import deliveries
 from serving.actions.batch_jobs import retry_job
-from serving.actions.batch_results import rejects_of, results_of
+from serving.actions.batch_results import rejects_of, results_of, shown_error
 from serving.actions.drive import drive
 from serving.models import BatchChunk, BatchJob
 from tests.serving.batch import ledger
@@ -192,12 +193,20 @@ def test_rows_are_not_erased_while_a_job_reads_them(ana: Principal, host: Obedie
     assert erase_expired().versions == 1
 
 
+def prune_as_foreseen() -> None:
+    """A day after: what goes is what a dry run has said."""
+    for found in (*storage.listed("blobs/"), *storage.listed("batch/")):
+        os.utime(storage.local_path(found.name), (1, 1))
+    foreseen = list(prune(dry_run=True))
+    assert DatasetVersion.objects.filter(erased_at__isnull=False).count() == 0
+    assert list(prune()) == foreseen
+
+
 def test_rejects_go_with_the_rows_that_were_rejected(ana: Principal, host: ObedientHost) -> None:
     job = done_job(ana)
     rejects = BatchChunk.objects.get().rejects_name
     expire(name="customers")
-    erase_expired()
-    remove_orphans(older_than=timedelta(0))
+    prune_as_foreseen()
     assert not storage.exists(rejects)
     job = BatchJob.objects.get()
     assert job.rows_rejected == 1
@@ -212,8 +221,7 @@ def test_the_results_of_a_job_may_be_erased_too(ana: Principal, host: ObedientHo
     job = done_job(ana)
     (part,) = job.output.parts
     expire(pk=job.output.dataset_id)
-    erase_expired()
-    remove_orphans(older_than=timedelta(0))
+    prune_as_foreseen()
     assert not storage.exists(part["name"])
     job = BatchJob.objects.get()
     with pytest.raises(RowsErased):
@@ -238,6 +246,26 @@ def test_results_are_kept_no_longer_than_what_they_were_made_from(
     ask(ana)
     drive(owner="w1")
     assert BatchJob.objects.get().output.dataset.retention_days == 30
+
+
+@pytest.mark.parametrize("becomes", ["confidential", "erased"])
+def test_why_a_job_failed_repeats_no_cell_once_cells_are_hidden(
+    ana: Principal, host: ObedientHost, becomes: str
+) -> None:
+    dataset_of(ana, rows_without_some_ages(5, {1}))
+    ask(ana, on_row_error="fail")
+    drive(owner="w1")
+    job = BatchJob.objects.get()
+    (refused,) = shown_error(job)["errors"]
+    assert {"row", "received"} <= set(refused)
+    if becomes == "erased":
+        expire(name="customers")
+        erase_expired()
+    else:
+        Dataset.objects.update(classification="confidential")
+    (refused,) = shown_error(BatchJob.objects.get())["errors"]
+    assert refused["row"] == 1
+    assert "received" not in refused
 
 
 def test_a_comparison_forgets_the_keys_of_erased_rows(ana: Principal, host: ObedientHost) -> None:
