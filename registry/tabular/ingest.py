@@ -21,11 +21,12 @@ from registry.tabular.ahead import ahead
 from registry.tabular.arrow_types import schema_of
 from registry.tabular.csv_read import Widened
 from registry.tabular.formats import reader_of
+from registry.tabular.grouping import ROW_GROUP_ROWS, regrouped
 from registry.tabular.hashing import HashingSink
 from registry.tabular.profile import Profiler
 from registry.tabular.read import MAX_BYTES
 from registry.tabular.readers import Reader
-from registry.tabular.write import ROW_GROUP_ROWS, parquet_writer, regrouped
+from registry.tabular.write import parquet_writer
 
 # A part has at most so many row groups, four million rows: its footer stays small, and one that is
 # read in the middle is not looked for among thousands.

@@ -8,7 +8,7 @@ an answer never holds them.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from registry.signature.convert import plain
 from registry.strict_json import dumps
+from registry.tabular.grouping import ROW_GROUP_ROWS, regrouped
 
-ROW_GROUP_ROWS = 1 << 16
 JSONL_ROWS = 4096
 LINE_END = "\r\n"
 _NEEDS_QUOTES = r'[",\r\n]|^$'
@@ -172,24 +172,6 @@ class _Drain(io.RawIOBase):
         return chunk
 
 
-def regrouped(
-    batches: Iterable[pa.RecordBatch], schema: pa.Schema, rows: int = ROW_GROUP_ROWS
-) -> Generator[pa.Table, None, None]:
-    """The same rows in tables of exactly ``rows`` rows, the last one shorter."""
-    held: list[pa.RecordBatch] = []
-    count = 0
-    for batch in batches:
-        while count + batch.num_rows >= rows:
-            cut = rows - count
-            yield pa.Table.from_batches([*held, batch.slice(0, cut)], schema)
-            batch, held, count = batch.slice(cut), [], 0
-        if batch.num_rows:
-            held.append(batch)
-            count += batch.num_rows
-    if held:
-        yield pa.Table.from_batches(held, schema)
-
-
 def parquet_writer(sink: object, schema: pa.Schema) -> pq.ParquetWriter:
     """A writer whose bytes depend on schema and rows alone: nothing of time or place in them.
 
@@ -209,7 +191,7 @@ def parquet_writer(sink: object, schema: pa.Schema) -> pq.ParquetWriter:
 
 
 def parquet_chunks(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[bytes]:
-    """Parquet with row groups of 65,536 rows, one chunk per row group."""
+    """Parquet with the row groups of ``grouping``, one chunk per row group."""
     sink = _Drain()
     with parquet_writer(sink, schema) as writer:
         for table in regrouped(_finite(batches, schema), schema):

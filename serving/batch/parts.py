@@ -15,12 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from registry.signature.types import Signature
+from registry.tabular.grouping import Groups
 from serving.batch.ranges import RowRange
 
 # How many rows are scored in one call. Fixed, so that the same rows always meet in the same call:
 # matrix products of another height may differ in their last bit.
 SCORE_ROWS = 16_384
 SCORE_BYTES = 32 << 20
+# Of the columns that are read, long texts among them: 16,384 rows of 4 KiB.
+READ_BYTES = 64 << 20
 _TEXT_BYTES = 32
 # Of a file of 64 row groups and some twenty columns it is about half a megabyte.
 FOOTERS_HELD = 16
@@ -108,27 +111,20 @@ class OpenParts:
     ) -> Generator[pa.Table, None, None]:
         """The rows of a range, in order, as tables of exactly ``batch_rows`` rows, the last less.
 
-        A range without rows yields nothing. Raises ValueError when a file has another number of
-        rows than its part says, and what ``opened`` raises.
+        Of large rows there are fewer in a table, as many as READ_BYTES hold; how many depends on
+        the range and its rows alone. A range without rows yields nothing. Raises ValueError when a
+        file has another number of rows than its part says, and what ``opened`` raises.
         """
-        held: list[pa.Table] = []
-        count = 0
-        for table in self._pieces(rows, columns, batch_rows):
-            offset = 0
-            while offset < table.num_rows:
-                piece = table.slice(offset, batch_rows - count)
-                held.append(piece)
-                offset += piece.num_rows
-                count += piece.num_rows
-                if count == batch_rows:
-                    yield pa.concat_tables(held)
-                    held, count = [], 0
-        if held:
-            yield pa.concat_tables(held)
+        groups = Groups(batch_rows, READ_BYTES)
+        for batch in self._pieces(rows, columns, batch_rows):
+            for group in groups.add(batch):
+                yield pa.Table.from_batches(group)
+        if rest := groups.rest():
+            yield pa.Table.from_batches(rest)
 
     def _pieces(
         self, rows: RowRange, columns: Sequence[str], batch_rows: int
-    ) -> Iterator[pa.Table]:
+    ) -> Iterator[pa.RecordBatch]:
         first = 0
         for part in self._parts:
             wanted = RowRange(max(rows.start - first, 0), min(rows.stop - first, part.rows))
@@ -162,7 +158,7 @@ def _groups_of(starts: Sequence[int], wanted: RowRange) -> Iterator[tuple[int, i
 
 def _rows_of_group(
     file: pq.ParquetFile, group: int, low: int, high: int, columns: Sequence[str], batch_rows: int
-) -> Iterator[pa.Table]:
+) -> Iterator[pa.RecordBatch]:
     seen = 0
     for batch in file.iter_batches(
         batch_size=min(batch_rows, SCORE_ROWS),
@@ -174,8 +170,7 @@ def _rows_of_group(
         seen += batch.num_rows
         if start < stop:
             # By name, not by position: Parquet answers in the file's order.
-            table = pa.Table.from_batches([batch]).select(list(columns))
-            yield table.slice(start, stop - start)
+            yield batch.select(list(columns)).slice(start, stop - start)
         if seen >= high:
             return
 

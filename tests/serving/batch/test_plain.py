@@ -13,6 +13,7 @@ import pytest
 from registry.errors import InvalidField, ModelFailed
 from registry.signature.types import Column, Signature
 from serving.batch import failpoints
+from serving.batch import parts as parts_module
 from serving.batch.columns import kept_columns, require_inputs, result_columns
 from serving.batch.isolate import MAX_FAILING_CALLS, isolate
 from serving.batch.names import job_of, part_name
@@ -154,6 +155,19 @@ def test_rows_are_read_across_files_and_row_groups(
     assert numbers == list(range(start, stop))
     assert all(table.num_rows == batch_rows for table in tables[:-1])
     assert all(table.column_names == ["n"] for table in tables)
+
+
+def test_long_texts_are_read_and_written_in_fewer_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts_module, "READ_BYTES", 100_000)
+    wide = pa.table({"n": range(40), "text": ["x" * 10_000] * 40})
+    pq.write_table(wide, tmp_path / "wide")
+    opened = OpenParts([Part("wide", 40)], lambda name: (tmp_path / name).open("rb"))
+    tables = list(opened.tables(RowRange(1, 40), columns=["n", "text"], batch_rows=30))
+    assert [table.num_rows for table in tables] == [9, 9, 9, 9, 3]
+    thin = opened.tables(RowRange(1, 40), columns=["n"], batch_rows=30)
+    assert [table.num_rows for table in thin] == [30, 9]
 
 
 def test_a_file_of_other_length_than_told_is_refused(tmp_path: Path) -> None:
