@@ -45,7 +45,7 @@ _PERMITTED = re.compile(
     r"authentication failed|does not exist|no pg_hba\.conf entry|no password supplied"
     r"|permission denied|is not permitted to log in|unable to open database file"
 )
-_TIMEOUT = re.compile(r"statement timeout|57014|^interrupted$")
+_TIMEOUT = re.compile(r"statement timeout|due to user request|57014|^interrupted$")
 _BUSY = re.compile(r"database (table )?is locked|database schema is locked")
 _PREFIX = re.compile(r"^(\[\w+\] |[A-Z_]+: (?=\[|Failed|failed)|Execution error \[\w+\]: )+")
 _QUERY_ECHO = re.compile(r"\n\s*query( was)?: .*", re.DOTALL | re.IGNORECASE)

@@ -9,8 +9,9 @@ enforces is no sandbox: a function that the query calls may do what its user may
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,8 @@ from registry.sql.sqlite_reading import sqlite_session
 CONNECT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 30
 BATCH_BYTES = 4 << 20
+# The server's own time limit comes first, and says so in its words.
+CANCEL_AFTER_S = 10.0
 # libpq would look for a password in the home folder of whoever runs the worker.
 _NO_PASSWORD_FILE = "/nonexistent/modelyard"  # noqa: S105 - a path that is not there
 
@@ -114,9 +117,30 @@ def reading(place: Place, *, deadline_s: float) -> Iterator[Any]:
     dbapi = importlib.import_module(driver.module)
     with source_errors(place):
         session = dbapi.connect(_postgresql_readable(place, deadline_s))
-    with session, session.cursor() as cursor:
+    with session, session.cursor() as cursor, _cancelled(cursor, deadline_s + CANCEL_AFTER_S):
         cursor.adbc_statement.set_options(**driver.options)
         yield cursor
+
+
+@contextmanager
+def _cancelled(cursor: Any, after_s: float) -> Iterator[None]:
+    """End what the cursor does when the time is over, whatever limit the session has.
+
+    A query can call set_config, and the statement after it has no time limit any more.
+    """
+
+    def cancel() -> None:
+        with suppress(Exception):  # what is cancelled has just ended, or its session has
+            cursor.adbc_cancel()
+
+    timer = threading.Timer(after_s, cancel)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 @contextmanager

@@ -41,6 +41,10 @@ class Query:
         """Batches by declared types; a column that the query does not have is null all over."""
         raise NotImplementedError
 
+    def _require_time(self) -> None:
+        if time.monotonic() > self._ends_at:
+            raise refused("took-too-long", "The query did not end in its time.")
+
     def _check(self, names: Sequence[str]) -> None:
         check_width(len(names))
         check_names(names)
@@ -52,9 +56,9 @@ class Query:
     def _capped(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The raw batches of a statement, as long as time and bytes last."""
         allowed = self._max_bytes
+        self._require_time()
         for batch in batches:
-            if time.monotonic() > self._ends_at:
-                raise refused("took-too-long", "The query did not end in its time.")
+            self._require_time()
             allowed -= batch.nbytes
             if allowed < 0:
                 found = f"The rows are over the limit of {self._max_bytes} bytes"

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from registry.errors import SourceAway, SourceRefused
-from registry.sql import Place, read_query, reader_of_query, sqlite_cells
+from registry.sql import Place, read_query, reader_of_query, sessions, sqlite_cells
 from registry.tabular import TabularError, to_parts
 from tests.services.processes import wait_until
 
@@ -269,6 +269,18 @@ def test_declared_types_say_what_sqlite_cannot(sqlite):
 def test_a_query_that_takes_too_long_ends(postgresql):
     refused = refusal(postgresql.place, "select 1 as a, pg_sleep(30)::text", deadline_s=0.2)
     assert refused.reason == "took-too-long"
+
+
+def test_a_query_that_takes_its_own_time_limit_away_ends_all_the_same(postgresql, monkeypatch):
+    monkeypatch.setattr(sessions, "CANCEL_AFTER_S", 0.3)
+    query = "select set_config('statement_timeout', '0', false) as a, pg_sleep(0.1)::text"
+    with reader_of_query(postgresql.place, query, deadline_s=0.4) as reader:
+        columns = reader.find()
+        assert len(list(reader.inferred(columns))) == 1
+        reader._query = "select 'x' as a, pg_sleep(30)::text"
+        with pytest.raises(SourceRefused) as caught:
+            list(reader.inferred(columns))
+    assert caught.value.reason == "took-too-long"
 
 
 def test_a_session_that_is_ended_under_a_query_is_a_source_that_is_away(postgresql):
