@@ -32,8 +32,8 @@ class ApprovalRequestAdmin(GovernedAdmin[ApprovalRequest]):
     list_intro = "Four eyes: what waits for somebody other than the requester and the uploader."
     empty_title = "Nothing waits for an approval"
     empty_text = (
-        "Requests appear here when a version is quarantined, and when an alias of a model that "
-        "needs approval is to move."
+        "Requests appear here when a version is quarantined, when an alias of a model that needs "
+        "approval is to move, and when a dataset's version is to move up a tier."
     )
     list_display = ("what", "state_shown", "asker", "created_at", "decider")
     list_filter = ("state", "subject")

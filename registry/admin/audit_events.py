@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from registry import chain, roles
 from registry.actions import audit_check
@@ -94,7 +97,8 @@ class AuditEventAdmin(GovernedAdmin[AuditEvent]):
     @admin.display(description="Object")
     def object_shown(self, row: AuditEvent) -> SafeString:
         """Kind and name."""
-        return format_html('{} <span class="quiet">{}</span>', row.object_name, row.object_kind)
+        kind = kind_in_words(row.object_kind)
+        return format_html('{} <span class="quiet">{}</span>', row.object_name, kind)
 
     @admin.display(description="Who", ordering="actor")
     def actor_shown(self, row: AuditEvent) -> SafeString | str:
@@ -107,8 +111,8 @@ class AuditEventAdmin(GovernedAdmin[AuditEvent]):
     def change_shown(self, row: AuditEvent) -> SafeString | str:
         """The reason, else which fields changed."""
         if row.reason:
-            return row.reason[:140]
-        return ", ".join((row.after or row.before or {}).keys())[:140] or "—"
+            return Truncator(row.reason).chars(140)
+        return Truncator(", ".join((row.after or row.before or {}).keys())).chars(140) or "—"
 
     def row_page(self, request: HttpRequest, row: AuditEvent) -> HttpResponse:
         """One event, whole."""
@@ -117,8 +121,17 @@ class AuditEventAdmin(GovernedAdmin[AuditEvent]):
         changes = [(name, before.get(name), after.get(name)) for name in names]
         title = f"{words_of(row.action)} {row.object_name}"
         context = {"title": title, "crumbs": self.crumbs(), "event": row, "changes": changes}
+        context["kind"] = kind_in_words(row.object_kind)
         context |= _seal_of(row)
         return self.render(request, "registry/audit_event.html", context)
+
+
+def kind_in_words(kind: str) -> str:
+    """What an event is about: ``batchjob`` is “batch job”."""
+    for app in ("registry", "serving", "auth"):
+        with suppress(LookupError):
+            return str(apps.get_model(app, kind)._meta.verbose_name)
+    return kind
 
 
 def _state_of_chain() -> dict[str, Any]:

@@ -16,7 +16,7 @@ BOX_WIDTH, BOX_HEIGHT = 216, 46
 REST_HEIGHT = 22
 GAP_X, GAP_Y, MARGIN = 60, 14, 8
 # So many letters of a label have room.
-LETTERS = 30
+LETTERS = 26
 TONES = {"version": "model", "model": "model", "batch-job": "job"} | dict.fromkeys(
     ("alias", "route"), "endpoint"
 )

@@ -38,7 +38,7 @@ def forgotten(request: HttpRequest) -> HttpResponse:
         except redis.RedisError as error:
             log.warning("No link for a forgotten password could be asked for: %s", error)
             form.add_error(None, "This does not work just now. Try again in a minute.")
-    context = {"form": form, "sends_mail": conf.sends_mail}
+    context = {"form": form if conf.sends_mail else None, "sends_mail": conf.sends_mail}
     return TemplateResponse(request, "registry/forgotten.html", context)
 
 

@@ -19,6 +19,7 @@ from registry.admin.base import GovernedAdmin
 from registry.admin.card_page import card_context
 from registry.admin.grants import GrantPages
 from registry.admin.model_page import ModelPage
+from registry.conf import conf
 from registry.forms.models import (
     CardForm,
     ModelDescriptionForm,
@@ -186,7 +187,7 @@ class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
             form,
             lambda: models.update_model(by=by, model=row, card=form.cleaned_data),
             title=f"Model card of {row}",
-            intro="In Markdown. All of it is needed before a guarded alias of the model may move.",
+            intro=_card_intro(),
             crumbs=self.crumbs(row),
             cancel_url=self.url_of("change", row.pk),
             success="The model card is saved.",
@@ -214,6 +215,13 @@ class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
         """Every move of one alias, and where it pointed at a moment."""
         context = {"crumbs": self.crumbs(row), **alias_context(request, row, alias)}
         return self.render(request, "registry/alias_history.html", context)
+
+
+def _card_intro() -> str:
+    """What the card is needed for here."""
+    if conf.requires_model_cards:
+        return "In Markdown. All of it is needed before a guarded alias of the model may move."
+    return "In Markdown. Whoever decides about a guarded alias of the model reads it."
 
 
 def _move(by: Principal, form: MoveAliasForm) -> Alias | ApprovalRequest:

@@ -68,4 +68,4 @@ def _found(one: Outcome) -> str:
 
 
 def _shown(key: str, value: Any) -> str:
-    return f"{value:.2%}" if key == "max_null_share" else cell(value)
+    return f"{100 * value:.4g} %" if key == "max_null_share" else cell(value)

@@ -18,7 +18,7 @@ from registry.actions import entering
 from registry.admin import dashboard, reference
 from registry.admin.access import address_of, principal_of, request_id_of
 from registry.conf import conf
-from registry.forms.passwords import OwnPasswordForm
+from registry.forms.passwords import OwnPasswordForm, SignInForm
 from registry.models import ApprovalRequest, User
 from registry.panels import contents_of
 from registry.principals import Principal
@@ -49,6 +49,7 @@ class ModelyardSite(AdminSite):
     site_url = None
     enable_nav_sidebar = False
     empty_value_display = "—"
+    login_form = SignInForm
 
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)

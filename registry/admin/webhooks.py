@@ -27,9 +27,9 @@ class WebhookAdmin(GovernedAdmin[Webhook]):
     """One's own webhooks; all of them for a manager of everything."""
 
     nav_group, nav_order, nav_label, nav_icon = "Scoring", 4, "Webhooks", "upload"
-    list_intro = "Addresses that are told by a signed POST when a batch job ends."
+    list_intro = "Told by a signed POST when jobs end, approvals wait and aliases move."
     empty_title = "No webhook yet"
-    empty_text = "Let another program know when results are there, or when something failed."
+    empty_text = "Let another program know when results are there, or when somebody has to decide."
     add_label = "New webhook"
     list_display = ("target", "state_shown", "events_shown", "about", "owner_name")
     list_filter = ("enabled",)

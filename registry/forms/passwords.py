@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
 
 from registry import request_id
 from registry.actions.passwords import set_own
 from registry.models import User
+
+
+class SignInForm(AdminAuthenticationForm):
+    """Name and password; says the same whatever was wrong."""
+
+    error_messages: ClassVar[dict[str, Any]] = {
+        **AdminAuthenticationForm.error_messages,
+        "invalid_login": "User name or password is wrong, or the account may not open these pages.",
+    }
 
 
 class ForgottenForm(forms.Form):

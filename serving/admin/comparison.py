@@ -22,12 +22,14 @@ from serving.models import BatchJob
 MATRIX_MAX = 8
 CHANGES_SHOWN = 10
 MOVERS_SHOWN = 20
+# Beside a decision, where more than this report is to be read.
+MOVERS_BESIDE = 5
 # A single range is no wider than that part of the chart.
 BARS_AT_LEAST = 6
 
 
-def shown(report: Mapping[str, Any]) -> dict[str, Any]:
-    """The context of ``serving/comparison_report.html``."""
+def shown(report: Mapping[str, Any], *, movers_shown: int = MOVERS_SHOWN) -> dict[str, Any]:
+    """The context of ``serving/comparison_report.html``; further movers are folded."""
     rows = report["rows"]
     movers = [_mover(one) for one in report["movers"]]
     return {
@@ -36,8 +38,9 @@ def shown(report: Mapping[str, Any]) -> dict[str, Any]:
         "differ_percent": 100 * report["differ"] / rows if rows else 0.0,
         "labels": [_labels(one) for one in report["labels"]],
         "numbers": [_numbers(one) for one in report["numbers"]],
-        "movers": movers[:MOVERS_SHOWN],
-        "more_movers": movers[MOVERS_SHOWN:],
+        "equal": report["numbers"][0]["equal"] if len(report["numbers"]) == 1 else None,
+        "movers": movers[:movers_shown],
+        "more_movers": movers[movers_shown:],
         "has_keys": any(one["keys"] for one in movers),
     }
 
@@ -55,7 +58,7 @@ def panel(request: HttpRequest, row: ApprovalRequest) -> PanelContent | None:
     jobs = BatchJob.objects.visible_to(principal_of(request)).filter(pk__in=list(found))
     visible = {str(pk) for pk in jobs.values_list("pk", flat=True)}
     reports = [
-        {**shown(found[key]), "job_id": key if key in visible else None}
+        {**shown(found[key], movers_shown=MOVERS_BESIDE), "job_id": key if key in visible else None}
         for key in sorted(found, reverse=True)
     ]
     return PanelContent("serving/comparison_panel.html", {"reports": reports})

@@ -168,7 +168,7 @@ def test_the_sign_in_leads_to_the_first_page_and_refuses_kindly(
     visit.page.fill("#id_username", "ada")
     visit.page.fill("#id_password", "wrong")
     visit.page.click("button >> text=Sign in")
-    visit.page.wait_for_selector("[role=alert]")
+    visit.page.wait_for_selector("[role=alert] >> text=User name or password is wrong")
     visit.page.fill("#id_password", "a-long-password-for-tests")
     visit.page.click("button >> text=Sign in")
     visit.page.wait_for_selector("h1:has-text('Overview')")

@@ -103,6 +103,17 @@
     upload(form, state);
   });
 
+  // An address that names a place in something folded leads there in every browser.
+  const unfold = () => {
+    const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const fold = place?.closest("details.codes:not([open])");
+    if (!fold) return;
+    fold.open = true;
+    place.scrollIntoView();
+  };
+  window.addEventListener("hashchange", unfold);
+  unfold();
+
   document.addEventListener("change", (event) => {
     const changed = event.target;
     if (changed.matches("[data-null-for]")) {

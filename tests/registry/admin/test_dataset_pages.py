@@ -168,7 +168,7 @@ def test_rules_read_as_words() -> None:
     assert rules_in_words(RULES) == [
         "at least 1 row",
         "a/b is there",
-        "age is there, has the type int64, misses at most 5.00% of its cells, is at least 0",
+        "age is there, has the type int64, misses at most 5 % of its cells, is at least 0",
         "there are no other columns",
     ]
 
@@ -183,7 +183,7 @@ def test_outcomes_read_as_words() -> None:
         ("a/b is there", "", False, "There is no such column."),
         ("age is there", "", True, ""),
         ("age has the type int64", "float64", False, ""),
-        ("age misses at most 5.00% of its cells", "25.00%", False, ""),
+        ("age misses at most 5 % of its cells", "25 %", False, ""),
         ("age is at least 0", "-1.0", False, ""),
         ("there are no other columns", "x", False, ""),
     ]

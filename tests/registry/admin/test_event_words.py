@@ -12,11 +12,12 @@ from django.test import Client
 from django.urls import reverse
 
 from registry.actions.webhooks import EVENTS
-from registry.admin.audit_events import ActionFilter
+from registry.admin.audit_events import ActionFilter, kind_in_words
 from registry.admin.event_words import WORDS, words_of
 from tests.browser.world import World
 from tests.registry.admin.conftest import SignIn
 
+KINDS = {"batchjob": "batch job", "registeredmodel": "registered model", "group": "group", "": ""}
 ROOT = Path(__file__).parents[3]
 _ACTION = re.compile(rf"({'|'.join(ActionFilter.SUBJECTS.values())}|route)\.[a-z_]+")
 
@@ -55,3 +56,7 @@ def test_the_first_page_and_the_trail_speak_words(world: World, signed_in: SignI
     assert ">schedule.create<" not in first
     listed = admin.get(reverse("admin:registry_auditevent_changelist")).content.decode()
     assert "made the schedule" in listed
+
+
+def test_kinds_of_objects_are_said_in_words() -> None:
+    assert {kind: kind_in_words(kind) for kind in KINDS} == KINDS

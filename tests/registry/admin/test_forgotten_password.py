@@ -139,6 +139,7 @@ def test_without_a_mail_server_the_page_says_who_can_help() -> None:
         page = a_browser().get(ASK)
         a_browser().post(ASK, {"email": "olga@example.org"})
     assert b"No mails are sent from here." in page.content
+    assert b"Send the link" not in page.content
     assert mail.outbox == []
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -156,7 +157,7 @@ def test_what_is_left_is_reckoned_from_the_retry_on(owner: Client, world: World)
 def test_a_paused_job_says_why(owner: Client, world: World) -> None:
     BatchJob.objects.filter(pk=world.running.pk).update(paused_reason="sink-unavailable")
     shown = text(owner.get(page("change", world.running)))
-    assert "The database that the results are written into does not answer." in shown
+    assert "The database that the results are written into does not answer" in shown
 
 
 # --- two versions ---------------------------------------------------------------------------------
@@ -203,6 +204,15 @@ def test_a_request_shows_the_comparison_and_no_keys(
     assert page("comparison", world.compared) in shown
     assert "C-00" not in shown
     assert text(owner.get(url)).count("same labels") == 1
+
+
+def test_numbers_that_lie_apart_are_not_said_to_agree(world: World) -> None:
+    (number, *_) = world.compared.report["numbers"]
+    report = {**world.compared.report, "differ": 0, "agreement": None, "labels": [], "movers": []}
+    found = {**report, "rows": 9, "numbers": [{**number, "equal": 0}]}
+    told = render_to_string("serving/comparison_report.html", {"shown": comparison.shown(found)})
+    assert "rows differ" not in told
+    assert "rows with the same number" in told
 
 
 def test_many_labels_are_shown_by_their_most_frequent_differences() -> None:
