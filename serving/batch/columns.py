@@ -101,14 +101,15 @@ def columns_without_rows(
 def reject_columns(keys: Sequence[Mapping[str, Any]], *, hides_cells: bool) -> list[dict[str, Any]]:
     """The columns of rejects as JSON: row, keys, column, code and, unless hidden, received."""
     described: list[dict[str, Any]] = [{"name": "row", "type": "int64", "nullable": False}]
-    described += [{**key, "name": key_name(key["name"])} for key in keys]
+    names = key_names([key["name"] for key in keys])
+    described += [{**key, "name": name} for key, name in zip(keys, names, strict=True)]
     texts = ("column", "code") if hides_cells else ("column", "code", "received")
     return described + [{"name": name, "type": "string", "nullable": True} for name in texts]
 
 
-def key_name(name: str) -> str:
-    """What a key is called among rejects: one with a name of ours becomes ``input.<name>``."""
-    return f"input.{name}" if name in REJECT_COLUMNS else name
+def key_names(names: Sequence[str]) -> list[str]:
+    """What keys are called among rejects: one with a name of ours becomes ``input.<name>``."""
+    return input_names(names, REJECT_COLUMNS)
 
 
 def _type_of(arrow: pa.DataType) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from registry.errors import PROBLEMS_SHOWN, RowProblem
 from registry.signature.types import Signature
 from registry.signature.validate import Validated
-from serving.batch.columns import key_name
+from serving.batch.columns import key_names
 
 Validate = Callable[[pa.Table], Validated]
 
@@ -49,8 +49,8 @@ def rejects_table(
     """
     rows = np.array([problem.row for problem in problems], dtype=np.int64)
     columns: dict[str, pa.Array] = {"row": pa.array(rows + first_row)}
-    for name in keys.column_names:
-        columns[key_name(name)] = keys.column(name).take(pa.array(rows)).combine_chunks()
+    for name, key in zip(key_names(keys.column_names), keys.columns, strict=True):
+        columns[name] = key.take(pa.array(rows)).combine_chunks()
     columns["column"] = pa.array([problem.column for problem in problems], pa.string())
     columns["code"] = pa.array([problem.code for problem in problems], pa.string())
     if not hides_cells:

@@ -71,7 +71,7 @@ class PausedReason(models.TextChoices):
     )
     SINK_UNAVAILABLE = (
         "sink-unavailable",
-        "The database that the results are written into does not answer.",
+        "The database that the results are written into does not answer, or does not let us in.",
     )
 
 

@@ -36,6 +36,13 @@ def test_a_chunk_is_written_with_its_identity(database):
     assert database.run("select * from modelyard_chunks") == [(str(JOB), 0, 3, 1, "a" * 64)]
 
 
+def test_who_is_not_let_in_any_more_waits_and_is_told_why(postgresql):
+    """A password is changed there first and here a little later."""
+    uri = postgresql.place.uri.replace("user=postgres", "user=gone")
+    with pytest.raises(SinkAway, match='role "gone" does not exist'):
+        write(Place("postgresql", uri), FIRST, batch(0, [0.5]))
+
+
 def test_the_same_chunk_again_writes_nothing(database):
     write(database.place, FIRST, batch(0, [0.5, 0.25, 1.0]))
     again = replace(FIRST, attempt=2)

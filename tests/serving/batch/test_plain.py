@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from registry.errors import InvalidField, ModelFailed
+from registry.errors import InvalidField, ModelFailed, RowProblem
 from registry.signature.types import Column, Signature
 from serving.batch import failpoints
 from serving.batch import parts as parts_module
-from serving.batch.columns import kept_columns, require_inputs, result_columns
+from serving.batch.columns import kept_columns, reject_columns, require_inputs, result_columns
 from serving.batch.isolate import MAX_FAILING_CALLS, isolate
 from serving.batch.names import job_of, part_name
 from serving.batch.pace import Pace
@@ -28,6 +28,7 @@ from serving.batch.ranges import (
     chunk_ranges,
     split_range,
 )
+from serving.batch.rejects import rejects_table
 from serving.batch.writer import PartWriter
 
 JOB = UUID("01890000-0000-7000-8000-000000000000")
@@ -205,6 +206,18 @@ def test_the_bytes_of_a_file_do_not_depend_on_how_its_rows_came(tmp_path: Path) 
     assert written[0] == written[1]
     assert written[0] is not None
     assert written[0].rows == 1_000
+
+
+def test_keys_of_rejects_keep_apart_from_ours_and_from_each_other() -> None:
+    names = ["row", "input.row", "id"]
+    keys = pa.table({name: pa.array([place]) for place, name in enumerate(names)})
+    table = rejects_table([RowProblem(0, "age", "missing")], keys, 7, hides_cells=False)
+    kept = [{"name": name, "type": "int64", "nullable": False} for name in names]
+    assert table.schema.names == [c["name"] for c in reject_columns(kept, hides_cells=False)]
+    assert table.to_pylist() == [
+        {"row": 7, "input.input.row": 0, "input.row": 1, "id": 2}
+        | {"column": "age", "code": "missing", "received": None}
+    ]
 
 
 def test_a_file_without_rows_is_none(tmp_path: Path) -> None:
