@@ -1,5 +1,5 @@
 """``manage.py person``: makes somebody with a role on everything, or changes that role; joins
-somebody to an identity of single sign-on.
+somebody to an identity of single sign-on; gives somebody another password.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from registry import roles
 from registry.actions.role_groups import group_of, with_only
 from registry.actions.sign_on import join
-from registry.admin.people_changes import create_user, update_user
+from registry.admin.people_changes import create_user, set_password, update_user
 from registry.errors import DomainError
 from registry.models import User
 from registry.principals import Principal
@@ -26,8 +26,8 @@ REFUSED = 2
 
 
 class Command(BaseCommand):
-    """``person NAME --role ROLE [--password-file FILE]``, or ``person NAME --subject SUBJECT`` for
-    somebody who is there. A password never stands in the command.
+    """``person NAME --role ROLE [--password-file FILE]``, or ``person NAME --subject SUBJECT`` and
+    ``person NAME --new-password`` for somebody who is there. No password stands in the command.
 
     Written down as done by the first superuser: whoever has this shell has the database too.
     """
@@ -45,6 +45,11 @@ class Command(BaseCommand):
         )
         parser.add_argument("--email", default="")
         parser.add_argument(
+            "--new-password",
+            action="store_true",
+            help="give somebody who is there another password; their sessions end",
+        )
+        parser.add_argument(
             "--password-file",
             type=Path,
             help="a file whose first line is the password, - for standard input; else it is asked",
@@ -54,13 +59,21 @@ class Command(BaseCommand):
         """Make or change. What is refused ends with one line on standard error and status 2."""
         by = _first_superuser()
         user = User.objects.filter(username__iexact=options["name"]).first()
-        role, subject = options["role"], options["subject"]
-        if not role and not (user and subject):
-            raise _refusal("--role is needed, or --subject for somebody who is there.")
+        role, subject, renews = options["role"], options["subject"], options["new_password"]
+        if renews and user is None:
+            raise _refusal(f"There is nobody called {options['name']}.")
+        if not role and not (user and (subject or renews)):
+            raise _refusal(
+                "--role is needed, or --subject or --new-password for somebody who is there."
+            )
         group = _group_of(role) if role else None
         try:
             if user is not None:
                 self._change(by, user, group, role, subject)
+                if renews:
+                    password = _password(options["password_file"], user.username)
+                    set_password(by=by, user=user, password=password)
+                    self.stdout.write(f"{user} has another password now")
                 return
             password = _password(options["password_file"], options["name"])
             made = create_user(

@@ -51,6 +51,18 @@ def test_somebody_new_signs_in_and_has_the_role(admin, password_file, client):
     assert PASSWORD not in str(event.after)
 
 
+def test_a_forgotten_password_is_set_anew_and_written_down(admin, password_file):
+    assert person("admin", "--new-password", "--password-file", password_file) == (
+        "admin has another password now\n"
+    )
+
+    admin.refresh_from_db()
+    assert admin.check_password(PASSWORD)
+    assert AuditEvent.objects.get(action="user.password").object_name == "admin"
+    with pytest.raises(CommandError, match="There is nobody called rita"):
+        person("rita", "--new-password", "--password-file", password_file)
+
+
 def test_somebody_who_is_there_changes_the_role_and_keeps_the_rest(admin, password_file):
     person("rita", "--role", "approver", "--password-file", password_file)
     rita = User.objects.get(username="rita")
