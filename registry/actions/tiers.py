@@ -1,7 +1,8 @@
 """Tiers: raw, curated, product. A version moves up one at a time, with a reason and four eyes.
 
 What is asked for is held against the rules of the dataset, and again when it is decided; the
-outcome of each rule is the evidence that the approver sees.
+outcome of each rule is the evidence that the approver sees. The way down is taken at once, by one
+approver alone: nobody should go on trusting rows that turned out wrong until a second one is found.
 """
 
 from __future__ import annotations
@@ -63,6 +64,38 @@ def ask_for_tier(
     approval_requested.send(ApprovalRequest, request=request)
     announce_request(request)
     return request
+
+
+@transaction.atomic
+def demote(*, by: Principal, version: DatasetVersion, tier: str, reason: str) -> DatasetVersion:
+    """Take a version down to any lower tier, at once; nothing but the tier changes.
+
+    Also of rows that are erased, and of an archived dataset: what is said of them still counts.
+    Raises NotAllowed below the role approver, InvalidField for a tier that is not lower and for an
+    empty reason, StateConflict for a version that is raw.
+    """
+    require(by, roles.APPROVER, version.dataset)
+    fields.check_choice(tier, list(Tier.values), pointer="/tier")
+    if not fields.check_text(reason, pointer="/reason").strip():
+        raise InvalidField("A demotion needs its reason.", pointer="/reason")
+    version = _held(version)
+    before, lower = version.tier, lower_tiers(version)
+    if not lower:
+        raise StateConflict(f"{version} is raw: there is no lower tier.")
+    if tier not in lower:
+        raise InvalidField(f"{version} is {before}: {tier} is not lower.", pointer="/tier")
+    version.tier = tier
+    version.save(update_fields=["tier"])
+    audit.record(
+        by, "dataset.demote", version, before={"tier": before}, after={"tier": tier}, reason=reason
+    )
+    return version
+
+
+def lower_tiers(version: DatasetVersion) -> list[Tier]:
+    """Those below a version's own, the next one first."""
+    order = list(Tier)
+    return order[: order.index(Tier(version.tier))][::-1]
 
 
 def outcomes(version: DatasetVersion) -> list[Outcome]:

@@ -43,7 +43,11 @@ def events_for(principal: Principal) -> QuerySet[AuditEvent]:
 
 
 def _counts(principal: Principal) -> dict[str, int]:
-    versions = ModelVersion.objects.visible_to(principal).aggregate(
+    """Of what is in use: archived models, with their versions, and datasets are left out."""
+    of_models_in_use = ModelVersion.objects.visible_to(principal).filter(
+        model__archived_at__isnull=True
+    )
+    versions = of_models_in_use.aggregate(
         ready=Count("pk", filter=Q(status=VersionStatus.READY)),
         open=Count("pk", filter=Q(status__in=(VersionStatus.PENDING, VersionStatus.CHECKING))),
     )
@@ -51,7 +55,7 @@ def _counts(principal: Principal) -> dict[str, int]:
         "models": RegisteredModel.objects.visible_to(principal).in_use().count(),
         "ready": versions["ready"],
         "checking": versions["open"],
-        "datasets": Dataset.objects.visible_to(principal).count(),
+        "datasets": Dataset.objects.visible_to(principal).in_use().count(),
     }
 
 

@@ -16,7 +16,9 @@ from registry.actions.row_access import ROWS_NEED, may_have_rows
 from registry.actions.tiers import (
     NEXT_TIER,
     ask_for_tier,
+    demote,
     is_waiting_for_figures,
+    lower_tiers,
     outcomes,
 )
 from registry.admin.access import principal_of, to_page, told
@@ -25,7 +27,7 @@ from registry.admin.calling import base_url
 from registry.admin.profile import column_profiles
 from registry.admin.rules_shown import outcome_lines
 from registry.errors import ROW_CODES
-from registry.forms.datasets import PromotionForm
+from registry.forms.datasets import DemotionForm, PromotionForm
 from registry.models import ApprovalRequest, Dataset, DatasetVersion
 from registry.models.dataset_version import DatasetStatus, ProfileState
 from registry.panels import contents_of
@@ -42,7 +44,7 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
     list_filter = ("status", "tier")
     search_fields = ("dataset__name",)
     ordering = ("-id",)
-    pages = {"reading/": "reading_part", "promote/": "promote"}
+    pages = {"reading/": "reading_part", "promote/": "promote", "demote/": "demote"}
 
     def visible(self, principal: Principal) -> QuerySet[DatasetVersion]:
         """With their dataset, without their bulky parts."""
@@ -91,6 +93,16 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
             messages.error(request, "A promotion needs its reason, and a tier that is next.")
         return to_page(self.url_of("change", row.pk))
 
+    def demote(self, request: HttpRequest, row: DatasetVersion) -> HttpResponse:
+        """POST: take it down to a lower tier, at once."""
+        form = DemotionForm(request.POST or None, lower=lower_tiers(row))
+        if request.method == "POST" and form.is_valid():
+            with told(request, f"It is {form.cleaned_data['tier']} now."):
+                demote(by=principal_of(request), version=row, **form.cleaned_data)
+        elif request.method == "POST":
+            messages.error(request, "A demotion needs a lower tier, and its reason.")
+        return to_page(self.url_of("change", row.pk))
+
     def _context(self, request: HttpRequest, row: DatasetVersion) -> dict[str, Any]:
         pages = self.admin_site._registry[Dataset]
         api = f"{base_url(request)}/api/v1/datasets/{row.dataset.name}/versions/{row.number}"
@@ -105,6 +117,7 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
             "shows_rows": shows_rows,
             "rows_need": ROWS_NEED[row.dataset.classification].words(row.dataset),
             "promotion": _promotion(by, row),
+            "demotion": _demotion(by, row),
             "problems": [_explained(problem) for problem in row.errors],
             "hides_cells": row.dataset.hides_cells,
             "download_url": f"{api}/download",
@@ -129,6 +142,14 @@ def _promotion(by: Principal, row: DatasetVersion) -> dict[str, Any] | None:
         "may_ask": by.may(roles.PUBLISHER, row.dataset),
         "form": PromotionForm(auto_id="promotion_%s"),
     }
+
+
+def _demotion(by: Principal, row: DatasetVersion) -> DemotionForm | None:
+    """None for who may not, and where there is no way down."""
+    lower = lower_tiers(row)
+    if not lower or not by.may(roles.APPROVER, row.dataset):
+        return None
+    return DemotionForm(auto_id="demotion_%s", lower=lower)
 
 
 def _explained(problem: dict[str, Any]) -> dict[str, Any]:

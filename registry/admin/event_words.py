@@ -36,6 +36,7 @@ WORDS: dict[str, str] = {
     "dataset.output": "wrote results into",
     "dataset.read": "asked to read",
     "dataset.promote": "promoted",
+    "dataset.demote": "took down a tier",
     "dataset.ready": "has read",
     "dataset.rejected": "could not read",
     "dataset.unarchive": "took back into use the dataset",

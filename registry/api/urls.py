@@ -53,6 +53,7 @@ urlpatterns = [
     path(f"{_DATASET}/versions/<str:number>/download", datasets.DatasetVersionDownload.as_view()),
     path(f"{_DATASET}/versions/<str:number>/rules", datasets.DatasetVersionRules.as_view()),
     path(f"{_DATASET}/versions/<str:number>/promote", datasets.DatasetVersionPromote.as_view()),
+    path(f"{_DATASET}/versions/<str:number>/demote", datasets.DatasetVersionDemote.as_view()),
     path(f"{_DATASET}/grants", grants.DatasetGrants.as_view()),
     path(f"{_DATASET}/grants/<str:user>", grants.DatasetGrant.as_view()),
     path("connections", connections.Connections.as_view()),

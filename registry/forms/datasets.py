@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any, cast
+
 from django import forms
 
 from registry.actions.dataset_changes import RETENTION_DAYS_MAX
@@ -89,6 +92,17 @@ class DatasetHoldForm(DatasetRulesForm):
     legal_hold = forms.BooleanField(
         required=False, help_text="While it is on, retention erases nothing of the dataset."
     )
+
+
+class DemotionForm(ActionForm):
+    """To which of the lower tiers, and why."""
+
+    tier = forms.ChoiceField(label="Down to")
+    reason = reason_field(required=True, placeholder="What turned out wrong")
+
+    def __init__(self, *args: Any, lower: Iterable[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        cast(forms.ChoiceField, self.fields["tier"]).choices = [(tier, tier) for tier in lower]
 
 
 class PromotionForm(ActionForm):

@@ -26,6 +26,10 @@ class DatasetQuerySet(models.QuerySet["Dataset"]):
         """The one with this name, ignoring case."""
         return self.filter(is_named(name))
 
+    def in_use(self) -> DatasetQuerySet:
+        """Those that are not archived."""
+        return self.filter(archived_at__isnull=True)
+
 
 class Dataset(TimeOrdered):
     """A governed name for data: owner, classification, tags; its versions are immutable."""

@@ -191,25 +191,27 @@ def _tier(world: World, state: str) -> DatasetVersion:
     return world.rows
 
 
-def _promote(tier: str) -> Act:
-    path, reason = "/datasets/customers/versions/1/promote", REASON
-    return lambda w, d: w.ask("post", path, {"tier": tier, **reason})
+def _to_tier(move: str, tier: str) -> Act:
+    path = f"/datasets/customers/versions/1/{move}"
+    return lambda w, d: w.ask("post", path, {"tier": tier, **REASON})
 
 
 TIERS = Machine(
     "tier",
     """
-                to-raw           to-curated       to-product
-    raw         invalid-field    made             invalid-field
-    curated     invalid-field    invalid-field    made
-    product     state-conflict   state-conflict   state-conflict
+                to-raw          to-curated      to-product      down-to-raw     down-to-curated
+    raw         invalid-field   made            invalid-field   state-conflict  state-conflict
+    curated     invalid-field   invalid-field   made            >raw            invalid-field
+    product     state-conflict  state-conflict  state-conflict  >raw            >curated
     """,
     _tier,
     lambda version: version.tier,
     {
-        "to-raw": _promote("raw"),
-        "to-curated": _promote("curated"),
-        "to-product": _promote("product"),
+        "to-raw": _to_tier("promote", "raw"),
+        "to-curated": _to_tier("promote", "curated"),
+        "to-product": _to_tier("promote", "product"),
+        "down-to-raw": _to_tier("demote", "raw"),
+        "down-to-curated": _to_tier("demote", "curated"),
     },
 )
 
@@ -253,7 +255,7 @@ DATASETS_IN_USE = Machine(
         "job": lambda w, d: w.ask(
             "post", "/batch-jobs", {"model": "churn", "dataset": "customers"}
         ),
-        "promote": _promote("curated"),
+        "promote": _to_tier("promote", "curated"),
     },
 )
 

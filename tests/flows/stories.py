@@ -167,9 +167,11 @@ def send_dataset(
     return http.post("/datasets", files={"file": (file_name, body)}, data=data, headers=headers)
 
 
-def dataset(http: httpx.Client, name: str, body: bytes, file_name: str = "rows.csv") -> Any:
+def dataset(
+    http: httpx.Client, name: str, body: bytes, file_name: str = "rows.csv", **fields: str
+) -> Any:
     """A dataset version that is ready."""
-    version = checked(http, send_dataset(http, name, body, file_name))
+    version = checked(http, send_dataset(http, name, body, file_name, **fields))
     assert version["status"] == "ready", version
     return version
 

@@ -78,7 +78,8 @@ DOING: dict[str, Any] = {
     "PUT /datasets/{name}/grants/{user}": {"role": "viewer"},
     "GET /datasets/{name}/versions/{number}/download": None,
     "GET /datasets/{name}/versions/{number}/rules": None,
-    "POST /datasets/{name}/versions/{number}/promote": {"tier": "curated", "reason": "clean"},
+    "POST /datasets/{name}/versions/{number}/promote": {"tier": "product", "reason": "clean"},
+    "POST /datasets/{name}/versions/{number}/demote": {"tier": "raw", "reason": "not clean"},
     "POST /datasets/{name}/archive": None,
     "POST /datasets/{name}/unarchive": None,
     "POST /batch-jobs": {"model": "doing", "dataset": "doing-rows"},
@@ -123,7 +124,7 @@ def objects(people: People, name: str) -> dict[str, dict[str, Any]]:
     marie, olga = people.marie, people.olga
     registered(marie, name)
     ok(marie.put(f"/models/{name}/aliases/challenger", json={"version": 1}))
-    rows = dataset(marie, f"{name}-rows", as_csv())
+    rows = dataset(marie, f"{name}-rows", as_csv(), tier="curated")
     done = job(marie, model=name, dataset=f"{name}-rows")
     body = {"name": name, "model": name, "dataset": f"{name}-rows", "cron": "0 0 29 2 *"}
     ok(marie.post("/schedules", json=body), 201)

@@ -41,7 +41,8 @@ _NEW_DATABASE = {
     "driver": "postgresql",
     "address": "postgresql://a@127.0.0.1:9/b",
 }
-_PROMOTION = {"tier": "curated", "reason": "It was cleaned."}
+_PROMOTION = {"tier": "product", "reason": "It was cleaned."}
+_DEMOTION = {"tier": "raw", "reason": "It was not clean."}
 _REASON = {"reason": "It was looked at."}
 _CRON = {"cron": "0 0 29 2 *"}
 _PASSWORD = "quite-another-word-7"
@@ -114,6 +115,7 @@ _API: dict[str, Maker] = {
     "POST datasets/<str:name>/archive": _same(_REASON),
     "POST datasets/<str:name>/unarchive": _same(_REASON),
     "POST datasets/<str:name>/versions/<str:number>/promote": _same(_PROMOTION),
+    "POST datasets/<str:name>/versions/<str:number>/demote": _same(_DEMOTION),
     "PUT datasets/<str:name>/grants/<str:user>": _same(_GRANT),
     "DELETE datasets/<str:name>/grants/<str:user>": _same(),
     "POST connections": _same(_NEW_DATABASE),
@@ -202,6 +204,7 @@ _PAGES: dict[str, Maker] = {
     f"POST {_OF_DATASET}{_ROW}archive/": _same(_REASON),
     f"POST {_OF_DATASET}{_ROW}unarchive/": _same(_REASON),
     f"POST admin/registry/datasetversion/{_ROW}promote/": _same(_PROMOTION),
+    f"POST admin/registry/datasetversion/{_ROW}demote/": _same(_DEMOTION),
     f"POST {_OF_DATASET}{_ROW}grants/": _same(_GRANTED),
     f"POST {_OF_DATASET}{_ROW}grant-removal/": _same(_LEAVES),
     f"POST {_OF_KEY}add/": _same({"name": "new-one", "scopes": ["read"]}),

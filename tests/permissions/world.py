@@ -122,6 +122,8 @@ def make_side(side: Side, maker: Person, olga: Person) -> Things:
     set_route(by=by, model=model, targets=[{"version": 1, "weight": 100}], mirror=[])
     quarantined = things.a_quarantined_version(model, olga, seed=f"{side} waiting")
     table = ledger.dataset_of(by, ledger.people_rows(10), f"{side}-data")
+    table.tier = "curated"
+    table.save(update_fields=["tier"])
     move_alias(by=by, version=version, alias="spare", reason="")
     vera = User.objects.get(username="vera")
     connection = Connection.objects.create(

@@ -34,6 +34,13 @@ class PromotionIn(In):
     reason = Text()
 
 
+class DemotionIn(In):
+    """What a version is taken down a tier with."""
+
+    tier = Text(help_text="A lower one: `raw`, or `curated` of a product.")
+    reason = Text()
+
+
 class OutcomeOut(serializers.Serializer[Any]):
     """One rule against a version; ``found`` is null where it is not known, or not to be shown."""
 

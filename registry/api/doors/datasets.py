@@ -13,12 +13,13 @@ from registry.actions.dataset_changes import update_dataset
 from registry.actions.datasets import read_from_source, upload_dataset
 from registry.actions.row_access import require_rows
 from registry.actions.sources import checked_source, format_of_source
-from registry.actions.tiers import ask_for_tier, outcomes
+from registry.actions.tiers import ask_for_tier, demote, outcomes
 from registry.actions.versions import Upload
 from registry.api.bodies.approvals import ApprovalOut
 from registry.api.bodies.dataset_versions import (
     DatasetVersionOut,
     DatasetVersionWholeOut,
+    DemotionIn,
     PromotionIn,
     RulesOut,
     visible_dataset_versions,
@@ -260,6 +261,22 @@ class DatasetVersionPromote(Resource):
             return Answer(202, shown, {"Location": shown["url"]})
 
         return once(request, request.data, work)
+
+
+class DatasetVersionDemote(Resource):
+    """``/datasets/{name}/versions/{number}/demote``"""
+
+    @describe(
+        "dataset_versions_demote",
+        "Take a version down to a lower tier",
+        body=DemotionIn,
+        answers={200: DatasetVersionWholeOut},
+    )
+    def post(self, request: Request, name: str, number: str) -> Response:
+        """At once, by one approver, with a reason; what it is promoted again for counts anew."""
+        version = dataset_version_of(dataset_named(self.by, name), number)
+        body = DemotionIn.read(request.data)
+        return self.one(demote(by=self.by, version=version, **body), "dataset-version")
 
 
 class DatasetVersionDownload(FileResource):

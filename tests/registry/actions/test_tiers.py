@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from registry.actions.approvals import approve, reject
-from registry.actions.tiers import ask_for_tier
+from registry.actions.tiers import ask_for_tier, demote
 from registry.errors import InvalidField, NotAllowed, RowsErased, RulesNotMet, StateConflict
 from registry.models import ApprovalRequest, AuditEvent, Dataset, DatasetVersion
 from tests import people, things
@@ -174,3 +174,75 @@ def test_an_output_of_a_job_is_bound_to_its_parts(olga, anna, version):
     assert (len(request.sha256), request.sha256 != version.sha256) == (64, True)
     approve(by=anna.by, request=request, reason="Fine.")
     assert fresh(output).tier == "curated"
+
+
+# --- the way down -------------------------------------------------------------------------------
+
+
+def down(who, version, tier="raw", reason="The prices were in cents."):
+    return demote(by=who.by, version=version, tier=tier, reason=reason)
+
+
+@pytest.fixture
+def product(version):
+    DatasetVersion.objects.update(tier="product")
+    return fresh(version)
+
+
+@pytest.mark.parametrize("tier", ["curated", "raw"])
+def test_an_approver_takes_a_product_down_at_once_with_a_reason(anna, product, tier):
+    assert down(anna, product, tier).tier == fresh(product).tier == tier
+
+    event = AuditEvent.objects.get(action="dataset.demote")
+    assert (event.actor, event.object_name) == ("anna", "customers@1")
+    assert (event.before, event.after) == ({"tier": "product"}, {"tier": tier})
+    assert event.reason == "The prices were in cents."
+
+
+def test_what_was_taken_down_goes_the_whole_way_up_again(olga, anna, product):
+    down(anna, product)
+    with pytest.raises(InvalidField, match="the next tier is curated"):
+        ask(olga, fresh(product), "product")
+    approve(by=anna.by, request=ask(olga, fresh(product)), reason="Mended.")
+    assert fresh(product).tier == "curated"
+
+
+def test_a_request_of_before_promotes_nothing_that_was_taken_down(olga, anna, version):
+    DatasetVersion.objects.update(tier="curated")
+    request = ask(olga, fresh(version), "product")
+    down(anna, fresh(version))
+    with pytest.raises(StateConflict, match="is raw now"):
+        approve(by=anna.by, request=request, reason="Fine.")
+    assert fresh(version).tier == "raw"
+
+
+@pytest.mark.parametrize(
+    ("tier", "reason", "error"),
+    [
+        ("product", "Wrong.", InvalidField),
+        ("gold", "Wrong.", InvalidField),
+        ("raw", " ", InvalidField),
+    ],
+)
+def test_a_way_down_that_is_none_is_named(anna, product, tier, reason, error):
+    with pytest.raises(error) as refused:
+        down(anna, product, tier, reason)
+    assert refused.value.pointer == ("/tier" if reason.strip() else "/reason")
+    assert fresh(product).tier == "product"
+
+
+def test_below_raw_there_is_nothing(anna, version):
+    with pytest.raises(StateConflict, match="no lower tier"):
+        down(anna, version)
+
+
+@pytest.mark.parametrize(("role", "may"), [("publisher", False), ("approver", True)])
+def test_approvers_take_down_also_what_is_erased_or_archived(product, role, may):
+    DatasetVersion.objects.update(erased_at=timezone.now())
+    Dataset.objects.update(archived_at=timezone.now())
+    tariq = people.team_mate(product.dataset, role=role)
+    if may:
+        assert down(tariq, fresh(product)).tier == "raw"
+        return
+    with pytest.raises(NotAllowed):
+        down(tariq, fresh(product))

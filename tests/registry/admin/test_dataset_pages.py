@@ -9,8 +9,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from registry.admin.dashboard import overview
 from registry.admin.rules_shown import outcome_lines, rules_in_words
 from registry.models import ApprovalRequest, Dataset, DatasetVersion, Grant
+from registry.principals import Principal
 from registry.tabular.rules import outcomes_of
 from tests.browser.world import World
 from tests.registry.admin.conftest import SignIn
@@ -49,10 +51,15 @@ def granted(world: World, role: str) -> None:
 
 
 def test_an_archived_dataset_leaves_the_list_and_comes_back(world: World, admin: Client) -> None:
+    before = overview(Principal(world.admin))["counts"]
     answer: Any = admin.post(url(world.dataset, "archive"), follow=True)
     assert "is archived: it takes no version and no job" in answer.content.decode()
     listed = f'href="{url(world.dataset)}"'
     assert listed not in admin.get(LIST).content.decode()
+    assert overview(Principal(world.admin))["counts"] == {
+        **before,
+        "datasets": before["datasets"] - 1,
+    }
     assert listed in admin.get(f"{LIST}?archived=yes").content.decode()
     page = text_of(admin, world.dataset)
     assert "Take back into use" in page
@@ -118,6 +125,22 @@ def test_a_version_that_breaks_a_rule_is_not_asked_for(world: World, admin: Clie
     answer: Any = admin.post(url(world.table, "promote"), {"reason": "x"}, follow=True)
     assert "breaks 1 of 1 rules" in answer.content.decode()
     assert not ApprovalRequest.objects.filter(subject="tier").exists()
+
+
+def test_a_version_is_taken_down_a_tier_on_its_page(world: World, admin: Client) -> None:
+    rows = DatasetVersion.objects.filter(pk=world.table.pk)
+    rows.update(tier="product")
+    page = text_of(admin, world.table)
+    assert "Not product after all" in page
+    missing: Any = admin.post(url(world.table, "demote"), {"tier": "raw"}, follow=True)
+    assert "A demotion needs a lower tier, and its reason" in missing.content.decode()
+    done: Any = admin.post(
+        url(world.table, "demote"), {"tier": "raw", "reason": "In cents."}, follow=True
+    )
+    page = done.content.decode()
+    assert "It is raw now" in page
+    assert "after all" not in page
+    assert rows.get().tier == "raw"
 
 
 def test_figures_that_are_being_found_are_waited_for_and_shown(world: World, admin: Client) -> None:
