@@ -10,18 +10,22 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import defaultdict
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest_plugins = [
+    "tests.services.migrated",
     "tests.services.valkey",
     "tests.services.provider",
     "tests.services.postgres",
     "tests.services.flushing",
+    "tests.services.static_files",
     "tests.services.elsewhere",
     "tests.services.stack",
     "tests.services.browser",
@@ -29,9 +33,13 @@ pytest_plugins = [
 ]
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED_FIXTURES = ("live_stack", "page", "browser")
-# Fixtures of single modules that start a whole service.
-OWN_STACKS = ("stack", "site")
+# What takes long to start, and the group of the tests that share it.
+SHARED_FIXTURES = {
+    "live_stack": "stack",
+    "page": "stack",
+    "browser": "stack",
+    "running_host": "running_host",
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,6 +49,17 @@ def pytest_configure(config: pytest.Config) -> None:
     app.loader.import_default_modules()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported and collected stays until the end: the garbage collector need not look."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Long bytes are no name, and may differ between processes: compressed ones hold the time."""
     return argname if isinstance(val, bytes) and len(val) > 16 else None
@@ -48,7 +67,7 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares one started stack or browser stays in one process of pytest-xdist.
+    """What shares something started stays in one process of pytest-xdist, and groups come first.
 
     First: pytest-xdist reads the groups in the same hook.
     """
@@ -58,12 +77,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _group_of(item: pytest.Item) -> str:
+    """What shares a fixture of its module is a group too: else each process makes one."""
     names = getattr(item, "fixturenames", ())
-    if any(name in names for name in SHARED_FIXTURES):
-        return "stack"
-    if any(name in names for name in OWN_STACKS):
-        return item.nodeid.partition("::")[0]
-    return "postgres" if item.get_closest_marker("postgres") else ""
+    for name, group in SHARED_FIXTURES.items():
+        if name in names:
+            return group
+    if item.get_closest_marker("postgres"):
+        return "postgres"
+    made = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
+    is_shared = any(found[-1].scope == "module" for found in made.values())
+    return item.nodeid.partition("::")[0] if is_shared else ""
 
 
 @pytest.hookimpl(trylast=True)

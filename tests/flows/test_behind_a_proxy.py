@@ -20,7 +20,7 @@ import requests
 
 from tests.services.processes import free_port
 from tests.services.proxy import proxy, write_certificate
-from tests.services.stack import ROOT, Stack, end_stack, start_stack
+from tests.services.stack import ROOT, Stack, Start, end_stack
 
 pytestmark = pytest.mark.long
 
@@ -62,15 +62,13 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, start_ready_made: Start) -> Iterator[Site]:
     """A whole service with a public address, and its proxies."""
-    home, port, other_port = tmp_path_factory.mktemp("stack"), free_port(), free_port()
+    port, other_port = free_port(), free_port()
     certificate = write_certificate(tmp_path_factory.mktemp("tls") / "proxy.pem")
     public = f"https://localhost:{port}{PREFIX}"
     with ExitStack() as ending:
-        stack = start_stack(
-            home,
-            DEMO="0",
+        stack = start_ready_made(
             PUBLIC_URL=public,
             TRUSTED_PROXIES="127.0.0.1",
             MODELYARD_ADMIN_PASSWORD=PASSWORD,
@@ -81,7 +79,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         ending.enter_context(proxy(other_port, upstream, PREFIX, certificate, takes_it_off=True))
         stack.wait_until_ready()
         other = f"https://localhost:{other_port}{PREFIX}"
-        yield Site(stack, public, other, certificate, a_key(home))
+        yield Site(stack, public, other, certificate, a_key(stack.home))
 
 
 def a_key(home: Path) -> str:

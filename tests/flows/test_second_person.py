@@ -24,7 +24,7 @@ from tests.flows.stories import (
     refused_field,
     upload,
 )
-from tests.services.stack import ROOT, Stack, end_stack, start_stack
+from tests.services.stack import ROOT, Stack, Start, end_stack
 
 pytestmark = pytest.mark.long
 
@@ -32,10 +32,9 @@ As = Callable[[str, str], httpx.Client]
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(start_ready_made: Start) -> Iterator[Stack]:
     """A service of its own, with the policy."""
-    home = tmp_path_factory.mktemp("approve")
-    started = start_stack(home, MODEL_FILE_POLICY="approve", DEMO="0")
+    started = start_ready_made(MODEL_FILE_POLICY="approve")
     try:
         started.wait_until_ready()
         yield started

@@ -15,6 +15,7 @@ from typing import IO
 
 import pytest
 
+from tests.services.migrated import with_tables
 from tests.services.processes import free_port, living_in, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -120,17 +121,28 @@ def end_stack(stack: Stack) -> None:
     stack.close()
 
 
+@pytest.fixture(scope="session")
+def start_ready_made(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Start:
+    """Start a stack whose tables and static files are there: they are the longest part of a start.
+
+    Without the demo, unless asked for. ``test_up.py`` starts one in an empty folder.
+    """
+    variables = {"DEMO": "0", "STATIC_ROOT": str(tmp_path_factory.getbasetemp() / "static")}
+
+    def start(home: Path | None = None, **more: str) -> Stack:
+        folder = home or with_tables(tmp_path_factory.mktemp("stack"), migrated_database)
+        return start_stack(folder, **{**variables, **more})
+
+    return start
+
+
 @pytest.fixture
-def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Start stacks for one test; they are ended after it. Without the demo, unless asked for."""
+def stacks(start_ready_made: Start) -> Iterator[Start]:
+    """The same for one test: they are ended after it."""
     started: list[Stack] = []
 
-    # Collected once for all of them: it is the longest part of a first start.
-    shared = {"DEMO": "0", "STATIC_ROOT": str(tmp_path_factory.getbasetemp() / "static")}
-
     def start(home: Path | None = None, **variables: str) -> Stack:
-        folder = home or tmp_path_factory.mktemp("stack")
-        started.append(start_stack(folder, **{**shared, **variables}))
+        started.append(start_ready_made(home, **variables))
         return started[-1]
 
     yield start
@@ -139,10 +151,10 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="session")
-def live_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def live_stack(start_ready_made: Start) -> Iterator[Stack]:
     """One started stack with the demo, shared by the tests of flows and pages."""
     # What the page of webhooks shows is sent to a receiver in the tests' own process.
-    stack = start_stack(tmp_path_factory.mktemp("stack"), OUTGOING_HOSTS="127.0.0.1")
+    stack = start_ready_made(DEMO="1", OUTGOING_HOSTS="127.0.0.1")
     try:
         stack.wait_until_ready()
         yield stack

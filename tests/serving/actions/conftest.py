@@ -90,9 +90,9 @@ class Bench:
         return ModelVersion.objects.select_related("model", "artifact").get(pk=version.pk)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
-    """One host for the tests of a file."""
+    """One host for the tests of this folder."""
     with running(tmp_path_factory.mktemp("host") / "host.sock") as host:
         yield host
 
