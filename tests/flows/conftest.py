@@ -15,6 +15,7 @@ from functools import lru_cache
 import httpx
 import modelyard
 import pytest
+from modelyard import waiting
 
 from tests.flows import stories
 from tests.services.stack import ROOT, Stack
@@ -65,6 +66,13 @@ def make_key(stack_home: str, user: str, scopes: str) -> str:
         check=True,
     )
     return made.stdout.strip()
+
+
+@pytest.fixture(autouse=True)
+def _asks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client pauses for up to five seconds between two looks; what is awaited here is short."""
+    monkeypatch.setattr(waiting, "FIRST_PAUSE_S", 0.1)
+    monkeypatch.setattr(waiting, "LONGEST_PAUSE_S", 0.1)
 
 
 KeyFor = Callable[..., str]
