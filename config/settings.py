@@ -81,6 +81,7 @@ MODELYARD: dict[str, Any] = {
     "SIGN_ON": _sign_on,
     "PASSWORD_SIGN_IN": _takes_passwords,
     "RATE_LIMIT": env.rate("RATE_LIMIT", "20000/s"),
+    "MODEL_RATE_LIMIT": env.rate("MODEL_RATE_LIMIT", "off"),
     "ADDRESS_RATE_LIMIT": env.rate("ADDRESS_RATE_LIMIT", "1000/s"),
     "MAX_ARTIFACT_BYTES": env.size_bytes("MAX_ARTIFACT_BYTES", 2 * GIB),
     "MAX_DATASET_BYTES": env.size_bytes("MAX_DATASET_BYTES", 20 * GIB),

@@ -106,6 +106,11 @@ class RegistryConf:
         return cast("Rate | None", _of("RATE_LIMIT"))
 
     @property
+    def model_rate_limit(self) -> Rate | None:
+        """What one key may score with one model; None for no limit but ``rate_limit``."""
+        return cast("Rate | None", _of("MODEL_RATE_LIMIT"))
+
+    @property
     def address_rate_limit(self) -> Rate | None:
         """What one address may call without a key; None for no limit."""
         return cast("Rate | None", _of("ADDRESS_RATE_LIMIT"))

@@ -1,8 +1,13 @@
-"""Limits on calls: a token bucket for each key and address, shared by all web processes.
+"""Limits on calls: a token bucket for each key, user and address, and for each caller of a model.
 
-A call costs no round trip. Each process counts by itself and settles with Redis a few times a
-second: it tells what was spent and hears what is left. What all of them spent together in between
-becomes a debt, so the mean is what is allowed. While Redis is away each process limits alone.
+The buckets lie in Redis. A process takes a share of a bucket at a time and counts it down by
+itself, so a call costs a look into a dict, and only the one that finds the share used up asks
+Redis. A share is what the limit allows in 100 ms, at most a twentieth of the limit, and one call at
+least: that much for each process is how far a limit can be passed.
+
+While Redis is away each process takes its shares from its own copy of the buckets, which begins
+with what Redis said last; a thread looks whether Redis is back. What can wait does so: see
+``require_shared``.
 
 A bucket holds as many calls as the limit names and fills evenly: 600/min allows 600 at once, and
 ten more with each second.
@@ -17,48 +22,55 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from registry.conf import Rate, conf
-from registry.errors import RateLimited
+from registry.errors import Overloaded, RateLimited
 
 log = logging.getLogger(__name__)
 
-SETTLE_EVERY_S = 0.2
-SOCKET_TIMEOUT_S = 0.5
-# Those used longest ago are forgotten first, and begin full when they come again.
+SHARE_S = 0.1
+SHARE_PART = 0.05
+# Nobody waits for longer than this until it is known that Redis is away, and only once.
+SOCKET_TIMEOUT_S = 0.1
+LOOK_EVERY_S = 0.5
+COME_AGAIN_S = 5
+# Those that took a share longest ago are forgotten first.
 BUCKETS_KEPT = 20_000
-# How deep a debt may get, in full buckets.
-DEBT_BUCKETS = 4
 
-# KEYS: the bucket. ARGV: what was spent, capacity, calls a second, the deepest debt.
-# Answers with the level as text, because Lua's numbers come back as integers.
-_SETTLE = """
+# KEYS: the bucket. ARGV: how many are wanted, capacity, calls a second.
+# Answers with how many are given, and with the level as text: Lua's numbers come back as integers.
+_TAKE = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
 local capacity, rate = tonumber(ARGV[2]), tonumber(ARGV[3])
 local held = redis.call('HMGET', KEYS[1], 'level', 'at')
 local level = tonumber(held[1]) or capacity
 local passed = math.max(0, now - (tonumber(held[2]) or now))
-level = math.min(capacity, level + passed * rate) - tonumber(ARGV[1])
-level = math.max(level, -tonumber(ARGV[4]))
+level = math.min(capacity, level + passed * rate)
+local given = math.max(0, math.min(tonumber(ARGV[1]), math.floor(level)))
+level = level - given
 redis.call('HSET', KEYS[1], 'level', tostring(level), 'at', string.format('%.6f', now))
 redis.call('PEXPIRE', KEYS[1], math.ceil((capacity - level) / rate * 1000) + 1000)
-return tostring(level)
+return {given, tostring(level)}
 """
+_PROBE = "probe"
 
 
-def spend_for_key(public_id: str) -> None:
-    """One call with this key. Raises RateLimited."""
-    _limiter.spend(f"key:{public_id}", conf.rate_limit, "with one key")
+def spend_for(caller: str) -> None:
+    """One call of a caller, as ``Principal.id`` names them. Raises RateLimited."""
+    _limiter.spend(caller, conf.rate_limit)
 
 
-def spend_for_user(user_id: str) -> None:
-    """One call in a browser session of this user. Raises RateLimited."""
-    _limiter.spend(f"user:{user_id}", conf.rate_limit, "by one user")
+def spend_on_model(caller: str, model: str) -> None:
+    """One call that scores with this model, besides ``spend_for``. Raises RateLimited."""
+    rate = conf.model_rate_limit
+    if rate is not None:
+        _limiter.spend(f"{caller} model:{model}", rate)
 
 
 def spend_for_address(address: str | None) -> None:
@@ -67,115 +79,178 @@ def spend_for_address(address: str | None) -> None:
     Raises RateLimited.
     """
     if address:
-        _limiter.spend(f"address:{address}", conf.address_rate_limit, "from one address")
+        _limiter.spend(f"address:{address}", conf.address_rate_limit)
+
+
+def require_shared() -> None:
+    """For what can wait, such as uploads: raises Overloaded while Redis is away."""
+    _limiter.require_shared()
+
+
+class _Given(NamedTuple):
+    """How many calls were given out of a bucket, and the level that is left in it."""
+
+    calls: int
+    level: float
 
 
 @dataclass(slots=True)
-class _Bucket:
-    """``level`` calls are left at ``at_s``; ``spent`` is not settled yet."""
+class _Share:
+    """``left`` calls are in hand; ``level`` were left in the bucket at ``at_s``, as far as known.
+
+    Before ``empty_until_s`` there is nothing to be had. Seconds are of the monotonic clock.
+    """
 
     rate: Rate
     level: float
     at_s: float
-    spent: int = 0
+    left: int = 0
+    empty_until_s: float = 0.0
 
-    def take(self, now_s: float) -> float:
-        """Take one call: 0, or the seconds until there is one."""
+    @property
+    def size(self) -> int:
+        """How many calls are taken at a time."""
+        calls, seconds = self.rate
+        return max(1, int(min(calls / seconds * SHARE_S, calls * SHARE_PART)))
+
+    def take_alone(self, now_s: float) -> _Given:
+        """The next share out of the own copy."""
         calls, seconds = self.rate
         level = min(calls, self.level + (now_s - self.at_s) * calls / seconds)
-        self.at_s = now_s
-        if level < 1:
-            self.level = level
-            return (1 - level) * seconds / calls
-        self.level = level - 1
-        self.spent += 1
-        return 0.0
+        given = max(0, min(self.size, int(level)))
+        return _Given(given, level - given)
+
+    def receive(self, given: _Given, now_s: float) -> None:
+        """Have it in hand; where nothing was given, know until when."""
+        calls, seconds = self.rate
+        self.left, self.level, self.at_s = given.calls, given.level, now_s
+        self.empty_until_s = 0.0 if given.calls else now_s + (1 - given.level) * seconds / calls
 
 
 class _Limiter:
-    """The buckets of this process, and the thread that settles them."""
+    """The shares of this process."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew: a forked child has no threads, and its parent settles what it spent."""
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        """Begin anew: a forked child has no threads, and no connection of its own."""
+        self._shares: OrderedDict[str, _Share] = OrderedDict()
         self._lock = threading.Lock()
-        self._is_due = threading.Event()
-        self._is_begun = False
+        # One at a time asks Redis: whoever comes next then finds a share, or Redis away.
+        self._asking = threading.Lock()
+        self._script: Any = None
+        self.is_away = False
 
-    def spend(self, who: str, rate: Rate | None, of_whom: str) -> None:
+    def spend(self, who: str, rate: Rate | None) -> None:
         """Take a call out of somebody's bucket. Raises RateLimited when it is empty."""
-        if rate is None:
+        if rate is None or self._has_taken(who, rate):
             return
-        with self._lock:
-            wait_s = self._bucket(who, rate).take(time.monotonic())
-            if not self._is_begun:
-                self._begin()
-        if wait_s:
+        with self._asking:
+            if self._has_taken(who, rate):
+                return
+            wait_s = self._renew(self._share(who, rate), who)
+        if wait_s > 0:
             calls, seconds = rate
             raise RateLimited(
-                f"More than {calls} calls in {seconds:g} s {of_whom}.",
+                f"More than {calls} calls in {seconds:g} s {_of_whom(who)}.",
                 retry_after_s=math.ceil(wait_s),
             )
-        if not self._is_due.is_set():
-            self._is_due.set()
 
-    def _bucket(self, who: str, rate: Rate) -> _Bucket:
-        bucket = self._buckets.get(who)
-        if bucket is None or bucket.rate != rate:
-            bucket = _Bucket(rate, rate[0], time.monotonic())
-            self._buckets[who] = bucket
-            if len(self._buckets) > BUCKETS_KEPT:
-                self._buckets.popitem(last=False)
-        else:
-            self._buckets.move_to_end(who)
-        return bucket
+    def require_shared(self) -> None:
+        """Raises Overloaded while Redis is away."""
+        if not self.is_away:
+            with self._asking:
+                self._ask(_PROBE, 1, (1, 1.0))
+        if self.is_away:
+            raise Overloaded(
+                "What counts calls and queues work is away. Nothing was taken; try again.",
+                retry_after_s=COME_AGAIN_S,
+            )
 
-    def _begin(self) -> None:
-        self._is_begun = True
-        threading.Thread(target=self._settle_for_ever, name="limits", daemon=True).start()
-
-    def _settle_for_ever(self) -> None:
-        is_away = False
-        with redis.Redis.from_url(
-            conf.redis_url,
-            socket_timeout=SOCKET_TIMEOUT_S,
-            socket_connect_timeout=SOCKET_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 1),
-        ) as client:
-            script = client.register_script(_SETTLE)
-            while True:
-                self._is_due.wait()
-                time.sleep(SETTLE_EVERY_S)
-                self._is_due.clear()
-                try:
-                    self._settle(script)
-                    is_away = False
-                except Exception as error:  # the thread has nobody to tell, and must go on
-                    if not is_away:
-                        log.warning("Each process limits calls by itself: %s", error)
-                    is_away = True
-
-    def _settle(self, script: redis.commands.core.Script) -> None:
-        """Tell what was spent, and take over what is left."""
+    def _has_taken(self, who: str, rate: Rate) -> bool:
+        """Whether there was a call in hand."""
         with self._lock:
-            told = [(who, one, one.spent) for who, one in self._buckets.items() if one.spent]
-            for _, bucket, spent in told:
-                bucket.spent -= spent
-        if not told:
-            return
-        with script.registered_client.pipeline(transaction=False) as pipeline:
-            for who, one, spent in told:
-                calls, seconds = one.rate
-                limits = (spent, calls, calls / seconds, DEBT_BUCKETS * calls)
-                script([f"modelyard:limit:{who}"], limits, client=pipeline)
-            levels = pipeline.execute()
+            share = self._shares.get(who)
+            if share is None or not share.left or share.rate != rate:
+                return False
+            share.left -= 1
+            return True
+
+    def _share(self, who: str, rate: Rate) -> _Share:
+        """The present share, with nothing in hand; a new one after another limit was set."""
+        with self._lock:
+            share = self._shares.get(who)
+            if share is None or share.rate != rate:
+                share = self._shares[who] = _Share(rate, rate[0], time.monotonic())
+            self._shares.move_to_end(who)
+            if len(self._shares) > BUCKETS_KEPT:
+                self._shares.popitem(last=False)
+            return share
+
+    def _renew(self, share: _Share, who: str) -> float:
+        """Take a call out of the next share: 0, or the seconds until there is one."""
+        wait_s = share.empty_until_s - time.monotonic()
+        if wait_s > 0:
+            return wait_s
+        given = self._ask(who, share.size, share.rate)
         now_s = time.monotonic()
         with self._lock:
-            for (_, bucket, _), level in zip(told, levels, strict=True):
-                bucket.level, bucket.at_s = float(level) - bucket.spent, now_s
+            share.receive(given or share.take_alone(now_s), now_s)
+            if share.left:
+                share.left -= 1
+                return 0.0
+        return share.empty_until_s - now_s
+
+    def _ask(self, who: str, calls: int, rate: Rate) -> _Given | None:
+        """What Redis gives; None while it is away. Only for who holds ``_asking``."""
+        if self.is_away:
+            return None
+        try:
+            return self._told(who, calls, rate)
+        except (redis.RedisError, OSError) as error:
+            log.warning("Each process limits calls by itself: %s", error)
+            self.is_away = True
+            threading.Thread(target=self._look, name="limits", daemon=True).start()
+            return None
+
+    def _told(self, who: str, calls: int, rate: Rate) -> _Given:
+        if self._script is None:
+            self._script = _client().register_script(_TAKE)
+        capacity, seconds = rate
+        arguments = (calls, capacity, capacity / seconds)
+        given, level = self._script([f"modelyard:limit:{who}"], arguments)
+        return _Given(int(given), float(level))
+
+    def _look(self) -> None:
+        """Look until Redis does again what it is needed for."""
+        while self.is_away:
+            time.sleep(LOOK_EVERY_S)
+            try:
+                self._told(_PROBE, 1, (1, 1.0))
+            except Exception as error:  # the thread has nobody to tell, and must go on
+                log.debug("Redis is still away: %s", error)
+            else:
+                log.info("Calls are limited together again.")
+                self.is_away = False
+
+
+def _of_whom(who: str) -> str:
+    """A bucket's name in words."""
+    caller, _, model = who.partition(" model:")
+    kind = caller.partition(":")[0]
+    words = {"key": "with one key", "user": "by one user", "address": "from one address"}[kind]
+    return f"{words} to the model “{model}”" if model else words
+
+
+def _client() -> redis.Redis:
+    return redis.Redis.from_url(
+        conf.redis_url,
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=SOCKET_TIMEOUT_S,
+        # A connection that was closed is made again; a silence is not waited for twice.
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+    )
 
 
 _limiter = _Limiter()

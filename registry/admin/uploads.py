@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.datastructures import MultiValueDict
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
+from registry import limits
 from registry.api.uploads import Intake
 from registry.errors import DomainError
 
@@ -39,6 +40,8 @@ def streamed(page: Page, caps: Caps) -> Page:
 
 def _read(request: HttpRequest, page: Page) -> HttpResponse:
     try:
+        if request.method == "POST":
+            limits.require_shared()
         _ = request.POST
     except DomainError as error:
         # Nothing was taken, nothing will be done: only the form is shown again.

@@ -30,7 +30,6 @@ from registry.api.shapes import In
 from registry.api.sight import Sight
 from registry.api.uploads import Intake, NoForm, Part, form_of
 from registry.errors import NotAuthenticated, UnsupportedMediaType
-from registry.models import ApiKey
 from registry.models.base import TimeOrdered
 from registry.principals import Principal
 
@@ -78,10 +77,8 @@ class Resource(APIView):
         except NotAuthenticated:
             limits.spend_for_address(address)
             raise
-        if isinstance(request.auth, ApiKey):
-            limits.spend_for_key(request.auth.public_id)
-        elif request.user.is_authenticated:
-            limits.spend_for_user(str(request.user.pk))
+        if request.user.is_authenticated:
+            limits.spend_for(principal_of(request).id)
         else:
             limits.spend_for_address(address)
 
@@ -155,6 +152,12 @@ class FormResource(Resource):
     form: ClassVar[type[In]]
     accepted: ClassVar[tuple[str, ...]] = (FORM_TYPE,)
     _intake: Intake | None = None
+
+    def perform_authentication(self, request: Request) -> None:
+        """Find out who asks; nothing is taken from anybody while nobody can count it."""
+        super().perform_authentication(request)
+        if request.method == "POST":
+            limits.require_shared()
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer, then clean up."""

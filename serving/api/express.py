@@ -124,11 +124,8 @@ class Express:
 
 
 def _score(request: _Request, environ: Environ, name: str) -> Encoded:
-    by = request.found.principal
-    if by.api_key is not None:
-        limits.spend_for_key(by.api_key.public_id)
-    else:
-        limits.spend_for_user(str(by.user.pk))
+    by = request.found.principal.id
+    limits.spend_for(by)
     body = environ["wsgi.input"].read(request.length) if request.length else b""
     return lanes.answer(
         request.place.lane,
@@ -136,7 +133,7 @@ def _score(request: _Request, environ: Environ, name: str) -> Encoded:
         body,
         resolution=request.found.resolution,
         ref=request.place.ref,
-        by=by.id,
+        by=by,
         request_id=name,
         on_row_error=request.place.on_row_error,
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from registry import limits
 from registry.actions.access import KEY_PATTERN
 from registry.api.auth import aws4_key
 from registry.conf import conf
@@ -143,7 +144,11 @@ def answer(
     on_row_error: OnRowError = "fail",
     outputs: tuple[str, ...] | None = None,
 ) -> Encoded:
-    """The answer to a body as it was sent. Raises the errors of ``handle`` and ``decoded_body``."""
+    """The answer to a body as it was sent. ``by`` is counted for the model.
+
+    Raises RateLimited, and the errors of ``handle`` and ``decoded_body``.
+    """
+    limits.spend_on_model(by, resolution.targets[0].model)
     call = Call(
         resolution=resolution,
         body=_plain(meta, body),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pytest
 import redis
 
+from registry import limits
 from tests.services.processes import free_port, wait_until
 
 
@@ -34,6 +35,20 @@ def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def uploads_without_valkey() -> Iterator[None]:
+    """Uploads are taken in tests without Valkey too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "require_shared", lambda: None)
+        yield
+
+
+@pytest.fixture
+def uploads_with_valkey(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uploads are taken as in service: while Valkey answers."""
+    monkeypatch.setattr(limits, "require_shared", lambda: limits._limiter.require_shared())
 
 
 @pytest.fixture

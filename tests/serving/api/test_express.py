@@ -17,7 +17,7 @@ from registry.models import ApiKey
 from serving.actions import passes
 from tests.services.processes import wait_until
 from tests.serving.api.doors import Asked, Door, django_door, express_door
-from tests.serving.api.requests import PREDICT, with_key
+from tests.serving.api.requests import PREDICT, TENSORS, with_key
 from tests.serving.batch import ledger
 
 ROUTE = "/api/v1/models/<str:ref>/predict"
@@ -171,12 +171,38 @@ def test_both_doors_refuse_what_is_too_much_alike(
     told = []
     for door in (express_door()[0], django_door()):
         monkeypatch.setattr(limits, "_limiter", limits._Limiter())
-        monkeypatch.setattr(limits._limiter, "_is_begun", True)
+        monkeypatch.setattr(limits._limiter, "is_away", True)
         told.append([door.ask(asked) for _ in range(3)])
 
     assert [one.code for one in told[0]] == [200, 200, 429]
     assert told[0] == told[1]
     assert int(told[0][-1]["Retry-After"]) > 1700
+
+
+@pytest.mark.usefixtures("one_connection")
+def test_both_doors_limit_what_one_key_scores_with_one_model(
+    keys: dict[str, str],
+    host: ledger.ObedientHost,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.MODELYARD = settings.MODELYARD | {"MODEL_RATE_LIMIT": (3, 3600.0)}
+    # However it is called it is the same model.
+    paths = ("models/churn", "models/Churn@champion", "models/churn/versions/1", "models/CHURN")
+    asked = [with_key(Asked(path=f"/api/v1/{path}/predict"), keys) for path in paths]
+    asked.append(with_key(Asked(path="/v2/models/churn/infer", body=TENSORS), keys))
+    told = []
+    for door in (express_door()[0], django_door()):
+        monkeypatch.setattr(limits, "_limiter", limits._Limiter())
+        monkeypatch.setattr(limits._limiter, "is_away", True)
+        told.append([door.ask(one) for one in asked])
+        # What is no scoring goes on.
+        assert limits._limiter._shares[f"key:{keys['score'][3:11]}"].level > 10_000
+
+    assert [one.code for one in told[0]] == [200, 200, 200, 429, 429]
+    assert told[0] == told[1]
+    assert "3 calls in 3600 s with one key to the model “churn”" in told[0][3].body.decode()
+    assert int(told[0][3]["Retry-After"]) > 1100
 
 
 @pytest.mark.django_db

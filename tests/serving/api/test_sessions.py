@@ -169,7 +169,7 @@ def test_sessions_are_limited_by_user_in_both_doors(
     told = []
     for door in (express, django_door()):
         monkeypatch.setattr(limits, "_limiter", limits._Limiter())
-        monkeypatch.setattr(limits._limiter, "_is_begun", True)
+        monkeypatch.setattr(limits._limiter, "is_away", True)
         told.append([door.ask(asked) for _ in range(3)])
 
     assert [one.code for one in told[0]] == [200, 200, 429]
