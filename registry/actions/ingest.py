@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 LEASE_S = 60
 # A database that does not answer for so long will not; whoever waits is told.
 SOURCE_AWAY_MOST = timedelta(days=1)
+# A database quotes the cell that it could not take for a number.
+_IN_ITS_WORDS = "query-failed"
 
 
 def ingest_dataset(version_id: uuid.UUID | str) -> None:
@@ -51,7 +53,10 @@ def _ingest(version: DatasetVersion) -> None:
         shown = error.errors(confidential=version.dataset.hides_cells)
         record_refused(version, errors=shown, error_count=max(error.count, 1))
     except SourceRefused as error:
-        facts = {"code": error.reason, "detail": str(error), "column": error.column}
+        detail = str(error)
+        if error.reason == _IN_ITS_WORDS and version.dataset.hides_cells:
+            detail = "The database refused the query. Its words may repeat cells, and are hidden."
+        facts = {"code": error.reason, "detail": detail, "column": error.column}
         shown = [facts if error.row is None else {**facts, "row": error.row}]
         record_refused(version, errors=shown, error_count=1)
     except NotFound as error:  # a connection that is no longer there

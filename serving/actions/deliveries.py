@@ -9,6 +9,7 @@ either leaves them or writes them anew.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 
 from registry import storage
 from registry.actions.connections import place
-from registry.errors import InvalidField, SinkRefused, SourceRefused
+from registry.errors import InvalidField, SinkAway, SinkRefused, SourceRefused
 from registry.heartbeat import LeaseLost
 from registry.models import Connection
 from registry.sql import ChunkIdentity, Place, SinkFenced, write_chunk
@@ -29,6 +30,8 @@ from serving.batch import failpoints
 from serving.models import BatchChunk, BatchJob
 
 BATCH_ROWS = 16_384
+# Where PostgreSQL goes on from what is wrong to the row in which it is.
+_QUOTING = re.compile(r"\s(?:DETAIL|CONTEXT):")
 _ROW = pa.field(ROW, pa.int64(), nullable=False)
 
 
@@ -50,9 +53,10 @@ def deliver(job: BatchJob, chunk: BatchChunk, result: ChunkResult) -> None:
             schema = parquet.schema_arrow.remove_metadata().append(_ROW)
             batches = parquet.iter_batches(BATCH_ROWS)
         rows = _good_rows(chunk, result.rejects)
+        where = _place_of(job)
         try:
             write_chunk(
-                _place_of(job),
+                where,
                 job.sink_table,
                 _numbered(batches, rows),
                 schema,
@@ -61,7 +65,20 @@ def deliver(job: BatchJob, chunk: BatchChunk, result: ChunkResult) -> None:
             )
         except SinkFenced as fence:
             raise LeaseLost(str(fence)) from None
+        except (SinkAway, SinkRefused) as error:
+            raise _told(job, error) from None
     failpoints.reach("sink.committed")
+
+
+def _told(job: BatchJob, error: SinkAway | SinkRefused) -> SinkAway | SinkRefused:
+    """As it may be told: a database quotes the cells that it refuses, which may be hidden."""
+    if not job.hides_cells:
+        return error
+    if isinstance(error, SinkAway):
+        return SinkAway(_QUOTING.split(error.detail)[0], retry_after_s=error.retry_after_s)
+    if error.column is not None:
+        return error
+    return SinkRefused("The sink refused the rows. What it said may repeat cells, and is hidden.")
 
 
 def _place_of(job: BatchJob) -> Place:

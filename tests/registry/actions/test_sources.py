@@ -87,6 +87,21 @@ def test_a_refused_source_says_column_and_row(monkeypatch: pytest.MonkeyPatch) -
     ]
 
 
+def test_what_a_database_says_repeats_no_hidden_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise SourceRefused("No integer: “ada”.", reason="query-failed")
+
+    monkeypatch.setattr(ingest, "to_parts", refused)
+    version = things.a_dataset_version(
+        people.owner(), body=b"id\n1\n", is_read=False, classification="confidential"
+    )
+    ingest_dataset(version.pk)
+    version.refresh_from_db()
+    (told,) = version.errors
+    assert told["code"] == "query-failed"
+    assert "ada" not in str(told)
+
+
 @override_settings(WORKER_CONCURRENCY=3)
 def test_all_processes_but_one_may_read_long_files() -> None:
     with (

@@ -14,14 +14,14 @@ from registry.actions.dataset_changes import update_dataset
 from registry.actions.models import update_model
 from registry.actions.pruning import prune
 from registry.actions.retention import erase_expired
-from registry.errors import NotAllowed, RowsErased, SinkRefused, StateConflict
+from registry.errors import NotAllowed, RowsErased, SinkAway, SinkRefused, StateConflict
 from registry.models import Connection, Dataset, DatasetVersion, Grant, RegisteredModel
 from registry.principals import Principal
 from serving.actions import deliveries
 from serving.actions.batch_jobs import retry_job
 from serving.actions.batch_results import rejects_of, results_of, shown_error
 from serving.actions.drive import drive
-from serving.models import BatchChunk, BatchJob
+from serving.models import BatchChunk, BatchJob, ChunkAttempt
 from tests.serving.batch import ledger
 from tests.serving.batch.ledger import ObedientHost, ask, dataset_of
 from tests.serving.batch.test_rejects import rows_without_some_ages
@@ -165,6 +165,38 @@ def test_a_sink_that_has_become_too_open_gets_nothing(
     drive(owner="w1")
     job.refresh_from_db()
     assert (job.state, job.error["code"]) == ("failed", "sink-refused")
+
+
+@pytest.mark.parametrize(
+    ("error", "classification", "told"),
+    [
+        (SinkRefused("No: ada."), "internal", "No: ada."),
+        (SinkRefused("No: ada."), "confidential", "may repeat cells"),
+        (SinkRefused("Too long.", column="name"), "confidential", "Too long."),
+        (SinkAway("Twice. DETAIL: Key (a)=(ada)", retry_after_s=1), "confidential", "Twice."),
+    ],
+)
+def test_what_a_sink_says_repeats_no_hidden_cell(
+    ana: Principal,
+    host: ObedientHost,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    classification: str,
+    told: str,
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(deliveries, "write_chunk", refuse)
+    monkeypatch.setattr(deliveries, "place", lambda _: None)
+    dataset_of(ana, rows_without_some_ages(5, set()), classification=classification)
+    connection_of(ana, "restricted")
+    job = ask(ana, sink=SINK)
+    drive(owner="w1")
+    job.refresh_from_db()
+    said = str(job.error) + str(list(ChunkAttempt.objects.values_list("reason")))
+    assert told in said
+    assert ("ada" in said) == (classification == "internal")
 
 
 def test_no_job_reads_an_archived_dataset(ana: Principal, host: ObedientHost) -> None:
