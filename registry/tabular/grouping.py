@@ -100,8 +100,10 @@ def _ends(array: pa.Array) -> Ends:
     if pa.types.is_nested(array.type):
         values = array.values.slice(offsets[0], offsets[-1] - offsets[0])
         of_values = np.concatenate([np.zeros(1, np.int64), _ends(values)])
-        return of_values[offsets[1:] - offsets[0]]
-    return (offsets[1:] - offsets[0]).astype(np.int64)
+        ends: Ends = of_values[offsets[1:] - offsets[0]]
+    else:
+        ends = (offsets[1:] - offsets[0]).astype(np.int64)
+    return ends
 
 
 def _offsets(array: pa.Array) -> np.ndarray[Any, Any] | None:
@@ -115,7 +117,7 @@ def _offsets(array: pa.Array) -> np.ndarray[Any, Any] | None:
         return None
     found = array.buffers()[1]
     if not len(array) or found is None:
-        return np.zeros(len(array) + 1, width)
+        return np.zeros(len(array) + 1, np.int64)
     return np.frombuffer(found, width, len(array) + 1, array.offset * np.dtype(width).itemsize)
 
 
