@@ -118,6 +118,7 @@ class DatasetVersionAdmin(GovernedAdmin[DatasetVersion]):
             "rows_need": ROWS_NEED[row.dataset.classification].words(row.dataset),
             "promotion": _promotion(by, row),
             "demotion": _demotion(by, row),
+            "may_upload": by.may(roles.PUBLISHER, row.dataset) and not row.dataset.archived_at,
             "problems": [_explained(problem) for problem in row.errors],
             "hides_cells": row.dataset.hides_cells,
             "download_url": f"{api}/download",

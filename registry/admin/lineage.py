@@ -94,7 +94,14 @@ def _told(graph: Graph, edge: Edge) -> dict[str, Any]:
     parent, child = graph.nodes[edge.parent], graph.nodes[edge.child]
     is_down = abs(parent.hops) <= abs(child.hops)
     near, far = (parent, child) if is_down else (child, parent)
-    ends = [{"label": node.label, "url": page_of(node)} for node in (near, far)]
+    ends = [
+        {
+            "label": node.label,
+            "detail": SUBJECTS[node.kind].detail(node.row),
+            "url": page_of(node),
+        }
+        for node in (near, far)
+    ]
     return {"near": ends[0], "relation": edge.relation, "far": ends[1]}
 
 

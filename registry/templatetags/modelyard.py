@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -126,6 +127,12 @@ def number(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}".replace(",", "\u202f")
     return f"{value:.6g}"
+
+
+@register.filter
+def under(cells: Sequence[str], columns: Sequence[str]) -> list[tuple[str, str]]:
+    """Each cell of a row with the heading that it stands under."""
+    return list(zip(columns, cells, strict=True))
 
 
 @register.inclusion_tag("registry/evidence.html")
