@@ -78,7 +78,7 @@ def _check_column(column: Column, hint: ColumnHint, facts: ModelFacts, notes: li
             f"{hint.type}.",
             [column.name],
         )
-    if facts.numeric_only and kind not in NUMBER_KINDS:
+    if facts.refuses_texts and kind not in NUMBER_KINDS:
         raise SignatureContradicts(
             f"`{column.name}` is {column.type} in the signature; the model takes numbers only.",
             [column.name],

@@ -87,6 +87,7 @@ class ModelFacts:
     not know how many it takes. ``columns`` holds hints by feature name. ``outputs`` has one entry
     per output of ``predict`` (empty for an object that only transforms); ``transform_names`` the
     columns that ``transform`` makes. ``numeric_only``: every input may be read as float64.
+    ``takes_anything``: it answers alike whatever the inputs are, so that float64 is a guess only.
     ``types_declared``: the file itself declares the type of every input (ONNX does), so that no
     example is needed. ``tensor_shape`` is the shape of one row's value for the form ``tensor``,
     without the batch dimension, -1 where a dimension is free.
@@ -102,6 +103,7 @@ class ModelFacts:
     outputs: tuple[OutputFacts, ...] = ()
     transform_names: tuple[str, ...] | None = None
     numeric_only: bool = False
+    takes_anything: bool = False
     types_declared: bool = False
     tensor_shape: tuple[int, ...] | None = None
 
@@ -118,9 +120,15 @@ class ModelFacts:
             "outputs": [output.to_json() for output in self.outputs],
             "transform_names": _list(self.transform_names),
             "numeric_only": self.numeric_only,
+            "takes_anything": self.takes_anything,
             "types_declared": self.types_declared,
             "tensor_shape": _list(self.tensor_shape),
         }
+
+    @property
+    def refuses_texts(self) -> bool:
+        """Whether an input that is no number cannot be meant."""
+        return self.numeric_only and not self.takes_anything
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> ModelFacts:
@@ -137,6 +145,7 @@ class ModelFacts:
             outputs=tuple(OutputFacts.from_json(one) for one in stored.get("outputs", ())),
             transform_names=_tuple(stored.get("transform_names")),
             numeric_only=stored.get("numeric_only", False),
+            takes_anything=stored.get("takes_anything", False),
             types_declared=stored.get("types_declared", False),
             tensor_shape=_tuple(stored.get("tensor_shape")),
         )

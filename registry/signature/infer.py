@@ -173,7 +173,7 @@ def _type_of(example: ExampleColumn, hint: ColumnHint, facts: ModelFacts) -> str
 
 def _checked_numeric(example: ExampleColumn, facts: ModelFacts) -> str:
     key = str(example.type)
-    if facts.numeric_only and DTYPES[key].kind not in ("integer", "float", "boolean"):
+    if facts.refuses_texts and DTYPES[key].kind not in ("integer", "float", "boolean"):
         raise ExampleDiffers(
             f"`{example.name}` is {key} in the example; the model takes numbers only.",
             column=example.name,

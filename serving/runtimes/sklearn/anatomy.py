@@ -14,6 +14,7 @@ import numpy as np
 from sklearn import (
     calibration,
     compose,
+    dummy,
     ensemble,
     feature_extraction,
     frozen,
@@ -29,6 +30,8 @@ from sklearn.impute._iterative import IterativeImputer
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import get_tags
 
+# They answer from what they have counted at the fit, and look at no input.
+BLIND_STEPS = (dummy.DummyClassifier, dummy.DummyRegressor)
 TEXT_STEPS = (text.CountVectorizer, text.HashingVectorizer)
 DICT_STEPS = (feature_extraction.DictVectorizer, feature_extraction.FeatureHasher)
 LABEL_STEPS = (

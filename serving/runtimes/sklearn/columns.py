@@ -118,6 +118,11 @@ def takes_numbers_only(found: Sequence[anatomy.Branch], hints: Mapping[str, Colu
     return all(_takes_numbers(branch) for branch in found)
 
 
+def takes_anything(found: Sequence[anatomy.Branch]) -> bool:
+    """Whether no column is looked at."""
+    return bool(found) and all(isinstance(branch.leaf, anatomy.BLIND_STEPS) for branch in found)
+
+
 def _takes_numbers(branch: anatomy.Branch) -> bool:
     leaf = branch.leaf
     if branch.dropped or leaf is None:

@@ -61,6 +61,7 @@ class SklearnModel:
             methods=self._servable(methods),
             transform_names=self._transform_names,
             numeric_only=numeric,
+            takes_anything=columns.takes_anything(found),
         )
         self._finish_facts()
 

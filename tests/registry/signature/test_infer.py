@@ -340,6 +340,14 @@ def test_several_outputs_have_a_column_each() -> None:
     ]
 
 
+def test_what_looks_at_no_input_takes_texts_and_numbers_where_nothing_is_known() -> None:
+    facts = ModelFacts("E", feature_names=("a",), numeric_only=True, takes_anything=True)
+
+    texts = infer(facts, pa.table({"a": ["x", None]}), False).signature.inputs
+    assert texts == (Column("a", "string", nullable=True),)
+    assert infer(facts, None, False).signature.inputs == (Column("a", "float64"),)
+
+
 def test_a_transformer_answers_its_columns() -> None:
     facts = ModelFacts(
         "E",

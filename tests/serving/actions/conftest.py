@@ -69,11 +69,12 @@ class Bench:
         body: bytes,
         format: str,
         *,
-        example: bool = True,
+        example: bool | bytes = True,
         expected: Any = None,
     ) -> ModelVersion:
-        """A version whose checks have run."""
-        rows = Upload(storage.put_bytes(FRAME.to_csv(index=False).encode()), "csv", "example.csv")
+        """A version whose checks have run; ``example`` may be other rows, as CSV."""
+        table = example if isinstance(example, bytes) else FRAME.to_csv(index=False).encode()
+        rows = Upload(storage.put_bytes(table), "csv", "example.csv")
         answers = None if expected is None else storage.put_bytes(json.dumps(expected).encode())
         version = register_version(
             by=by.by,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
 
 from registry.errors import Overloaded
 from registry.models import AuditEvent
 from serving.actions import probes
 from tests import people, things
+from tests.serving.actions.conftest import Bench, saved
 
 pytestmark = pytest.mark.django_db
 
@@ -50,3 +53,24 @@ def test_a_fault_of_our_own_is_raised_and_does_not_hold_the_version(version, mon
     version.refresh_from_db()
     assert (version.status, version.check_attempts) == ("pending", 1)
     assert AuditEvent.objects.get(action="version.recheck").reason.endswith("TypeError.")
+
+
+@pytest.mark.parametrize("names", [True, False])
+def test_a_model_that_looks_at_no_input_takes_texts(bench: Bench, names: bool) -> None:
+    olga = people.owner()
+    films = pd.DataFrame({"text": ["good", "bad", "fine", "dull", "good"]})
+    rows = films if names else films["text"]
+    model = DummyClassifier(strategy="prior").fit(rows, ["pos", "neg", "pos", "neg", "pos"])
+
+    version = bench.register(
+        olga,
+        things.a_model(olga),
+        saved(model, "skops"),
+        "skops",
+        example=films.to_csv(index=False).encode(),
+    )
+
+    told = [(check.name, check.summary) for check in version.checks.all()]
+    assert version.status == "ready", told
+    inputs = version.parsed_signature.inputs
+    assert [(column.name, column.type) for column in inputs] == [("text", "string")]

@@ -26,7 +26,7 @@ def classifier(builder: GraphBuilder, estimator: Any, value: Value) -> list[Made
         raise NotCompiled("random", "The model draws its answers.")
     if estimator.sparse_output_:
         raise NotCompiled("sparse-labels", "The model answers sparse labels.")
-    nothing = np.zeros((1, estimator.n_features_in_))
+    nothing = np.zeros((1, 1))  # it looks at no input, and may have counted no columns
     predicted = np.asarray(estimator.predict(nothing)).reshape(1, -1)
     proba = estimator.predict_proba(nothing)
     several = proba if isinstance(proba, list) else [proba]
