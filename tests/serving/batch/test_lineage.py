@@ -6,10 +6,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
+from registry.ids import uuid7
 from registry.models import Dataset, DatasetVersion, ModelVersion, RegisteredModel
+from registry.principals import Principal
 from serving.actions.drive import drive
 from serving.models import BatchJob, Route, RouteTarget
 from tests.people import Person, grant, owner, stranger, team_mate
@@ -218,3 +222,47 @@ def test_what_is_not_walked_costs_nothing(
         lineage(client, *chain["churn"])
     with django_assert_max_num_queries(70):
         lineage(client, *chain["churn"], "?depth=6")
+
+
+@pytest.mark.postgres
+def test_on_postgresql_a_walk_costs_no_more_with_a_thousand_versions(
+    transactional_ana: Principal, host: ObedientHost
+) -> None:
+    """History trained churn, which scored customers; the answers trained all versions of second."""
+    ana = transactional_ana
+    history = ledger.dataset_of(ana, ledger.people_rows(5), "history")
+    ledger.dataset_of(ana, ledger.people_rows(5))
+    ModelVersion.objects.update(training_dataset=history)
+    job = ledger.ask(ana)
+    drive(owner="w1")
+    job.refresh_from_db()
+    second = ledger.ready_version(ana, "second")
+    ModelVersion.objects.filter(pk=second.pk).update(training_dataset=job.output)
+    train_more(second, job.output, numbers=range(2, 301))
+    client = Person(ana.user).client()
+
+    lineage(client, "dataset-version", job.output.pk)  # the first request of a process asks more
+    queries = {}
+    for count in (300, 1_000):
+        train_more(second, job.output, numbers=range(second.model.versions.count() + 1, count + 1))
+        for depth in (1, 6):
+            with CaptureQueriesContext(connection) as asked:
+                body = lineage(client, "dataset-version", job.output.pk, f"?depth={depth}")
+            queries[count, depth] = len(asked)
+            hops = {node["hops"] for node in body["nodes"]}
+            assert hops == {1: {-1, 0, 1}, 6: {-3, -2, -1, 0, 1}}[depth]
+            (rest,) = body["more"]
+            assert (rest["relation"], rest["count"]) == ("trained", count - 200)
+
+    assert [queries[1_000, depth] for depth in (1, 6)] == [queries[300, depth] for depth in (1, 6)]
+    # One look at each side; then at sixty objects, about five kinds of neighbours of each.
+    assert (queries[1_000, 1] <= 40, queries[1_000, 6] <= 350) == (True, True), queries
+
+
+def train_more(like: ModelVersion, rows: DatasetVersion, numbers: range) -> None:
+    """Further versions like one, trained on rows."""
+    fields = {f.attname: getattr(like, f.attname) for f in ModelVersion._meta.concrete_fields}
+    fields |= {"training_dataset_id": rows.pk}
+    ModelVersion.objects.bulk_create(
+        ModelVersion(**{**fields, "id": uuid7(), "number": number}) for number in numbers
+    )
