@@ -44,6 +44,11 @@ class Link:
     previous: str
     sealed_at: str | None
 
+    def shown(self) -> dict[str, Any]:
+        """The seal as answers and exports have it."""
+        names = ("place", "hash", "previous", "sealed_at")
+        return {name: getattr(self, name) for name in names}
+
 
 def hash_of(event: Event, previous: str) -> str:
     """The hash of the link that follows ``previous`` and covers the event."""

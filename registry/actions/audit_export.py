@@ -52,10 +52,5 @@ def _ids(rows: AuditEventQuerySet) -> Any:
 
 def line(event: chain.Event, link: chain.Link | None) -> bytes:
     """One line, with its end."""
-    seal = link and {
-        "place": link.place,
-        "hash": link.hash,
-        "previous": link.previous,
-        "sealed_at": link.sealed_at,
-    }
+    seal = link and link.shown()
     return json.dumps({**event, "seal": seal}, separators=(",", ":")).encode() + b"\n"

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from registry import roles
 from registry.actions import aliases, archiving, models
-from registry.admin.access import principal_of, to_page, told
+from registry.admin.access import principal_of, to_page
 from registry.admin.alias_page import alias_context
 from registry.admin.archived import ArchivedFilter
 from registry.admin.base import GovernedAdmin
@@ -195,10 +195,12 @@ class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
 
     def move_alias(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
         """POST: point an alias to a version."""
+        by = principal_of(request)
+        if request.method == "POST":
+            require(by, roles.PUBLISHER, row)
         form = MoveAliasForm(row, request.POST or None)
-        done = form.run(lambda: _move(principal_of(request), form)) if form.is_valid() else None
+        done = form.run(lambda: _move(by, form)) if form.is_valid() else None
         if done is None:
-            by = principal_of(request)
             page = ModelPage(self.crumbs(), request, row, by, move_form=form)
             return self.render(request, "registry/model.html", page.context())
         messages.success(request, _moved(done))
@@ -207,9 +209,12 @@ class RegisteredModelAdmin(GrantPages, GovernedAdmin[RegisteredModel]):
     def remove_alias(self, request: HttpRequest, row: RegisteredModel) -> HttpResponse:
         """POST: take an alias away."""
         alias = request.POST.get("alias", "")
-        with told(request, f"The alias “{alias}” is gone."):
-            aliases.remove_alias(by=principal_of(request), model=row, alias=alias)
-        return to_page(self.url_of("change", row.pk))
+        return self.acted(
+            request,
+            row,
+            lambda by: aliases.remove_alias(by=by, model=row, alias=alias),
+            f"The alias “{alias}” is gone.",
+        )
 
     def alias_history(self, request: HttpRequest, row: RegisteredModel, alias: str) -> HttpResponse:
         """Every move of one alias, and where it pointed at a moment."""

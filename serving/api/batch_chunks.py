@@ -20,7 +20,8 @@ from serving.models.batch_chunk import ChunkState
 from serving.models.chunk_attempt import AttemptOutcome
 
 _STATE = Parameter("state", "Only chunks in this state.", choices=tuple(ChunkState.values))
-_LABELS = {"type": ["array", "null"], "items": {"type": ["string", "number", "boolean", "null"]}}
+_LABEL = {"type": ["string", "number", "boolean", "null"]}
+_LABELS = {"type": ["array", "null"], "items": _LABEL}
 _COUNTS = {"type": ["array", "null"], "items": {"type": "array", "items": {"type": "integer"}}}
 
 
@@ -115,13 +116,18 @@ class NumbersCompared(serializers.Serializer[Any]):
     histogram = DistanceBar(many=True)
 
 
+@extend_schema_field(_LABEL)
+class Given(serializers.ReadOnlyField):
+    """A label or a number; null for none."""
+
+
 class Moved(serializers.Serializer[Any]):
     """What both versions gave for one column of a row."""
 
     column = serializers.CharField()
     kind = serializers.CharField()
-    version = serializers.JSONField(allow_null=True)
-    compared = serializers.JSONField(allow_null=True)
+    version = Given()
+    compared = Given()
 
 
 class Mover(serializers.Serializer[Any]):

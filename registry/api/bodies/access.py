@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -9,7 +10,7 @@ from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from registry import roles
+from registry import chain, roles
 from registry.api.kinds import Kind, add_kind
 from registry.api.shapes import In, Moment, Out, Text, Texts
 from registry.models import ApiKey, AuditEvent, Grant
@@ -107,8 +108,20 @@ class MeOut(serializers.Serializer[Any]):
     links = serializers.DictField()
 
 
+class SealOut(serializers.Serializer[Any]):
+    """A link of the chain over the trail; it covers the event and ``previous``, the one before."""
+
+    place = serializers.IntegerField(help_text="Counted from 1.")
+    hash = serializers.CharField()
+    previous = serializers.CharField()
+    sealed_at = serializers.DateTimeField()
+
+
 class AuditEventOut(serializers.Serializer[AuditEvent]):
-    """Who did what, when, to what; ``before`` and ``after`` hold the changed fields."""
+    """Who did what, when, to what; ``before`` and ``after`` hold the changed fields.
+
+    ``seal`` is null until the event is sealed, within a second.
+    """
 
     id = serializers.UUIDField()
     at = serializers.DateTimeField()
@@ -123,6 +136,19 @@ class AuditEventOut(serializers.Serializer[AuditEvent]):
     after = serializers.DictField(allow_null=True)
     reason = serializers.CharField()
     request_id = serializers.CharField()
+    seal = serializers.SerializerMethodField()
+
+    @extend_schema_field(SealOut(allow_null=True))
+    def get_seal(self, row: AuditEvent) -> dict[str, Any] | None:
+        """The event's seal as exports have it."""
+        return self._seals.get(str(row.pk))
+
+    @cached_property
+    def _seals(self) -> dict[str, dict[str, Any]]:
+        """Those of all events of the page, by the event's id."""
+        rows: Any = self.instance if self.parent is None else self.parent.instance
+        ids = [str(row.pk) for row in (rows if isinstance(rows, list) else [rows])]
+        return {str(e["id"]): link.shown() for e, link in chain.events_of(ids) if link is not None}
 
 
 def visible_keys(by: Principal) -> QuerySet[ApiKey]:

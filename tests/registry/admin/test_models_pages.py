@@ -118,7 +118,10 @@ def test_an_alias_cannot_be_moved_to_a_version_that_is_not_ready(
     assert "Select a valid choice" in answer.content.decode()
 
 
-def test_an_alias_is_removed(owner: Client, world: World) -> None:
+def test_an_alias_is_removed_by_a_post_alone(owner: Client, world: World) -> None:
+    looked = owner.get(on(world, "alias-removal"), {"alias": "challenger"}, follow=True)
+    assert said(looked) == ""
+    assert Alias.objects.filter(model=world.model, name="challenger").exists()
     owner.post(on(world, "alias-removal"), {"alias": "challenger"})
     assert not Alias.objects.filter(model=world.model, name="challenger").exists()
 

@@ -157,3 +157,14 @@ def test_a_viewer_is_shown_no_way_to_change_a_model(
     else:
         assert b"Upload a version" not in answer.content
         assert b"Move or add an alias" not in answer.content
+
+
+def test_a_viewer_who_moves_an_alias_is_refused(world: World, signed_in: SignIn) -> None:
+    set_grant(by=Principal(world.admin), governed=world.model, user=world.stranger, role="viewer")
+    page = address("registry_registeredmodel_aliases", world, "model")
+    client = signed_in(world.stranger)
+    form = {"alias": "champion", "version": str(world.ready.pk)}
+    answer = client.post(page, form)
+    assert answer.status_code == 403
+    assert "needs the role publisher" in answer.content.decode()
+    assert client.get(page).status_code == 200

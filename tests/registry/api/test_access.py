@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from registry.models import ApiKey, Grant
+from registry.actions import sealer
+from registry.models import ApiKey, AuditSeal, Grant
 from tests import people, things
 
 pytestmark = pytest.mark.django_db
@@ -165,6 +166,18 @@ def test_only_a_manager_makes_keys_for_somebody_else():
     assert (made.status_code, made.json()["user"]) == (201, "sid")
 
 
+def test_only_a_superuser_has_keys_that_stand_for_a_superuser():
+    root = people.person("root", is_superuser=True)
+    theirs, _ = root.key()
+    marie = people.manager().client()
+
+    assert post(marie, KEYS, {"name": "a", "user": "root"}).status_code == 403
+    assert post(marie, f"{KEYS}/{theirs.pk}/rotate").status_code == 403
+    assert post(marie, f"{KEYS}/{theirs.pk}/revoke").status_code == 200
+    other = people.person("toor", is_superuser=True).client()
+    assert post(other, KEYS, {"name": "a", "user": "root"}).status_code == 201
+
+
 @pytest.mark.parametrize("kind", ["models", "datasets"])
 def test_a_grant_opens_the_door_and_its_removal_closes_it(kind):
     owner = people.owner()
@@ -206,6 +219,12 @@ def test_the_audit_trail_is_for_managers_of_everything():
     rows = manager.client().get("/api/v1/audit?action=model.create").json()["results"]
 
     assert [(row["actor"], row["object_name"]) for row in rows] == [("olga", "churn")]
+    assert rows[0]["seal"] is None
+    assert sealer.seal_waiting()
+    row = manager.client().get("/api/v1/audit?action=model.create").json()["results"][0]
+    seal = AuditSeal.objects.get(event_id=row["id"])
+    assert row["seal"]["sealed_at"]
+    assert (row["seal"]["place"], row["seal"]["hash"]) == (seal.pk, seal.hash)
     assert owner.client().get("/api/v1/audit").status_code == 403
     limited = manager.client(models=["churn"])
     assert limited.get("/api/v1/audit").status_code == 403
