@@ -39,11 +39,12 @@ def create_api_key(
     """Make a key; returns it with its text, which is nowhere kept.
 
     ``models`` are names (None: no limit). For another user only a manager of everything makes
-    keys, and a key makes no key that reaches further than itself. Raises InvalidField for an
-    unknown scope or model, and for a scope that the user holds nowhere.
+    keys, for a superuser only a superuser, and a key makes no key that reaches further than itself.
+    Raises InvalidField for an unknown scope or model, and for a scope that the user holds nowhere.
     """
     if user.pk != by.user.pk:
         require_keys_for_others(by)
+        _require_over(by, user)
     _check_key_name(name)
     _check_scopes(by, user, scopes)
     if expires_at is not None and expires_at <= timezone.now():
@@ -68,6 +69,7 @@ def rotate_api_key(*, by: Principal, key: ApiKey) -> tuple[ApiKey, str]:
     Raises StateConflict for a key that has ended.
     """
     _require_own(by, key)
+    _require_over(by, key.user)
     key = _held(key)
     _refuse_dead(key)
     limited_to = None if key.all_models else list(key.limited_to.all())
@@ -268,6 +270,12 @@ def _digest(secret: str) -> str:
 def _require_own(by: Principal, key: ApiKey) -> None:
     if key.user_id != by.user.pk and not by.may_everywhere(roles.MANAGER):
         raise NotAllowed("Only its user or a manager of everything may change a key.")
+
+
+def _require_over(by: Principal, user: User) -> None:
+    """Who has a key of somebody acts in their name."""
+    if user.is_superuser and not by.user.is_superuser:
+        raise NotAllowed("Only a superuser makes keys that stand for a superuser.")
 
 
 def _require_as_far(by: Principal, key: ApiKey) -> None:
