@@ -18,7 +18,7 @@ Environ = dict[str, Any]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 IN_MEMORY_BYTES = 1 << 20
-PIECE_BYTES = 1 << 16
+PIECE_BYTES = 1 << 18
 # What a form adds to its file: other fields, an example file, headers of parts.
 FORM_EXTRA_BYTES = 64 << 20
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,200})"|([^\s;]{1,200}))', re.IGNORECASE)
@@ -120,7 +120,8 @@ class Form:
         self.seen += len(piece)
         if self.seen > self.limit:
             raise _too_large(self.limit)
-        self.tail = (self.tail + piece)[-(len(self.closing) + 1024) :]
+        keep = len(self.closing) + 1024
+        self.tail = (self.tail + piece[-keep:])[-keep:]
         if wanted and not piece and self.closing not in self.tail:
             raise MalformedMultipart("The form ended before its last boundary.")
         return piece

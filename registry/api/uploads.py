@@ -8,14 +8,13 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest
@@ -25,11 +24,11 @@ from registry import storage
 from registry.errors import (
     InvalidField,
     MalformedMultipart,
-    StorageFull,
     TooLarge,
     UnsupportedMediaType,
 )
 from registry.storage import Stored
+from registry.storage.incoming import Incoming
 
 CHUNK_BYTES = 1 << 18
 # What a form may hold beside its largest file: other parts and the headers of all.
@@ -85,7 +84,7 @@ class _PartHandler(FileUploadHandler):
         super().__init__(request)
         self.caps = caps
         self.paths: list[Path] = []
-        self._out: IO[bytes] | None = None
+        self._incoming: Incoming | None = None
 
     def new_file(self, field_name: str, *args: Any, **kwargs: Any) -> None:
         """Begin a part. Raises InvalidField for one that the form does not have."""
@@ -96,11 +95,11 @@ class _PartHandler(FileUploadHandler):
                 f"Unknown part “{field_name[:100]}”; known are {known}.",
                 pointer=f"/{field_name[:100]}",
             )
-        self._close()
         handle, name = tempfile.mkstemp(dir=storage.scratch_folder(), suffix=".part")
+        os.close(handle)
         self.paths.append(Path(name))
-        self._out = os.fdopen(handle, "wb")
-        self._digest, self._size = hashlib.sha256(), 0
+        self._close()
+        self._incoming, self._size = Incoming(self.paths[-1]), 0
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         """Take one piece. Raises TooLarge at the first byte over the cap, and StorageFull."""
@@ -108,38 +107,26 @@ class _PartHandler(FileUploadHandler):
         self._size += len(raw_data)
         if self._size > cap:
             raise TooLarge(f"“{self.field_name}” is larger than {cap} bytes.", limit_bytes=cap)
-        self._digest.update(raw_data)
-        assert self._out is not None
-        try:
-            self._out.write(raw_data)
-        except OSError as error:
-            raise _full(error) from error
+        assert self._incoming is not None
+        self._incoming.write(raw_data)
 
     def file_complete(self, file_size: int) -> Part:  # type: ignore[override]  # not Django's class
-        """The part as it stands."""
-        self._close()
-        stored = Stored(self._digest.hexdigest(), self._size)
+        """The part as it stands. Raises StorageFull."""
+        assert self._incoming is not None
+        stored = self._incoming.finish()
         return Part(self.paths[-1], stored, self.file_name or "", self.content_type or "")
 
     def clean(self) -> None:
         """Remove every scratch file that was not kept."""
-        if self._out is not None:
-            # There may be no room for what is still buffered, and nobody needs it.
-            with suppress(OSError):
-                self._out.close()
-            self._out = None
+        self._close()
         for path in self.paths:
             path.unlink(missing_ok=True)
 
     def _close(self) -> None:
-        if self._out is None:
-            return
-        try:
-            self._out.close()
-        except OSError as error:
-            raise _full(error) from error
-        finally:
-            self._out = None
+        """End a part that may not be whole: for what is not written nobody needs room."""
+        if self._incoming is not None:
+            with suppress(OSError):
+                self._incoming.close()
 
 
 class Intake(FileUploadHandler):
@@ -219,7 +206,7 @@ class _Whole:
         """At most ``size`` bytes."""
         piece: bytes = self.source.read(size)
         keep = len(self.closing) + _EPILOGUE_BYTES
-        self.tail = (self.tail + piece)[-keep:]
+        self.tail = (self.tail + piece[-keep:])[-keep:]
         return piece
 
     def require_end(self) -> None:
@@ -245,9 +232,3 @@ def form_of(request: HttpRequest) -> dict[str, str | Part]:
                 raise MalformedMultipart(f"The part “{name[:100]}” comes more than once.")
             named[name] = values[0]
     return named
-
-
-def _full(error: OSError) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFull("No space is left for uploads.", retry_after_s=60)
-    return error

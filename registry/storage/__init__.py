@@ -24,6 +24,7 @@ from registry.storage import copies, local
 from registry.storage.copies import trim_cache
 from registry.storage.faults import BlobDamaged, BlobMissing, space_errors
 from registry.storage.inbox import INBOX, checked_prefix
+from registry.storage.incoming import Stored
 from registry.storage.remote import Bucket, bucket_of
 from registry.storage.scratch import scratch_file, scratch_folder, sweep_scratch
 
@@ -60,14 +61,6 @@ __all__ = [
 ]
 
 CHUNK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What is now held: hexadecimal sha256 and the size in bytes."""
-
-    sha256: str
-    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

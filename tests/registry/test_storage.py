@@ -1,8 +1,10 @@
-"""Storage: what killed processes leave of their scratch files does not stay."""
+"""Storage: bytes that come in; what killed processes leave of their scratch files."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +13,8 @@ import pytest
 from django.core.exceptions import SuspiciousFileOperation
 
 from registry import storage
+from registry.errors import StorageFull
+from registry.storage.incoming import Incoming
 
 
 @pytest.fixture
@@ -72,3 +76,37 @@ def test_a_file_on_this_machine_is_listed_read_in_pieces_and_removed() -> None:
 def test_what_leads_out_of_the_storage_is_not_listed() -> None:
     with pytest.raises(SuspiciousFileOperation):
         list(storage.listed("../"))
+
+
+def test_what_comes_in_pieces_is_counted_hashed_and_whole(tmp_path: Path) -> None:
+    pieces = [bytes([number]) * 70_000 for number in range(40)]
+    incoming = Incoming(tmp_path / "new")
+    for piece in pieces:
+        incoming.write(piece)
+    stored = incoming.finish()
+    whole = b"".join(pieces)
+    assert (tmp_path / "new").read_bytes() == whole
+    assert stored == storage.Stored(hashlib.sha256(whole).hexdigest(), len(whole))
+
+
+@pytest.mark.parametrize("pieces", [1, 40])
+def test_a_full_disk_is_told_to_whoever_sends(pieces: int) -> None:
+    incoming = Incoming(Path("/dev/full"))
+    with pytest.raises(StorageFull):
+        _sent(incoming, pieces)
+    incoming.close()
+
+
+def _sent(incoming: Incoming, pieces: int) -> storage.Stored:
+    for _ in range(pieces):
+        incoming.write(b"x" * 70_000)
+    return incoming.finish()
+
+
+def test_a_file_that_is_given_up_leaves_no_thread(tmp_path: Path) -> None:
+    before = threading.active_count()
+    incoming = Incoming(tmp_path / "new")
+    incoming.write(b"x")
+    incoming.close()
+    incoming.close()
+    assert threading.active_count() == before
