@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from registry import storage
-from registry.errors import ModelFailed, RowProblem, VersionNotServable
+from registry.errors import RowProblem, VersionNotServable
 from registry.heartbeat import Heartbeat
 from registry.signature.types import Signature
 from registry.signature.validate import Validated, validate_columns, validate_table
@@ -22,25 +21,22 @@ from serving.actions import scoring
 from serving.actions.attempt_meter import AttemptMeter
 from serving.actions.commits import ChunkResult, Published
 from serving.actions.comparing import SecondOpinion
+from serving.actions.model_calls import LedgerMismatch, ModelCalls
 from serving.actions.rows_read import rows_read
 from serving.actions.targets import Target
 from serving.batch import as_sent, failpoints
 from serving.batch.columns import OnRowError, kept_columns, key_columns, result_columns
-from serving.batch.isolate import SearchSuspended, isolate
 from serving.batch.names import Content, part_name
-from serving.batch.pace import MAX_FAILURES, Pace
+from serving.batch.pace import Pace
 from serving.batch.parts import Footers, OpenParts, score_rows
 from serving.batch.ranges import RowRange
-from serving.batch.rejects import every_problem, inputs_of, model_failed, part_of, rejects_table
+from serving.batch.rejects import every_problem, inputs_of, model_failed, rejects_table
 from serving.batch.writer import PartWriter, Written
 from serving.models import BatchChunk, BatchJob
 from serving.protocols.tables import table_answer
 from serving.runtimes.answer_size import rows_at_once
 from serving.runtimes.base import Answer
-from serving.runtimes.isolation.errors import ModelNotLoaded
 
-# Below this a call of the model is not worth trying any more.
-SHORTEST_CALL_S = 1.0
 # Of the files that this process reads: one footer for all chunks of a file.
 _footers = Footers()
 
@@ -51,23 +47,6 @@ class RowRefused(Exception):
     def __init__(self, problem: RowProblem) -> None:
         super().__init__(problem.code)
         self.problem = problem
-
-
-class TooSlow(Exception):
-    """The chunk does not come to an end in its time."""
-
-
-class Narrowed(Exception):
-    """The rows on which the model fails lie in ``rows``; it may not be called for ``wait_s``."""
-
-    def __init__(self, rows: RowRange, wait_s: float) -> None:
-        super().__init__(f"rows {rows.start} to {rows.stop}")
-        self.rows = rows
-        self.wait_s = wait_s
-
-
-class LedgerMismatch(Exception):
-    """Rows out and rejects are not the rows that went in: a fault of ours."""
 
 
 class ChunkWork:
@@ -84,13 +63,13 @@ class ChunkWork:
         self.rows_rejected = 0
         self.meter = meter or AttemptMeter()
         self._heartbeat = heartbeat
-        self._ends_at = time.monotonic() + pace.chunk_s
         self._next_row = chunk.row_start
         self._stack = ExitStack()
         self._job = _job_of(chunk)
         self._target = Target.of(self._job.version)
         if self._target.sha256 != self._job.version_sha256:
             raise VersionNotServable(f"The bytes of {self._job.version} are not the accepted ones.")
+        self._calls = ModelCalls(chunk, self._job, self._target, heartbeat, pace, self.meter)
         self._rows = rows_read(self._job.dataset_version_id)
         self._kept = kept_columns(self._job.keep_columns, self._rows.names)
         self._keys = key_columns(self._kept, self._target.signature)
@@ -153,7 +132,7 @@ class ChunkWork:
         self._refuse_if_asked(problems)
         bad_rows = len(validated.bad_rows)
         kept = table.select(list(self._kept))
-        for part, answer in self._answers(validated):
+        for part, answer in self._calls.answers(validated, self._next_row):
             if answer is None:
                 problems.append(model_failed(int(part.row_numbers[0])))
                 self._refuse_if_asked(problems[-1:])
@@ -207,10 +186,8 @@ class ChunkWork:
         """Ask the other version for the same rows, where the job has one."""
         if self._second is None:
             return
-        left_s = self._ends_at - time.monotonic()
-        if left_s < SHORTEST_CALL_S and self.chunk.rows > 1:
-            raise TooSlow
-        with self.meter.phase("compare"), self._in_time():
+        left_s = self._calls.time_left()
+        with self.meter.phase("compare"), self._calls.in_time():
             self._second.add(
                 part, answer, table, self._next_row, validate=self._checked, deadline_s=left_s
             )
@@ -220,63 +197,6 @@ class ChunkWork:
         facts, asked = self._target.facts, self._job.outputs
         wide = rows_at_once(facts, scoring.choose_outputs(facts, asked))
         return min(score_rows(self._target.signature), wide)
-
-    def _answers(self, validated: Validated) -> Iterator[tuple[Validated, Answer | None]]:
-        """Good rows and their answer, in row order; None for a row on which the model fails."""
-        good = validated.n_good
-        if not good:
-            return
-        whole = part_of(validated, 0, good)
-        try:
-            answer = self._call(whole)
-        except ModelFailed as error:
-            if not self._may_isolate(error):
-                raise
-        else:
-            yield whole, answer
-            return
-        try:
-            for piece in isolate(good, lambda a, b: self._call(part_of(validated, a, b))):
-                yield part_of(validated, piece.start, piece.stop), piece.answer
-        except SearchSuspended as search:
-            rows = validated.row_numbers[search.start : search.stop] + self._next_row
-            raise Narrowed(RowRange(int(rows[0]), int(rows[-1]) + 1), search.wait_s) from search
-
-    def _call(self, validated: Validated) -> Answer:
-        self._heartbeat.check()
-        left_s = self._ends_at - time.monotonic()
-        if left_s < SHORTEST_CALL_S and self.chunk.rows > 1:
-            raise TooSlow
-        with self.meter.phase("score"), self._in_time():
-            answer = scoring.score(
-                self._target,
-                validated,
-                outputs=self._job.outputs,
-                deadline_s=max(left_s, SHORTEST_CALL_S),
-                is_bounded=False,  # by the rows of a table
-                guarded=self.chunk.is_guarded,
-            )
-        if answer.n_rows != validated.batch.num_rows:
-            raise LedgerMismatch(f"{answer.n_rows} answers to {validated.batch.num_rows} rows")
-        return answer
-
-    @contextmanager
-    def _in_time(self) -> Iterator[None]:
-        """A failure at the end of the chunk's time says that the chunk is too large."""
-        try:
-            yield
-        except ModelFailed as error:
-            if time.monotonic() >= self._ends_at and self.chunk.rows > 1:
-                raise TooSlow from error
-            raise
-
-    def _may_isolate(self, error: ModelFailed) -> bool:
-        """At the third failure the rows are searched, unless it is not a matter of rows.
-
-        Workers have died of a guarded chunk before: that was the first and the second.
-        """
-        is_third = self.chunk.is_guarded or self.chunk.failures + 1 >= MAX_FAILURES
-        return is_third and not isinstance(error, ModelNotLoaded) and error.retry_after_s is None
 
     def _validate(self, inputs: pa.Table) -> Validated:
         return self._checked(self._target.signature, inputs)

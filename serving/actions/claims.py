@@ -24,7 +24,7 @@ from registry.principals import Principal, find_dataset, require
 from registry.queue import DRIVE_JOB, enqueue
 from serving.actions.batch_asking import column_names
 from serving.actions.batch_jobs import error_json, fail_job, rejected_error
-from serving.actions.commits import end_attempt, fail_chunk
+from serving.actions.chunk_ends import end_attempt, fail_chunk
 from serving.batch import failpoints
 from serving.batch import pace as pacing
 from serving.batch.columns import kept_columns, require_inputs

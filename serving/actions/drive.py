@@ -37,17 +37,18 @@ from registry import storage
 from registry.errors import SinkAway, SinkRefused
 from registry.heartbeat import Heartbeat, LeaseLost
 from serving.actions.attempt_meter import AttemptMeter
-from serving.actions.chunks import ChunkWork, Narrowed, RowRefused, TooSlow
+from serving.actions.chunk_ends import give_back
+from serving.actions.chunks import ChunkWork, RowRefused
 from serving.actions.claims import claim_next, reap_expired
 from serving.actions.commits import (
     ChunkResult,
     ColumnsChanged,
     commit_chunk,
-    give_back,
     is_committed,
     unnamed,
 )
 from serving.actions.deliveries import deliver
+from serving.actions.model_calls import Narrowed, TooSlow
 from serving.actions.settling import let_go, narrow, refuse_row, settle_error, split
 from serving.batch import failpoints
 from serving.batch import pace as pacing

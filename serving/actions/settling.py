@@ -17,14 +17,14 @@ from registry.errors import (
     Unavailable,
 )
 from serving.actions.batch_jobs import error_json
-from serving.actions.chunks import Narrowed
-from serving.actions.commits import (
+from serving.actions.chunk_ends import (
     end_attempt,
     fail_held_chunk,
     give_back,
     refuse_chunk,
     split_chunk,
 )
+from serving.actions.model_calls import Narrowed
 from serving.batch.pace import MAX_FAILURES, Pace
 from serving.batch.ranges import RowRange, split_range
 from serving.models import BatchChunk, ChunkAttempt

@@ -19,6 +19,7 @@ from registry.errors import StorageAway, StorageFull
 from registry.principals import Principal
 from serving.actions import batch_jobs, chunks, commits
 from serving.actions import drive as drive_module
+from serving.actions.chunk_ends import split_chunk
 from serving.actions.claims import claim_next, note_death, reap_expired
 from serving.actions.commits import commit_chunk
 from serving.actions.drive import drive, work_on
@@ -309,7 +310,7 @@ def test_pieces_of_a_guarded_chunk_are_guarded(ana: Principal, host: ObedientHos
         note_death("dead", 11)
         end_backoff()
     held = claim_next(owner="w1", pace=PACE)
-    commits.split_chunk(held, [RowRange(0, 5), RowRange(5, 10)], reason="Too slow.")
+    split_chunk(held, [RowRange(0, 5), RowRange(5, 10)], reason="Too slow.")
     assert list(job.chunks.values_list("is_guarded", flat=True)) == [True, True]
 
 

@@ -32,8 +32,8 @@ from serving.actions.batch_jobs import (
     retry_job,
 )
 from serving.actions.batch_results import rejects_of, results_of
+from serving.actions.chunk_ends import fail_held_chunk, split_chunk
 from serving.actions.claims import claim_next
-from serving.actions.commits import fail_held_chunk, split_chunk
 from serving.actions.drive import drive, work_on
 from serving.batch.pace import PACE
 from serving.batch.ranges import RowRange
