@@ -10,8 +10,9 @@ from typing import Any
 from django import http
 from django.conf import settings
 from django.core import exceptions as django_errors
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseServerError
 from django.http.multipartparser import MultiPartParserError
+from django.template import loader
 from django.views import csrf, defaults
 from rest_framework import exceptions as drf
 
@@ -202,7 +203,8 @@ def internal(request: HttpRequest) -> HttpResponse:
     """``handler500``; Django has logged the traceback."""
     if is_for_programs(request):
         return answer(RuntimeError("unexpected"), request)
-    return defaults.server_error(request)
+    words = {"request_id": request_id.of(request)}
+    return HttpResponseServerError(loader.render_to_string("500.html", words))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -95,6 +95,11 @@ def _subject(value: object) -> str:
 
 def _username(value: object, claim: str) -> str:
     """As accounts are kept, which makes one of what looks alike (NFKC): so names are compared."""
+    if value is None:
+        raise UnusableClaims(
+            f"The provider sent no claim “{claim}”, which names the account here. Whoever runs "
+            "this server can have it sent, or set OIDC_USERNAME_CLAIM to one that is."
+        )
     name = unicodedata.normalize("NFKC", value) if isinstance(value, str) else ""
     if not _USERNAME.fullmatch(name):
         raise UnusableClaims(
