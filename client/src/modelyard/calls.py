@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from modelyard.bodies import json_body
 from modelyard.clock import Clock
 from modelyard.progress import Progress, Silent
 from modelyard.transport import Call, Transport
@@ -24,6 +25,12 @@ class Calls:
     ) -> None:
         self._transport = Transport(url, api_key, clock=clock, read_timeout_s=read_timeout_s)
         self._progress: Progress = progress or Silent()
+
+    def _set_archived(self, path: str) -> Mapping[str, Any]:
+        """Out of use, or back: not done twice, for the second time would be a conflict."""
+        call = Call("POST", path, body=json_body({}), repeatable=False)
+        answer: Mapping[str, Any] = self._transport.json(call)
+        return answer
 
     def _pages(self, path: str, query: Mapping[str, str | int]) -> Iterator[Mapping[str, Any]]:
         """The members of a list, page after page.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from types import TracebackType
 
+from modelyard.governance_calls import GovernanceCalls
 from modelyard.model_calls import ModelCalls
 from modelyard.scoring_calls import ScoringCalls
 
 
-class Client(ModelCalls, ScoringCalls):
+class Client(ModelCalls, ScoringCalls, GovernanceCalls):
     """Talks to one service with one key.
 
     ``url`` and ``api_key`` default to ``MODELYARD_URL`` (else ``http://127.0.0.1:8000``) and

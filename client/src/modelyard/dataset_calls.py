@@ -37,11 +37,11 @@ class DatasetCalls(Calls):
 
     def archive_dataset(self, name: str) -> Dataset:
         """Take a dataset out of use: no list has it, it takes no version and no job."""
-        return self._set_archived(name, "archive")
+        return Dataset.from_json(self._set_archived(path_of("datasets", name, "archive")))
 
     def unarchive_dataset(self, name: str) -> Dataset:
         """Take it back into use."""
-        return self._set_archived(name, "unarchive")
+        return Dataset.from_json(self._set_archived(path_of("datasets", name, "unarchive")))
 
     def promote(self, ref: str, tier: str, *, reason: str) -> Mapping[str, Any]:
         """Ask that a version moves up a tier: the request that somebody else has to decide.
@@ -55,6 +55,16 @@ class DatasetCalls(Calls):
         call = Call("POST", path, body=body, creates=True)
         answer: Mapping[str, Any] = self._transport.json(call)
         return answer
+
+    def demote(self, ref: str, tier: str, *, reason: str) -> DatasetVersion:
+        """Take a version down to a lower tier, at once: it turned out wrong."""
+        named = DatasetRef.parse(ref)
+        number = named.number or self.dataset(ref).number
+        path = path_of("datasets", named.name, "versions", number, "demote")
+        call = Call(
+            "POST", path, body=json_body({"tier": tier, "reason": reason}), repeatable=False
+        )
+        return DatasetVersion.from_json(self._transport.json(call), name=named.name)
 
     def dataset(self, ref: str) -> DatasetVersion:
         """One version of a dataset, the newest where the ref names none."""
@@ -110,10 +120,6 @@ class DatasetCalls(Calls):
         call = Call("GET", path, {"format": format}, accept="*/*")
         with self._progress.step(f"Fetching {named}", in_bytes=True) as step:
             self._transport.download(call, sink, lambda come, all_: step.reach(come, all_ or None))
-
-    def _set_archived(self, name: str, verb: str) -> Dataset:
-        call = Call("POST", path_of("datasets", name, verb), body=json_body({}))
-        return Dataset.from_json(self._transport.json(call))
 
     def _wait_for_rows(self, version: DatasetVersion, timeout_s: float | None) -> DatasetVersion:
         if version.is_settled:

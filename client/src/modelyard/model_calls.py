@@ -73,9 +73,35 @@ class ModelCalls(Calls):
             return version
         return wait_for_checks(self._transport, self._progress, version, timeout_s=timeout_s)
 
-    def models(self, *, search: str | None = None) -> Iterator[Mapping[str, Any]]:
-        """The models that this key may see, newest first."""
-        return self._pages("/models", {"search": search} if search else {})
+    def models(
+        self, *, search: str | None = None, archived: bool = False
+    ) -> Iterator[Mapping[str, Any]]:
+        """The models that this key may see, newest first; or those that are archived."""
+        query = {"search": search} if search else {}
+        return self._pages("/models", query | ({"archived": "true"} if archived else {}))
+
+    def model(self, name: str) -> Mapping[str, Any]:
+        """One model, with its card and what that does not say yet."""
+        answer: Mapping[str, Any] = self._transport.json(Call("GET", path_of("models", name)))
+        return answer
+
+    def set_card(self, name: str, card: Mapping[str, str]) -> Mapping[str, Any]:
+        """Fill fields of the model card in; the model with its ``card`` and ``card_missing``.
+
+        What is not sent stays; an empty text takes a field away. InvalidField with its
+        ``pointer`` for a field or a rating that there is not.
+        """
+        call = Call("PATCH", path_of("models", name), body=json_body({"card": dict(card)}))
+        answer: Mapping[str, Any] = self._transport.json(call)
+        return answer
+
+    def archive_model(self, name: str) -> Mapping[str, Any]:
+        """Take a model out of use: none of its versions can be called, lists leave it out."""
+        return self._set_archived(path_of("models", name, "archive"))
+
+    def unarchive_model(self, name: str) -> Mapping[str, Any]:
+        """Take it back into use as it was."""
+        return self._set_archived(path_of("models", name, "unarchive"))
 
     def versions(self, name: str) -> Iterator[Version]:
         """The versions of a model, newest first."""
@@ -86,6 +112,20 @@ class ModelCalls(Calls):
         """One version with its checks."""
         call = Call("GET", path_of("models", name, "versions", number))
         return Version.from_json(self._transport.json(call), model=name)
+
+    def aliases(self, name: str) -> Iterator[Mapping[str, Any]]:
+        """The aliases of a model, by name: where each points, and where it pointed before."""
+        return self._pages(path_of("models", name, "aliases"), {})
+
+    def alias_history(
+        self, name: str, alias: str, *, at: str | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        """Every move of an alias, newest first: from, to, by, at, until and its reason.
+
+        ``at``, a time as ``2026-11-23T14:00:00Z``, leaves the one move that was in force then.
+        """
+        path = path_of("models", name, "aliases", alias, "history")
+        return self._pages(path, {"at": at} if at else {})
 
     def set_alias(
         self, name: str, alias: str, version: int, *, reason: str | None = None

@@ -1,4 +1,4 @@
-"""``modelyard datasets``: list, show, push, download, promote, archive, unarchive."""
+"""``modelyard datasets``: list, show, push, download, promote, demote, archive, unarchive."""
 
 from __future__ import annotations
 
@@ -47,6 +47,12 @@ def add(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> Non
     promote.add_argument("--tier", required=True, choices=("curated", "product"))
     promote.add_argument("--reason", required=True, help="why; whoever decides reads it")
     promote.set_defaults(run=run_promote)
+
+    demote = verbs.add_parser("demote", parents=[common], help="take down to a lower tier")
+    demote.add_argument("ref", metavar="NAME[@N]")
+    demote.add_argument("--tier", required=True, choices=("raw", "curated"))
+    demote.add_argument("--reason", required=True, help="what turned out wrong")
+    demote.set_defaults(run=run_demote)
 
     for verb, words in (("archive", "take out of use"), ("unarchive", "take back into use")):
         archive = verbs.add_parser(verb, parents=[common], help=words)
@@ -107,6 +113,16 @@ def run_promote(client: Client, args: argparse.Namespace) -> int:
         say_json(request)
     else:
         say(f"Asked for {args.tier}: {request['state']} until somebody else decides.")
+    return 0
+
+
+def run_demote(client: Client, args: argparse.Namespace) -> int:
+    """Take a version down a tier."""
+    version = client.demote(args.ref, args.tier, reason=args.reason)
+    if args.json:
+        say_json(version.document)
+    else:
+        say(f"{version.ref} is {version.tier} now.")
     return 0
 
 

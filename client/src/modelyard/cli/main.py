@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from modelyard.cli import batch, datasets, models, push, score
+from modelyard.cli import batch, datasets, governance, models, push, score
 from modelyard.cli.printing import note, report
 from modelyard.client import Client
 from modelyard.clock import Clock
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("batch", parents=[common], help="score a dataset of any size")
     batch.add(one)
     one.set_defaults(run=batch.run)
-    shelf = commands.add_parser("datasets", help="list, show, push, download, promote, archive")
+    shelf = commands.add_parser("datasets", help="list, show, push, download, promote, demote")
     datasets.add(shelf, common)
     one = commands.add_parser("models", parents=[common], help="list the models")
     models.add_models(one)
@@ -50,6 +50,13 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("versions", parents=[common], help="list a model's versions")
     models.add_versions(one)
     one.set_defaults(run=models.run_versions)
+    shelf = commands.add_parser("model", help="card, history of an alias, archive, unarchive")
+    models.add_model(shelf, common)
+    shelf = commands.add_parser("approvals", help="list, show, approve, reject")
+    governance.add_approvals(shelf, common)
+    one = commands.add_parser("lineage", parents=[common], help="what it came from and led to")
+    governance.add_lineage(one)
+    one.set_defaults(run=governance.run_lineage)
     return root
 
 
