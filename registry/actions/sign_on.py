@@ -9,19 +9,22 @@ from __future__ import annotations
 from typing import Any, cast
 
 from allauth.socialaccount.models import SocialAccount
+from django.contrib.auth import BACKEND_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import Group
+from django.contrib.sessions.models import Session
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
+from django.utils import timezone
 
-from registry import audit
+from registry import audit, roles
 from registry.actions.role_groups import group_of, with_only
 from registry.conf import conf
-from registry.errors import NameTaken, NotAllowed, StateConflict
+from registry.errors import NameTaken, NotAllowed, NotFound, StateConflict
 from registry.identities import Identity
 from registry.models import User
 from registry.models.base import TimeOrdered
-from registry.principals import Principal
+from registry.principals import Principal, require_everywhere
 
 REASON = "single sign-on"
 _PROFILE = ("email", "first_name", "last_name")
@@ -92,6 +95,40 @@ def join(*, by: Principal, user: User, subject: str) -> User:
         SocialAccount.objects.create(user=user, provider=told.issuer, uid=subject)
         _record(by, "user.join", user, before=None, after={"subject": subject})
     return user
+
+
+@transaction.atomic
+def part(*, by: Principal, user: User, identity_id: int) -> User:
+    """Let an identity enter as somebody no longer; their sessions of single sign-on end.
+
+    The account stays: where its name is free, or a person with a shell joins the two, the identity
+    enters anew. Raises NotAllowed below managers of everything, NotFound.
+    """
+    require_everywhere(by, roles.MANAGER)
+    if user.is_superuser and not by.user.is_superuser:
+        raise NotAllowed("Only a superuser changes a superuser.")
+    held = SocialAccount.objects.select_for_update().filter(pk=identity_id, user=user).first()
+    if held is None:
+        raise NotFound(f"{user} has no such identity.")
+    told = {"provider": held.provider, "subject": held.uid}
+    held.delete()
+    _end_sessions(user)
+    audit.record(by, "user.part", cast(TimeOrdered, user), before=told, after=None)
+    return user
+
+
+def identities_of(user: User) -> Any:
+    """What joins somebody to identities of providers: ``provider``, ``uid``, ``last_login``."""
+    return SocialAccount.objects.filter(user=user).order_by("provider", "uid")
+
+
+def _end_sessions(user: User) -> None:
+    """Sign somebody out everywhere where they came in by single sign-on."""
+    way = f"{SignedOn.__module__}.{SignedOn.__name__}"
+    for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator():
+        known = session.get_decoded()
+        if known.get(SESSION_KEY) == str(user.pk) and known.get(BACKEND_SESSION_KEY) == way:
+            session.delete()
 
 
 def account_of(identity: Identity) -> Any:

@@ -60,6 +60,7 @@ WORDS: dict[str, str] = {
     "user.create": "made the user",
     "user.join": "joined to an identity of single sign-on:",
     "user.lock_out": "locked out, after too many passwords,",
+    "user.part": "removed an identity of single sign-on from",
     "user.password": "set the password of",
     "user.sign_in": "signed in as",
     "user.sign_in_refused": "refused the sign-in of",

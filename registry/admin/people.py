@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import admin
 from django.contrib.auth.models import Group
@@ -14,8 +15,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from registry import roles
+from registry.actions import sign_on
 from registry.admin import people_changes
-from registry.admin.access import page_refusals, principal_of
+from registry.admin.access import page_refusals, principal_of, to_page, told
 from registry.admin.base import GovernedAdmin, Row
 from registry.forms.access import GroupForm, NewUserForm, PasswordForm, UserForm
 from registry.models import User
@@ -45,16 +47,16 @@ class UserAdmin(_ForManagers[User]):
     nav_group, nav_order, nav_label, nav_icon = "People", 2, "Users", "user"
     list_intro = "Everybody who may sign in or hold a key. A new user has no role and sees nothing."
     add_label = "New user"
-    list_display = ("username", "state", "full_name", "groups_shown", "last_login")
+    list_display = ("username", "state", "full_name", "groups_shown", "identities", "last_login")
     list_filter = ("is_active", "groups")
     search_fields = ("username", "first_name", "last_name", "email")
     search_placeholder = "Name or address"
     ordering = ("username",)
-    pages = {"password/": "password_page"}
+    pages = {"password/": "password_page", "part/": "part_page"}
 
     def visible(self, principal: Principal) -> QuerySet[User]:
         """All for managers, none for others."""
-        rows = User.objects.prefetch_related("groups")
+        rows = User.objects.prefetch_related("groups", "socialaccount_set")
         return rows if principal.may_everywhere(roles.MANAGER) else rows.none()
 
     @admin.display(description="State", ordering="is_active")
@@ -66,6 +68,12 @@ class UserAdmin(_ForManagers[User]):
     def full_name(self, row: User) -> str:
         """First and last name."""
         return row.get_full_name() or "—"
+
+    @admin.display(description="Single sign-on")
+    def identities(self, row: Any) -> SafeString | str:
+        """The providers that let them in."""
+        held = sorted({identity.provider for identity in row.socialaccount_set.all()})
+        return ", ".join(urlsplit(one).netloc or one for one in held) or format_html(QUIET, "none")
 
     @admin.display(description="Groups")
     def groups_shown(self, row: User) -> SafeString | str:
@@ -106,8 +114,17 @@ class UserAdmin(_ForManagers[User]):
             person=row,
             role=Principal(row).global_role,
             grants=row.grants.select_related("model", "dataset", "connection"),
+            identities=sign_on.identities_of(row),
             success="Saved.",
         )
+
+    def part_page(self, request: HttpRequest, row: User) -> HttpResponse:
+        """POST: an identity of single sign-on enters as them no longer."""
+        identity = request.POST.get("identity", "")
+        if request.method == "POST" and identity.isascii() and identity.isdecimal():
+            with told(request, "The identity is no longer joined to them, and is signed out."):
+                sign_on.part(by=principal_of(request), user=row, identity_id=int(identity[:18]))
+        return to_page(self.url_of("change", row.pk))
 
     def password_page(self, request: HttpRequest, row: User) -> HttpResponse:
         """A new password for somebody."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from registry.actions import sign_on
 from tests import things
 from tests.permissions.world import Things
 
@@ -227,6 +228,9 @@ _PAGES: dict[str, Maker] = {
     ),
     f"POST admin/registry/user/{_ROW}": _same({"username": "renamed", **_PERSON}),
     f"POST admin/registry/user/{_ROW}password/": _same({"password": _PASSWORD}),
+    f"POST admin/registry/user/{_ROW}part/": lambda held: Sample(
+        {"identity": sign_on.identities_of(held.user).get().pk}
+    ),
     "POST admin/auth/group/add/": _same({"name": "new-one", "role": "viewer"}),
     "POST admin/auth/group/<int:pk>/": _same({"name": "renamed", "role": "viewer"}),
     f"POST {_OF_JOB}add/": _job(**_JOB_FORM),

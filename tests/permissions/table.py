@@ -218,6 +218,7 @@ PAGES = {
     "admin/registry/user/add/": "GET manager everywhere; POST manager everywhere",
     "admin/registry/user/<uuid:pk>/": "GET owner; POST owner",
     "admin/registry/user/<uuid:pk>/password/": "GET owner; POST owner",
+    "admin/registry/user/<uuid:pk>/part/": "GET owner; POST owner",
     "admin/auth/group/": "GET manager everywhere",
     "admin/auth/group/add/": "GET manager everywhere; POST manager everywhere",
     "admin/auth/group/<int:pk>/": "GET owner; POST owner",

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 from unittest import mock
 
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
@@ -154,10 +155,16 @@ def make_side(side: Side, maker: Person, olga: Person) -> Things:
         record=_record(version, by),
         key=people.person(f"{side}-keeper", role="viewer").key()[0],
         webhook=_webhook(maker.user, model),
-        user=people.person(f"{side}-user").user,
+        user=_joined(people.person(f"{side}-user").user),
         group=Group.objects.create(name=f"{side}-group"),
         event=AuditEvent.objects.latest("id"),
     )
+
+
+def _joined(user: User) -> User:
+    """Somebody who comes in by single sign-on as well."""
+    SocialAccount.objects.create(user=user, provider="https://login.example.org", uid=str(user))
+    return user
 
 
 def cross(world: World, maker: Person) -> None:

@@ -376,3 +376,33 @@ def test_the_packages_own_pages_are_left_out() -> None:
     for path in ("account/emailaddress/", "socialaccount/socialaccount/"):
         assert root.get(f"/admin/{path}").status_code == 404
     assert root.get("/accounts/login/").status_code == 404
+
+
+@pytest.mark.usefixtures("is_on")
+def test_an_identity_that_is_removed_lets_nobody_in_any_more(enter: Enter, told: SignOn) -> None:
+    browser, boss = a_browser(), people.person("boss", is_staff=True, is_superuser=True)
+    enter("nora", browser)
+    nora = User.objects.get(username="nora")
+    identity = SocialAccount.objects.get(user=nora)
+    desk = boss.session()
+    page = desk.get(f"/admin/registry/user/{nora.pk}/").content.decode()
+    assert (identity.uid in page, told.issuer in page) == (True, True)
+    assert urlsplit(told.issuer).netloc in desk.get("/admin/registry/user/").content.decode()
+
+    for wrong in ("", "x", "99999", "-1"):
+        desk.post(f"/admin/registry/user/{nora.pk}/part/", {"identity": wrong})
+    desk.post(f"/admin/registry/user/{boss.user.pk}/part/", {"identity": identity.pk})
+    assert SocialAccount.objects.filter(user=nora).exists()
+    assert browser.get("/admin/").status_code == 200
+
+    done: Any = desk.post(
+        f"/admin/registry/user/{nora.pk}/part/", {"identity": identity.pk}, follow=True
+    )
+    assert "no longer joined" in done.content.decode()
+    event = AuditEvent.objects.get(action="user.part")
+    assert (event.actor, event.object_name) == ("boss", "nora")
+    assert event.before == {"provider": told.issuer, "subject": identity.uid}
+    assert browser.get("/admin/").status_code == 302
+    assert desk.get("/admin/").status_code == 200
+    refused = enter("nora")
+    assert (refused.status_code, b"not known to be you" in refused.content) == (403, True)

@@ -33,11 +33,13 @@ SILENT = {
     "POST endpoints/<str:ref>/invocations",
     "POST admin/serving/try-it/<uuid:pk>/",
 }
-# They do two things, to two objects: one event for each.
+# They do several things, to as many objects: one event for each.
 SEVERAL = {
     "POST:new api/v1/datasets": ["dataset.create", "dataset.upload"],
     "POST:new admin/registry/dataset/add/": ["dataset.create", "dataset.upload"],
     "POST:new admin/registry/modelversion/add/": ["model.create", "version.register"],
+    # A stricter dataset takes what was made from it along.
+    "PATCH:rules api/v1/datasets/<str:name>": ["dataset.update"] * 4,
     "POST api/v1/schedules/<str:name>/run-now": ["batch_job.create", "schedule.run_now"],
     "POST admin/serving/schedule/<uuid:pk>/run-now/": ["batch_job.create", "schedule.run_now"],
     "POST api/v1/approvals/<str:id>/approve": ["approval.approved", "version.ready"],
