@@ -10,10 +10,14 @@ from registry.actions.approval_evidence import CARD, METRICS, evidence_now
 from registry.actions.approval_subjects import about, decision_on, is_involved
 from registry.admin.card_page import answers_of, labels_missing
 from registry.admin.evidence import cell
+from registry.admin.rules_shown import outcome_lines
 from registry.errors import StateConflict
 from registry.models import ApprovalRequest
 from registry.models.check import CheckName
 from registry.principals import Principal
+from registry.tabular.rules import Outcome
+
+RULES = "rules"
 
 
 def decision_context(by: Principal, request: ApprovalRequest) -> dict[str, Any]:
@@ -40,8 +44,9 @@ def decision_context(by: Principal, request: ApprovalRequest) -> dict[str, Any]:
         "rest": {
             key: value
             for key, value in evidence.items()
-            if ":" not in key and key not in (METRICS, CARD)
+            if ":" not in key and key not in (METRICS, CARD, RULES)
         },
+        "rules": list(outcome_lines(Outcome(**one) for one in evidence.get(RULES, ()))),
     }
 
 

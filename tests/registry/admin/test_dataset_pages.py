@@ -106,6 +106,7 @@ def test_a_manager_of_the_dataset_alone_sets_no_legal_hold(world: World, signed_
 
 
 def test_a_promotion_is_asked_for_on_the_page(world: World, admin: Client) -> None:
+    Dataset.objects.filter(pk=world.dataset.pk).update(rules={"columns": {"age": {"min": 0}}})
     page = text_of(admin, world.table)
     assert f"Ask for {'curated' if world.table.tier == 'raw' else 'product'}" in page
     missing: Any = admin.post(url(world.table, "promote"), {"reason": ""}, follow=True)
@@ -114,6 +115,7 @@ def test_a_promotion_is_asked_for_on_the_page(world: World, admin: Client) -> No
     request = ApprovalRequest.objects.get(subject="tier")
     assert answer["Location"] == url(request)
     assert "Promote" in text_of(admin, request)
+    assert "age is at least 0" in text_of(admin, request)
     assert "waits for somebody else" in text_of(admin, world.table)
 
 
