@@ -182,8 +182,14 @@ def _give_up(delivery: WebhookDelivery, status: int | None, reason: str) -> None
         return
     words = f"{GIVEN_UP_MAX} deliveries in a row were given up; the last one: {reason}"
     if live.filter(failures__gte=GIVEN_UP_MAX).update(enabled=False, disabled_reason=words):
-        changed = {"before": {"enabled": True}, "after": {"enabled": False}}
-        audit.record(None, "webhook.disable", delivery.webhook, **changed, reason=words)
+        audit.record(
+            None,
+            "webhook.disable",
+            delivery.webhook,
+            before={"enabled": True},
+            after={"enabled": False},
+            reason=words,
+        )
 
 
 def _held(delivery: WebhookDelivery) -> QuerySet[WebhookDelivery]:

@@ -146,7 +146,7 @@ class AuditEventOut(serializers.Serializer[AuditEvent]):
     @cached_property
     def _seals(self) -> dict[str, dict[str, Any]]:
         """Those of all events of the page, by the event's id."""
-        rows: Any = self.instance if self.parent is None else self.parent.instance
+        rows: Any = getattr(self.parent, "instance", self.instance)
         ids = [str(row.pk) for row in (rows if isinstance(rows, list) else [rows])]
         return {str(e["id"]): link.shown() for e, link in chain.events_of(ids) if link is not None}
 
