@@ -15,7 +15,7 @@ from registry.actions.webhooks import (
 from registry.conf import conf
 from registry.principals import Principal
 from serving.models import BatchJob
-from serving.models.batch_job import JobState
+from serving.models.job_states import JobState
 
 _EVENTS: dict[str, str] = {
     JobState.COMPLETED: JOB_COMPLETED,

@@ -29,7 +29,7 @@ from serving.actions.sources import Sink, snapshot
 from serving.batch.columns import KEEP_ALL as KEEP_ALL
 from serving.models import BatchChunk, BatchJob
 from serving.models.batch_chunk import ChunkState
-from serving.models.batch_job import JobState
+from serving.models.job_states import JobState
 
 FAILED_AT_ONCE = 500
 

@@ -13,7 +13,7 @@ from serving.actions.comparing import shown_report
 from serving.actions.reach import may_read_results, require_results, without_received
 from serving.batch.columns import kept_columns, key_columns, reject_columns
 from serving.models import BatchJob
-from serving.models.batch_job import JobState
+from serving.models.job_states import JobState
 
 
 @dataclass(frozen=True, slots=True)

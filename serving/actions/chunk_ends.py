@@ -18,8 +18,8 @@ from serving.actions.batch_jobs import fail_job
 from serving.batch.ranges import RowRange
 from serving.models import BatchChunk, BatchJob, ChunkAttempt
 from serving.models.batch_chunk import ChunkState
-from serving.models.batch_job import JobState
 from serving.models.chunk_attempt import AttemptOutcome
+from serving.models.job_states import JobState
 
 REASON_MAX_CHARS = 500
 # What may be megabytes, such as the list of an output's files, and few moves ask for.

@@ -32,8 +32,8 @@ from serving.batch.pace import LOSSES_UNGUARDED, MAX_LOSSES, Pace
 from serving.batch.ranges import chunk_ranges, effective_chunk_rows
 from serving.models import BatchChunk, BatchJob
 from serving.models.batch_chunk import ChunkState
-from serving.models.batch_job import JobState
 from serving.models.chunk_attempt import AttemptOutcome
+from serving.models.job_states import JobState
 
 # When a job starts, so many workers are called to it.
 RINGS = 8

@@ -19,7 +19,7 @@ from serving.actions.reach import classification_now
 from serving.batch import failpoints
 from serving.batch.columns import columns_without_rows, kept_columns
 from serving.models import BatchJob
-from serving.models.batch_job import JobState
+from serving.models.job_states import JobState
 
 
 def finish_job(job: BatchJob) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from registry.actions import held_files
 from registry.actions.held_files import Holder, Row
-from serving.models.batch_job import JobState
+from serving.models.job_states import JobState
 
 
 def _of_chunk(row: Row) -> Iterator[str]:

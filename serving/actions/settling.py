@@ -28,8 +28,8 @@ from serving.actions.model_calls import Narrowed
 from serving.batch.pace import MAX_FAILURES, Pace
 from serving.batch.ranges import RowRange, split_range
 from serving.models import BatchChunk, ChunkAttempt
-from serving.models.batch_job import PausedReason
 from serving.models.chunk_attempt import AttemptOutcome
+from serving.models.job_states import PausedReason
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,9 @@ from registry.storage.turns import may_remove_files
 from serving.batch.names import FOLDER, attempt_of, job_of
 from serving.models import BatchChunk, BatchJob, ChunkAttempt
 from serving.models.batch_chunk import ChunkState
-from serving.models.batch_job import BatchJobQuerySet, JobState
+from serving.models.batch_job_rows import BatchJobQuerySet
 from serving.models.chunk_attempt import AttemptOutcome
+from serving.models.job_states import JobState
 
 log = logging.getLogger(__name__)
 

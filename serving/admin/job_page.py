@@ -20,7 +20,7 @@ from serving.admin.timeline import busy_first, timeline
 from serving.batch.progress import fraction_done, seconds_left
 from serving.models import BatchJob
 from serving.models.batch_chunk import ChunkState
-from serving.models.batch_job import JobState
+from serving.models.job_states import JobState
 
 CHUNKS_SHOWN = 30
 CHUNKS_PER_PAGE = 50

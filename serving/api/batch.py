@@ -23,9 +23,10 @@ from registry.tabular import FORMATS
 from serving.actions.batch_jobs import cancel_job, create_job, find_job, retry_job
 from serving.actions.batch_results import Rows, rejects_of, results_of
 from serving.api import batch_lineage
-from serving.api.batch_bodies import BatchJobIn, BatchJobOut, visible_jobs
+from serving.api.batch_bodies import BatchJobOut, visible_jobs
+from serving.api.batch_requests import BatchJobIn
 from serving.models import BatchJob, Schedule, ScheduledSlot
-from serving.models.batch_job import JobState
+from serving.models.job_states import JobState
 
 _ORDERS = ("created_at", "state")
 _STATE = Parameter("state", "Only this state.", choices=tuple(JobState.values))

@@ -12,7 +12,7 @@ from rest_framework import serializers
 from registry.api.kinds import Kind, add_kind, to_many, to_one
 from registry.api.shapes import NAME_OR_ROW, Flag, NameOrRow, Out, Text
 from registry.principals import Principal
-from serving.api.batch_bodies import JobOptions
+from serving.api.batch_requests import JobOptions
 from serving.batch.columns import KEEP_ALL
 from serving.models import Schedule, ScheduledSlot
 from serving.models.schedule import Missed, Overlap

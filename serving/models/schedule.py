@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from registry.models.base import TimeOrdered, is_named, name_field, one_of, unique_ignoring_case
 from registry.models.visibility import visible_models
 from serving.batch.columns import KEEP_ALL, OnRowError
-from serving.models.batch_job import visible_or_own
+from serving.models.batch_job_rows import visible_or_own
 
 if TYPE_CHECKING:
     from registry.principals import Principal

@@ -14,7 +14,7 @@ from django.utils import timezone
 from registry.models import ApprovalRequest, AuditEvent
 from registry.models.approval_request import ApprovalState
 from registry.models.model_version import VERSION_MOVES, VersionStatus
-from serving.models.batch_job import JOB_MOVES, JobState
+from serving.models.job_states import JOB_MOVES, JobState
 from tests.attacks.machines import JOBS, MACHINES, VERSIONS, Machine, World
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,7 @@ from registry.actions.profiling import find_profile
 from registry.models import DatasetVersion
 from serving.actions.drive import drive
 from serving.models import BatchJob
-from serving.models.batch_job import JobState
+from serving.models.job_states import JobState
 from serving.tasks import worker_name
 
 WAIT_S = 0.5

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from registry.principals import Principal
 from serving.models import BatchChunk, BatchJob, ChunkAttempt, Schedule, ScheduledSlot
-from serving.models.batch_job import ENDED_STATES, JOB_MOVES, JobState
+from serving.models.job_states import ENDED_STATES, JOB_MOVES, JobState
 from tests.serving.batch import ledger
 from tests.serving.batch.ledger import nightly_of
 
