@@ -13,7 +13,6 @@ import hashlib
 import hmac
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -27,16 +26,23 @@ from django.db import DatabaseError
 from django.db.migrations.loader import MigrationLoader
 
 from registry import audit, storage
+from registry.actions.backup_faults import Damaged
 from registry.actions.backup_folder import (
     ELSEWHERE,
     FILES,
     INCLUDED,
     SECRET,
+    STORAGE,
     KeptFile,
+    Listing,
     Manifest,
     TableFile,
+    check,
+    fits,
+    for_the_owner,
     listed_files,
     new_folder,
+    path_of,
 )
 from registry.actions.backup_sessions import (
     Applied,
@@ -49,11 +55,6 @@ from registry.actions.backup_tables import write_table
 from registry.actions.held_files import held_names
 from registry.conf import conf
 from registry.storage.turns import files_stay
-
-# Names of blobs are digests, those of a job's files end with the beginning of one.
-_DIGEST = re.compile(
-    r"(?P<whole>[0-9a-f]{64})|.*-(?P<part>[0-9a-f]{16})-(results|rejects)\.parquet"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +77,21 @@ def back_up(
 
     ``with_files`` false leaves the files of the storage out. ``reuse`` is an earlier backup on the
     same file system: files that it has are linked and not copied. Raises BackupRefused, StorageAway
-    and StorageFull; what is written by then stays, and is no backup.
+    and OSError; what is written by then stays, and is no backup.
     """
+    with for_the_owner():
+        return _back_up(folder, with_files, reuse, tell)
+
+
+def _back_up(
+    folder: Path, with_files: bool, reuse: Path | None, tell: Callable[[str], None]
+) -> Manifest:
     earlier = _files_of(reuse) if reuse is not None else {}
     new_folder(folder)
     made_at = datetime.now(UTC).isoformat(timespec="seconds")
     names = folder / f"{FILES}.names"
     files, missing = None, list[str]()
-    with storage.space_errors(), session() as keeps, files_stay(keeps):
+    with session() as keeps, files_stay(keeps):
         seen = _see(folder, names)
         rows = sum(table.rows for table in seen.tables)
         tell(f"{rows} rows in {len(seen.tables)} tables")
@@ -150,14 +158,17 @@ class _Copying:
             for name in names:
                 self._copy_once(name, listing)
 
-    def summary(self) -> dict[str, object]:
+    def summary(self) -> Listing:
         """As the manifest has it."""
-        with (self._folder / FILES).open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = _digest_of(self._folder / FILES)
         return {"count": self.count, "bytes": self.size, "sha256": sha256}
 
     def _copy_once(self, name: str, listing: TextIO) -> None:
-        path = self._folder / "storage" / name
+        try:
+            path = path_of(self._folder, f"{STORAGE}/{name}")
+        except Damaged:  # A row names what is no name of ours.
+            self.missing.append(name)
+            return
         if path.exists() or name in self.missing:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,10 +184,12 @@ class _Copying:
         kept = self._earlier.get(name)
         if kept is None or self._reuse is None:
             return None
-        with suppress(OSError):
-            if (self._reuse / "storage" / name).stat().st_size == kept.bytes:
-                os.link(self._reuse / "storage" / name, path)
-                return kept
+        # It may have been damaged since: what is whole now is said to be whole.
+        with suppress(OSError, Damaged):
+            source = path_of(self._reuse, f"{STORAGE}/{name}")
+            check(source, kept.sha256)
+            os.link(source, path)
+            return kept
         return None
 
 
@@ -191,15 +204,15 @@ def _copied(name: str, path: Path) -> KeptFile | None:
     except storage.BlobMissing:
         path.unlink()
         return None
-    if not _fits(name, digest.hexdigest()):
+    if not fits(name, digest.hexdigest()):
         path.unlink()
         return None
     return KeptFile(name, digest.hexdigest(), size)
 
 
-def _fits(name: str, sha256: str) -> bool:
-    said = _DIGEST.fullmatch(name.rpartition("/")[2])
-    return said is None or sha256.startswith(said["whole"] or said["part"])
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _files_of(reuse: Path) -> dict[str, KeptFile]:

@@ -12,17 +12,31 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
+
+import msgspec
 
 from registry.actions.backup_faults import BackupRefused, Damaged, NotABackup
+from registry.conf import conf
 
 FORMAT = 1
+# Where backups of before updates are, in the state folder.
+OWN = "backups"
+# What the service tidies up there by itself.
+_SWEPT = ("storage", "tmp", "cache", "run")
 MANIFEST = "manifest.json"
 FILES = "files.jsonl"
+STORAGE = "storage"
 SECRET = "secret_key"  # noqa: S105  the name of a file
+# Names of blobs are digests, those of a job's files end with the beginning of one.
+_DIGEST = re.compile(
+    r"(?P<whole>[0-9a-f]{64})|.*-(?P<part>[0-9a-f]{16})-(results|rejects)\.parquet"
+)
 # Where the secret key is.
 INCLUDED, ELSEWHERE = "included", "elsewhere"
 
@@ -48,21 +62,28 @@ class KeptFile:
     bytes: int
 
 
+class Listing(TypedDict):
+    """Of the files in the list: how many, their bytes, and the digest of the list."""
+
+    count: int
+    bytes: int
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What a backup has.
 
-    ``files`` is null where the files of the storage were left out, else their number, their bytes
-    and the digest of the list. ``secret`` says where the secret key is, and shows by
-    ``fingerprint`` which it was. ``missing`` names files that the database named and the storage
-    did not have, or not whole.
+    ``files`` is null where the files of the storage were left out. ``secret`` says where the secret
+    key is, and shows by ``fingerprint`` which it was. ``missing`` names files that the database
+    named and the storage did not have, or not whole.
     """
 
     made_at: str
     engine: str
     migrations: list[list[str]]
     tables: list[TableFile]
-    files: dict[str, Any] | None
+    files: Listing | None
     secret: str
     fingerprint: str
     missing: list[str] = field(default_factory=list)
@@ -82,32 +103,54 @@ class Manifest:
             out.flush()
             os.fsync(out.fileno())
         half.rename(folder / MANIFEST)
+        os.sync()
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
         """Raises NotABackup for a folder without one, or one of another format."""
         try:
-            found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            found = (folder / MANIFEST).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             raise NotABackup(
                 f"{folder} has no {MANIFEST}: it is no backup, or one that was broken off."
             ) from None
-        except (OSError, ValueError) as error:
-            raise NotABackup(f"{folder / MANIFEST} cannot be read: {error}") from None
+        except OSError as error:
+            raise NotABackup(f"{folder / MANIFEST} cannot be read: {error.strerror}") from None
         try:
-            if found["format"] != FORMAT:
+            written = msgspec.json.decode(found, type=_Written)["format"]
+            if written != FORMAT:
                 raise NotABackup(
-                    f"{folder} was written in format {found['format']} by another release; this "
-                    f"one reads format {FORMAT}."
+                    f"{folder} was written in format {written} by another release; this one reads "
+                    f"format {FORMAT}."
                 )
-            tables = [TableFile(**table) for table in found.pop("tables")]
-            return cls(tables=tables, **found)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise NotABackup(f"{folder / MANIFEST} is not a backup's: {error!r}") from None
+            return msgspec.json.decode(found, type=cls)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise NotABackup(f"{folder / MANIFEST} is not a backup's: {error}") from None
+
+
+class _Written(TypedDict):
+    """What any format has."""
+
+    format: int
+
+
+@contextmanager
+def for_the_owner() -> Iterator[None]:
+    """Files that are made within the block are their owner's alone: everything is in them."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def new_folder(folder: Path) -> None:
     """Make the folder, for its owner only. Raises BackupRefused unless it is new or empty."""
+    if any(folder.resolve().is_relative_to((conf.home / own).resolve()) for own in _SWEPT):
+        raise BackupRefused(
+            f"{folder} lies where the service removes files that nobody names: name a folder "
+            "elsewhere."
+        )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -126,17 +169,42 @@ def listed_files(folder: Path, manifest: Manifest) -> Iterator[KeptFile]:
     if manifest.files is None:
         return
     check(folder / FILES, manifest.files["sha256"])
-    with (folder / FILES).open(encoding="utf-8") as lines:
+    with (folder / FILES).open("rb") as lines:
         for line in lines:
-            kept = KeptFile(**json.loads(line))
-            if ".." in Path(kept.name).parts or Path(kept.name).is_absolute():
-                raise Damaged(folder / FILES, f"names {kept.name!r}")
+            try:
+                kept = msgspec.json.decode(line, type=KeptFile)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                raise Damaged(folder / FILES, f"has a line that names no file ({error})") from None
+            path_of(folder, f"{STORAGE}/{kept.name}")
+            if not fits(kept.name, kept.sha256):
+                raise Damaged(folder / FILES, f"gives {kept.name} the digest of other bytes")
             yield kept
+
+
+def fits(name: str, sha256: str) -> bool:
+    """Whether bytes of this digest may have the name: those of blobs and of jobs say which."""
+    said = _DIGEST.fullmatch(name.rpartition("/")[2])
+    return said is None or sha256.startswith(said["whole"] or said["part"])
+
+
+def path_of(folder: Path, name: str) -> Path:
+    """Where a file of the backup lies. Raises Damaged for a name or a link that leads elsewhere."""
+    steps = name.split("/")
+    if not all(steps) or {".", ".."} & {*steps} or "\\" in name or "\0" in name:
+        raise Damaged(folder, f"names {name!r}")
+    path = folder
+    for step in steps:
+        path /= step
+        if path.is_symlink():
+            raise Damaged(path, "is a link, which no backup has")
+    return path
 
 
 def check(path: Path, sha256: str) -> None:
     """Raise Damaged unless the file is there and has the digest."""
     try:
+        if not path.is_file():
+            raise Damaged(path, "is not there" if not path.exists() else "is no file")
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

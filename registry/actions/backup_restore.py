@@ -23,17 +23,30 @@ from django.conf import settings
 from django.core.management.color import no_style
 from django.db import DatabaseError, IntegrityError, connections, transaction
 
-from registry import storage
+from registry import append_only, storage
 from registry.actions.backup import fingerprint
 from registry.actions.backup_faults import BackupRefused, Damaged
-from registry.actions.backup_folder import INCLUDED, SECRET, KeptFile, Manifest, check, listed_files
+from registry.actions.backup_folder import (
+    INCLUDED,
+    MANIFEST,
+    SECRET,
+    STORAGE,
+    KeptFile,
+    Manifest,
+    check,
+    listed_files,
+    path_of,
+)
 from registry.actions.backup_sessions import make_tables, require_known, session, tables_of
 from registry.actions.backup_tables import read_table
 from registry.actions.held_files import held_names
+from registry.actions.restore_begun import is_begun, restoring
 from registry.conf import conf
+from registry.storage.turns import files_stay
 
-_READ_BYTES = 1 << 20
 SHOWN = 5
+# What SQLite writes beside a file.
+_LOGS = ("-wal", "-shm", "-journal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,7 @@ class Restored:
     manifest: Manifest
     aside: list[Path]
     warnings: list[str]
+    missing: list[str]
 
 
 def restore(
@@ -56,24 +70,29 @@ def restore(
     manifest = Manifest.read(folder)
     require_known(manifest.migrations)
     for table in manifest.tables:
-        check(folder / table.file, table.sha256)
+        check(path_of(folder, table.file), table.sha256)
     is_in_use = _has_somebody()
-    if is_in_use and not is_forced:
+    if is_in_use and not is_forced and not is_begun(folder):
         raise BackupRefused(
             "The database is not empty. Restore into an empty database and state folder, or give "
             "--force to put the backup in the place of what is there."
         )
     connections["default"].close()
-    brought = sum(_bring_file(folder, kept) for kept in listed_files(folder, manifest))
-    if manifest.files is not None:
-        tell(f"{brought} files brought, {manifest.files['count'] - brought} were there")
-    on = _replace_file if connections["default"].vendor == "sqlite" else _replace_tables
-    aside, missing = on(folder, manifest, keeps_old=is_in_use)
-    tell(f"{manifest.rows} rows in {len(manifest.tables)} tables")
-    has_key = _brings_secret(manifest)
-    if has_key:
-        aside += _bring_secret(folder, keeps_old=is_in_use)
-    return Restored(manifest, aside, list(_warnings(manifest, missing, has_key=has_key)))
+    with session() as own:
+        _require_unused(own)
+        with files_stay(own), restoring(folder):
+            brought = sum(_bring_file(folder, kept) for kept in listed_files(folder, manifest))
+            if manifest.files is not None:
+                tell(f"{brought} files brought, {manifest.files['count'] - brought} were there")
+            key = _ready_key(folder, manifest)
+            on = _replace_file if own.vendor == "sqlite" else _replace_tables
+            aside, missing = on(folder, manifest, own, keeps_old=is_in_use)
+            tell(f"{manifest.rows} rows in {len(manifest.tables)} tables")
+            if key is not None:
+                aside += _replace_key(key, keeps_old=is_in_use)
+            os.sync()
+    warnings = list(_warnings(manifest, missing, has_key=key is not None))
+    return Restored(manifest, aside, warnings, missing)
 
 
 def _has_somebody() -> bool:
@@ -91,50 +110,71 @@ def _has_somebody() -> bool:
 
 def _bring_file(folder: Path, kept: KeptFile) -> bool:
     """Put one file into the storage unless it has it; hashed on the way. Whether it was put."""
-    if storage.exists(kept.name) and storage.size_of(kept.name) == kept.bytes:
+    is_there = storage.exists(kept.name)
+    if is_there and _is_whole(kept):
         return False
-    path, digest = folder / "storage" / kept.name, hashlib.sha256()
     with storage.scratch_file() as scratch:
-        try:
-            with path.open("rb") as file, storage.space_errors(), scratch.open("wb") as out:
-                while chunk := file.read(_READ_BYTES):
-                    digest.update(chunk)
-                    out.write(chunk)
-        except OSError as error:
-            raise Damaged(path, f"cannot be read ({error.strerror})") from None
-        if digest.hexdigest() != kept.sha256:
-            raise Damaged(path, "has changed since it was written")
+        _copy_whole(path_of(folder, f"{STORAGE}/{kept.name}"), scratch, kept.sha256)
+        if is_there:  # Damaged, and a put leaves alone what is there.
+            storage.remove(kept.name)
         storage.put_file(scratch, kept.name)
     return True
 
 
+def _is_whole(kept: KeptFile) -> bool:
+    """Whether what the storage has is what was kept: bytes may have been damaged in place."""
+    digest, size = hashlib.sha256(), 0
+    for chunk in storage.chunks_of(kept.name):
+        digest.update(chunk)
+        size += len(chunk)
+    return (size, digest.hexdigest()) == (kept.bytes, kept.sha256)
+
+
+def _copy_whole(path: Path, target: Path, sha256: str) -> None:
+    """Raises Damaged for other bytes, StorageFull."""
+    check(path, sha256)
+    with storage.space_errors():
+        shutil.copyfile(path, target)
+
+
 def _replace_file(
-    folder: Path, manifest: Manifest, *, keeps_old: bool
+    folder: Path, manifest: Manifest, own: Any, *, keeps_old: bool
 ) -> tuple[list[Path], list[str]]:
     """SQLite: fill a new file, put the present one aside, and rename."""
-    target = Path(connections["default"].settings_dict["NAME"])
+    target = Path(own.settings_dict["NAME"])
     half = target.with_name(f"{target.name}.restoring")
-    for suffix in ("", "-wal", "-shm"):
-        half.with_name(half.name + suffix).unlink(missing_ok=True)
-    if target.exists():
-        _require_unused(target)
+    _remove_with_logs(half)
     try:
+        half.touch(mode=0o600)
         with session(file=half) as fresh:
-            apps = make_tables(fresh, [(app, name) for app, name in manifest.migrations])
-            with transaction.atomic():
-                _load(folder, manifest, apps, fresh)
-                fresh.check_constraints()
-                missing = _missing(manifest, apps)
+            apps = _fill(folder, manifest, fresh)
+            fresh.check_constraints()
+            missing = _missing(apps)
+        _require_unused(own)
+        aside = [_put_aside(target)] if keeps_old else []
+        os.replace(half, target)
     except IntegrityError as error:
         raise BackupRefused(f"The rows of {folder} do not fit each other: {error}") from None
-    half.chmod(0o600)
-    aside = [_put_aside(target)] if keeps_old else []
-    os.replace(half, target)
+    finally:
+        _remove_with_logs(half)
     return aside, missing
 
 
-def _require_unused(path: Path) -> None:
-    """Raise BackupRefused while another process has the file open; its log is written back."""
+def _remove_with_logs(path: Path) -> None:
+    for suffix in ("", *_LOGS):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _require_unused(own: Any) -> None:
+    """Raise BackupRefused while the service, or somebody else, uses the database."""
+    if own.vendor != "sqlite":
+        _require_alone(own)
+    elif (path := Path(own.settings_dict["NAME"])).exists():
+        _require_closed(path)
+
+
+def _require_closed(path: Path) -> None:
+    """The log of an SQLite file is written back on the way."""
     with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as alone:
         try:
             mode = alone.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
@@ -147,27 +187,25 @@ def _require_unused(path: Path) -> None:
 
 
 def _replace_tables(
-    folder: Path, manifest: Manifest, *, keeps_old: bool
+    folder: Path, manifest: Manifest, own: Any, *, keeps_old: bool
 ) -> tuple[list[Path], list[str]]:
     """PostgreSQL: everything in one transaction, so that nobody ever sees a half.
 
     ``keeps_old`` is for the other engine: here nothing can be put aside.
     """
     del keeps_old
-    with session() as own:
-        _require_alone(own)
-        try:
-            with transaction.atomic():
-                _drop_tables(own)
-                apps = make_tables(own, [(app, name) for app, name in manifest.migrations])
-                _load(folder, manifest, apps, own)
-                with own.cursor() as cursor:
-                    for statement in own.ops.sequence_reset_sql(no_style(), tables_of(apps)):
-                        cursor.execute(statement)
-                    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-                missing = _missing(manifest, apps)
-        except IntegrityError as error:
-            raise BackupRefused(f"The rows of {folder} do not fit each other: {error}") from None
+    _require_unused(own)
+    try:
+        with transaction.atomic():
+            _drop_tables(own)
+            apps = _fill(folder, manifest, own)
+            with own.cursor() as cursor:
+                for statement in own.ops.sequence_reset_sql(no_style(), tables_of(apps)):
+                    cursor.execute(statement)
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            missing = _missing(apps)
+    except IntegrityError as error:
+        raise BackupRefused(f"The rows of {folder} do not fit each other: {error}") from None
     return [], missing
 
 
@@ -200,32 +238,51 @@ def _drop_tables(own: Any) -> None:
             cursor.execute(f"DROP TABLE {', '.join(map(own.ops.quote_name, ours))} CASCADE")
 
 
-def _load(folder: Path, manifest: Manifest, apps: Any, into: Any) -> None:
-    for kept in manifest.tables:
-        read_table(apps.get_model(kept.model), kept, folder, into)
+def _fill(folder: Path, manifest: Manifest, into: Any) -> Any:
+    """Make the tables of the backup in an empty database, whole: what guards them too."""
+    apps = make_tables(into, [(app, name) for app, name in manifest.migrations])
+    models = {model._meta.label: model for model in tables_of(apps)}
+    if sorted(models) != sorted(kept.model for kept in manifest.tables):
+        raise Damaged(folder / MANIFEST, "names other tables than its migrations make")
+    with transaction.atomic():
+        for kept in manifest.tables:
+            model = models[kept.model]
+            if sorted(kept.columns) != sorted(f.attname for f in model._meta.concrete_fields):
+                raise Damaged(folder / MANIFEST, f"names other columns than {kept.model} has")
+            read_table(model, kept, folder, into)
+        append_only.set_triggers(into)
+    return apps
 
 
-def _missing(manifest: Manifest, apps: Any) -> list[str]:
-    """What the rows name and the storage does not have, where the backup brought no files."""
-    if manifest.files is not None:
-        return manifest.missing
+def _missing(apps: Any) -> list[str]:
+    """What the rows name and the storage does not have."""
     there = {found.name for top in ("blobs/", "batch/") for found in storage.listed(top)}
     return sorted({name for name in held_names(apps) if name not in there})
 
 
-def _brings_secret(manifest: Manifest) -> bool:
-    """Whether the key of the backup is to be used here: not where it is a setting."""
-    is_kept = _is_kept(conf.home / SECRET)
-    return manifest.secret == INCLUDED and is_kept and _is_other_key(manifest)
+def _ready_key(folder: Path, manifest: Manifest) -> Path | None:
+    """Lay the key of the backup beside the present one; None where that stays, or is a setting."""
+    if manifest.secret != INCLUDED or not _is_kept(conf.home / SECRET):
+        return None
+    if not _is_other_key(manifest):
+        return None
+    path, half = path_of(folder, SECRET), conf.home / f".{SECRET}.restoring"
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise Damaged(path, f"cannot be read ({error})") from None
+    if fingerprint(text) != manifest.fingerprint:
+        raise Damaged(path, "is not the key that the backup was made with")
+    half.unlink(missing_ok=True)
+    half.touch(mode=0o600)
+    half.write_text(text, encoding="ascii")
+    return half
 
 
-def _bring_secret(folder: Path, *, keeps_old: bool) -> list[Path]:
-    """Put the secret key where it was; what was put aside for it."""
+def _replace_key(half: Path, *, keeps_old: bool) -> list[Path]:
+    """The last step; what was put aside for it."""
     path = conf.home / SECRET
     aside = [_put_aside(path)] if keeps_old else []
-    half = path.with_name(f".{SECRET}.restoring")
-    shutil.copyfile(folder / SECRET, half)
-    half.chmod(0o600)
     os.replace(half, path)
     return aside
 

@@ -23,6 +23,8 @@ from django.db.utils import load_backend
 from registry.actions.backup_faults import BackupIsNewer, DatabaseIsNewer, NothingThere
 
 Applied = list[tuple[str, str]]
+# The number of an advisory lock: "my" and a place in the list that `registry.storage.turns` begins.
+_MIGRATING = 0x6D79_0002
 _NO_LIMITS = (
     "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0"
 )
@@ -53,6 +55,20 @@ def session(*, is_snapshot: bool = False, file: Path | None = None) -> Iterator[
         else:
             with transaction.atomic():
                 yield made
+
+
+@contextmanager
+def turn_to_migrate() -> Iterator[None]:
+    """One at a time changes the tables of a PostgreSQL database, from however many machines.
+
+    An SQLite file is one machine's, where a state folder has one `up`.
+    """
+    if connections["default"].vendor != "postgresql":
+        yield
+        return
+    with session() as keeps, keeps.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])
+        yield
 
 
 @contextmanager

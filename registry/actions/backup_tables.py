@@ -16,16 +16,19 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.db import Error
+from django.core.exceptions import ValidationError
+from django.db import Error, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.duration import duration_string
 
 from registry.actions.backup_faults import Damaged
-from registry.actions.backup_folder import TableFile
+from registry.actions.backup_folder import TableFile, path_of
 from registry.actions.held_files import READ_AT_ONCE
 
 # Most of the time goes into it, and level 1 already makes a fifth of audit events.
 _LEVEL = 1
+# What fields and drivers say about a value that they do not take.
+_UNFIT = (ValueError, TypeError, AttributeError, ArithmeticError, ValidationError)
 
 
 def write_table(model: Any, folder: Path) -> TableFile:
@@ -53,7 +56,7 @@ def read_table(model: Any, kept: TableFile, folder: Path, into: BaseDatabaseWrap
     marks = ", ".join(["%s"] * len(fields))
     table = into.ops.quote_name(model._meta.db_table)
     statement = f"INSERT INTO {table} ({', '.join(quoted)}) VALUES ({marks})"  # noqa: S608
-    path, count = folder / kept.file, 0
+    path, count = path_of(folder, kept.file), 0
     rows = (
         [
             field.get_db_prep_save(field.to_python(value), into)
@@ -66,7 +69,9 @@ def read_table(model: Any, kept: TableFile, folder: Path, into: BaseDatabaseWrap
             while some := list(islice(rows, READ_AT_ONCE)):
                 cursor.executemany(statement, some)
                 count += len(some)
-    except (ValueError, TypeError, Error) as error:
+    except OperationalError:  # No space is left, or the database is away: the rows are good.
+        raise
+    except (*_UNFIT, Error) as error:
         raise Damaged(path, f"does not fit the table after row {count} ({error})") from error
     if count != kept.rows:
         raise Damaged(path, f"has {count} rows where {kept.rows} were written")
@@ -77,7 +82,7 @@ def _rows(path: Path) -> Iterator[list[Any]]:
         with gzip.open(path, "rb") as packed, io.BufferedReader(packed) as lines:
             for line in lines:
                 yield json.loads(line)
-    except (OSError, EOFError, zlib.error, ValueError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise Damaged(path, f"cannot be read ({error})") from None
 
 

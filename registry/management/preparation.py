@@ -8,12 +8,13 @@ from typing import Any
 from django.conf import settings
 from django.core.files.storage import storages
 from django.core.management import call_command
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from registry.actions.backup_before_update import keep_before_update
 from registry.actions.backup_faults import BackupRefused, DatabaseIsNewer
-from registry.actions.backup_sessions import has_tables
+from registry.actions.backup_sessions import has_tables, turn_to_migrate
+from registry.actions.restore_begun import broken_off
 from registry.errors import DomainError
 from registry.models import User
 from registry.supervisor.preflight import CannotStart
@@ -25,8 +26,16 @@ def migrate() -> None:
     """Migrate, when there is something to migrate: to ask is ten times quicker.
 
     A database that has tables is backed up before, and a line on standard error says where. Raises
-    CannotStart for one that a later release has changed, and where the backup cannot be made.
+    CannotStart for one that a later release has changed, where the backup cannot be made, and after
+    a restore that was broken off. Of two at once one migrates.
     """
+    if why := broken_off():
+        raise CannotStart(why)
+    with turn_to_migrate():
+        _migrate()
+
+
+def _migrate() -> None:
     executor = MigrationExecutor(connection)
     try:
         is_new = not has_tables(executor.loader)
@@ -35,9 +44,10 @@ def migrate() -> None:
         kept = None if is_new else keep_before_update()
     except DatabaseIsNewer as error:
         raise CannotStart(str(error)) from None
-    except (BackupRefused, DomainError, OSError) as error:
+    except (BackupRefused, DomainError, DatabaseError, OSError) as error:
+        said = str(error).rstrip(".\n")
         raise CannotStart(
-            f"The database could not be backed up before the update: {error} Nothing was changed. "
+            f"The database could not be backed up before the update: {said}. Nothing was changed. "
             "UPDATE_BACKUPS=0 updates without a backup."
         ) from error
     if kept is not None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management import BaseCommand, CommandParser
+from django.core.management import BaseCommand, CommandError, CommandParser
 
+from registry.actions.restore_begun import broken_off
 from registry.management import parts
 from registry.supervisor.part import Part
 
@@ -26,7 +27,9 @@ class Command(BaseCommand):
         parser.add_argument("name", choices=NAMES)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Become the part; does not return."""
+        """Become the part; does not return. Exit code 1 after a restore that was broken off."""
+        if why := broken_off():
+            raise CommandError(why)
         part = chosen(options["name"], Path(settings.MODELYARD_HOME) / "run")
         if "PROMETHEUS_MULTIPROC_DIR" in part.env:
             parts.fresh_folder(Path(part.env["PROMETHEUS_MULTIPROC_DIR"]))

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
 from config.env import Environment
 from registry import storage
-from registry.actions import backup
+from registry.actions import backup, backup_restore, backup_tables
 from registry.actions.audit_check import Walk, missing_triggers, whole_trail
 from registry.actions.backup import back_up
 from registry.actions.backup_faults import BackupRefused, Damaged, DatabaseIsNewer, NotABackup
@@ -29,8 +31,11 @@ from registry.actions.backup_folder import KeptFile, Manifest, listed_files
 from registry.actions.backup_restore import restore
 from registry.actions.backup_sessions import default_database
 from registry.actions.sealer import seal_waiting
+from registry.conf import conf
+from registry.management import preparation
 from registry.models import AuditEvent, AuditSeal, IdempotencyRecord, ModelVersion, User
 from registry.storage.turns import may_remove_files
+from registry.supervisor.preflight import CannotStart
 from tests import things
 from tests.people import Person, owner
 from tests.services.postgres import PostgresServer
@@ -299,6 +304,8 @@ def test_a_backup_that_was_broken_off_is_recognised(
             use(tmp_path / "half")
     with pytest.raises(BackupRefused, match="is not empty"):
         back_up(tmp_path / "half")
+    with pytest.raises(BackupRefused, match="where the service removes files"):
+        back_up(conf.home / "storage/blobs/../kept")
     with may_remove_files() as is_free:
         assert is_free
 
@@ -321,17 +328,109 @@ def test_what_has_changed_since_is_refused_before_a_row_is_touched(
     assert not list(Path(connections["default"].settings_dict["NAME"]).parent.glob("*.before-*"))
 
 
-def test_a_name_that_leads_out_of_the_storage_is_refused(tmp_path: Path) -> None:
-    a_yard()
-    made = back_up(tmp_path / "kept")
-    listing = tmp_path / "kept/files.jsonl"
-    line = json.dumps({"name": "../../outside", "sha256": "0" * 64, "bytes": 1}) + "\n"
-    listing.write_text(line, encoding="utf-8")
+def say_files(folder: Path, made: Manifest, line: str) -> None:
+    """A list of files with this line alone, and a manifest that agrees."""
+    (folder / "files.jsonl").write_text(line, encoding="utf-8")
     assert made.files is not None
     made.files["sha256"] = things.sha256(line.encode())
-    made.write(tmp_path / "kept")
-    with pytest.raises(Damaged, match=r"names '\.\./\.\./outside'"):
-        restore(tmp_path / "kept", is_forced=True)
+    made.write(folder)
+
+
+def lists(name: object, sha256: object = "0" * 64) -> Callable[[Path, Manifest], None]:
+    line = json.dumps({"name": name, "sha256": sha256, "bytes": 1}) + "\n"
+    return lambda folder, made: say_files(folder, made, line)
+
+
+def as_link(name: str) -> Callable[[Path, Manifest], None]:
+    """What the file, or the folder, is a link to has all that was there."""
+
+    def change(folder: Path, _: Manifest) -> None:
+        path = folder / name
+        path.rename(folder.parent / "elsewhere")
+        path.symlink_to(folder.parent / "elsewhere")
+
+    return change
+
+
+def says(**changes: Any) -> Callable[[Path, Manifest], None]:
+    """The manifest says something else; with ``tables`` its first table does."""
+
+    def change(folder: Path, _: Manifest) -> None:
+        path = folder / "manifest.json"
+        said = json.loads(path.read_text())
+        for name, value in changes.items():
+            if name == "table":
+                said["tables"][0] |= value
+            elif value is None:
+                del said[name]
+            else:
+                said[name] = value
+        path.write_text(json.dumps(said))
+
+    return change
+
+
+def has_rows(model: str, rows: bytes) -> Callable[[Path, Manifest], None]:
+    """A table has these rows, and digest and count agree."""
+
+    def change(folder: Path, made: Manifest) -> None:
+        kept = next(one for one in made.tables if one.model == model)
+        packed = gzip.compress(rows)
+        (folder / kept.file).write_bytes(packed)
+        changed = replace(kept, rows=1, sha256=things.sha256(packed))
+        tables = [changed if one is kept else one for one in made.tables]
+        replace(made, tables=tables).write(folder)
+
+    return change
+
+
+TAMPERED = [
+    (lists("../../outside"), r"names 'storage/\.\./\.\./outside'"),
+    (lists("/etc/hostname"), "names 'storage//etc/hostname'"),
+    (lists("blobs//x"), "names 'storage/blobs//x'"),
+    (lists("blobs/\0x"), "names"),
+    (lists("batch/nothing-there"), "nothing-there is not there"),
+    (lists(7), "a line that names no file"),
+    (lists("blobs/ab/" + "ab" * 32), "the digest of other bytes"),
+    (lambda folder, made: say_files(folder, made, "[" * 100_000), "a line that names no file"),
+    (as_link("storage"), "is a link, which no backup has"),
+    (as_link("tables/registry_user.jsonl.gz"), "is a link, which no backup has"),
+    (says(table={"file": "../tables/registry_user.jsonl.gz"}), "names '../tables"),
+    (says(table={"file": "/dev/zero"}), "names '/dev/zero'"),
+    (says(table={"file": "tables"}), "tables is no file"),
+    (says(table={"model": "nobody.Knows"}), "other tables than its migrations make"),
+    (says(table={"columns": ["id", "more"]}), "other columns than"),
+    (says(table={"rows": 7_000_000}), "rows where 7000000 were written"),
+    (says(table={"rows": "many"}), "is not a backup's"),
+    (says(tables=[]), "other tables than its migrations make"),
+    (says(files=7), "is not a backup's"),
+    (says(migrations="all"), "is not a backup's"),
+    (says(format=None), "is not a backup's"),
+    (says(format=2), "format 2 by another release"),
+    (says(fingerprint=None), "is not a backup's"),
+    (has_rows("registry.User", b"{}\n"), "does not fit the table"),
+    (has_rows("registry.User", b"[" * 100_000), "cannot be read"),
+    (has_rows("registry.Grant", b"7\n"), "does not fit the table"),
+    (has_rows("registry.IdempotencyRecord", b'["x", 1]\n'), "does not fit the table"),
+    (has_rows("sessions.Session", b'["k", "d", "no time"]\n'), "does not fit the table"),
+]
+
+
+def test_a_backup_that_was_tampered_with_is_refused_and_nothing_has_changed(
+    tmp_path: Path,
+) -> None:
+    """Each in turn, with one backup: digests agree with what was put into it."""
+    a_yard()
+    back_up(tmp_path / "kept")
+    for number, (tamper, why) in enumerate(TAMPERED):
+        folder = tmp_path / str(number) / "kept"
+        shutil.copytree(tmp_path / "kept", folder)
+        tamper(folder, Manifest.read(folder))
+        with pytest.raises(BackupRefused, match=why):
+            pytest.fail(f"{number} was restored: {restore(folder, is_forced=True).warnings}")
+    home = Path(connections["default"].settings_dict["NAME"]).parent
+    assert User.objects.filter(username="olga").exists()
+    assert not [path for path in home.iterdir() if "restor" in path.name]
 
 
 def test_files_that_the_storage_lacks_are_named(
@@ -357,11 +456,17 @@ def test_a_file_whose_bytes_have_changed_is_not_passed_off_as_whole(tmp_path: Pa
 
 def test_an_earlier_backup_is_linked_to(tmp_path: Path) -> None:
     version = a_yard()
-    back_up(tmp_path / "first")
-    made = back_up(tmp_path / "second", reuse=tmp_path / "first")
+    first, *later = (tmp_path / name for name in ("first", "second", "third"))
+    back_up(first)
     name = storage.blob_name(version.artifact.sha256)
-    assert made.files == Manifest.read(tmp_path / "first").files
-    assert (tmp_path / "first/storage" / name).samefile(tmp_path / "second/storage" / name)
+    for folder, is_linked in zip(later, (True, False), strict=True):
+        made = back_up(folder, reuse=first)
+        assert made.files == Manifest.read(first).files
+        assert (first / "storage" / name).samefile(folder / "storage" / name) is is_linked
+        assert things.sha256((folder / "storage" / name).read_bytes()) == version.artifact.sha256
+        # Damaged since: what is said to be whole is copied anew, and the other is left alone.
+        (first / "storage" / name).unlink()
+        (first / "storage" / name).write_bytes(b"x" * len(things.model_bytes()))
 
 
 def test_files_are_not_removed_while_they_are_copied(
@@ -408,6 +513,8 @@ def test_a_copy_of_everything_leaves_an_event_and_is_told(
     event = AuditEvent.objects.get(action="backup.create")
     assert event.after["folder"] == str(tmp_path / "kept")
     assert event.after["rows"] == Manifest.read(tmp_path / "kept").rows
+    modes = {path.stat().st_mode & 0o077 for path in (tmp_path / "kept").rglob("*")}
+    assert modes == {0}
     assert f"backup in {tmp_path / 'kept'}" in capsys.readouterr().out
 
 
@@ -433,3 +540,69 @@ def test_a_database_that_cannot_be_read_any_more_is_replaced_when_told_to(tmp_pa
         (aside,) = restore(tmp_path / "kept", is_forced=True).aside
         assert aside.read_bytes().startswith(b"no database")
         assert ModelVersion.objects.count() == 1
+        with connections["default"].cursor() as cursor:
+            assert cursor.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_files_that_were_damaged_in_the_storage_are_mended(tmp_path: Path) -> None:
+    version = a_yard()
+    back_up(tmp_path / "kept")
+    path = storage.local_path(storage.blob_name(version.artifact.sha256))
+    for damage in (b"x" * path.stat().st_size, b"short"):
+        path.write_bytes(damage)
+        told: list[str] = []
+        restore(tmp_path / "kept", is_forced=True, tell=told.append)
+        assert path.read_bytes() == things.model_bytes()
+        assert "1 files brought, 2 were there" in told
+
+
+class Killed(BaseException):
+    """The end of a process, as far as a test can have it."""
+
+
+@pytest.mark.parametrize(
+    "place", ["listed_files", "_ready_key", "make_tables", "read_table", "_missing", "_replace_key"]
+)
+def test_a_restore_that_was_killed_lets_nothing_start_and_is_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    a_yard()
+    with empty_service(tmp_path / "home", secret_key="the key of then" * 5, has_rows=True):
+        back_up(tmp_path / "kept")
+    with empty_service(tmp_path / "other", secret_key="another key" * 6):
+
+        def killed(*_: object, **__: object) -> None:
+            raise Killed
+
+        with monkeypatch.context() as patched:
+            patched.setattr(backup_restore, place, killed)
+            with pytest.raises(Killed):
+                restore(tmp_path / "kept")
+        with pytest.raises(CannotStart, match=r"was broken off: run `manage\.py restore"):
+            preparation.migrate()
+        with pytest.raises(CommandError, match="was broken off"):
+            call_command("part", "worker")
+        restore(tmp_path / "kept")
+        assert [user.username for user in User.objects.all()] == ["olga"]
+        assert (tmp_path / "other/secret_key").read_text() == "the key of then" * 5
+        assert list(missing_triggers()) == []
+        preparation.migrate()
+
+
+def test_a_restore_without_room_says_so_and_leaves_no_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_yard()
+    back_up(tmp_path / "kept")
+
+    def full(*_: object) -> None:
+        raise OperationalError("database or disk is full")
+
+    with empty_service(tmp_path / "home"):
+        (tmp_path / "home/run").mkdir()
+        monkeypatch.setattr(backup_tables, "path_of", full)
+        with pytest.raises(CommandError, match=r"disk is full.*run again") as error:
+            call_command("restore", str(tmp_path / "kept"))
+        assert error.value.returncode == 2
+        assert [path.name for path in (tmp_path / "home").glob("new*")] == ["new.sqlite3"]
+        assert connections["default"].introspection.table_names() == []
