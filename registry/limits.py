@@ -37,6 +37,8 @@ SHARE_S = 0.1
 SHARE_PART = 0.05
 # Nobody waits for longer than this until it is known that Redis is away, and only once.
 SOCKET_TIMEOUT_S = 0.1
+# An upload is not refused for a moment in which a busy machine was slow.
+PATIENT_TIMEOUT_S = 2.0
 LOOK_EVERY_S = 0.5
 COME_AGAIN_S = 5
 # Those that took a share longest ago are forgotten first.
@@ -159,14 +161,15 @@ class _Limiter:
 
     def require_shared(self) -> None:
         """Raises Overloaded while Redis is away."""
-        if not self.is_away:
-            with self._asking:
-                self._ask(_PROBE, 1, (1, 1.0))
-        if self.is_away:
+        try:
+            with _client(PATIENT_TIMEOUT_S) as client:
+                client.ping()
+        except (redis.RedisError, OSError) as error:
+            log.warning("An upload is refused, Redis is away: %s", error)
             raise Overloaded(
                 "What counts calls and queues work is away. Nothing was taken; try again.",
                 retry_after_s=COME_AGAIN_S,
-            )
+            ) from error
 
     def _has_taken(self, who: str, rate: Rate) -> bool:
         """Whether there was a call in hand."""
@@ -243,11 +246,11 @@ def _of_whom(who: str) -> str:
     return f"{words} to the model “{model}”" if model else words
 
 
-def _client() -> redis.Redis:
+def _client(timeout_s: float = SOCKET_TIMEOUT_S) -> redis.Redis:
     return redis.Redis.from_url(
         conf.redis_url,
-        socket_timeout=SOCKET_TIMEOUT_S,
-        socket_connect_timeout=SOCKET_TIMEOUT_S,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
         # A connection that was closed is made again; a silence is not waited for twice.
         retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
     )
