@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib.admin.forms import AdminAuthenticationForm
@@ -16,9 +16,8 @@ from registry.models import User
 class SignInForm(AdminAuthenticationForm):
     """Name and password; says the same whatever was wrong."""
 
-    error_messages: ClassVar[dict[str, Any]] = {
-        **AdminAuthenticationForm.error_messages,
-        "invalid_login": "User name or password is wrong, or the account may not open these pages.",
+    error_messages = AdminAuthenticationForm.error_messages | {
+        "invalid_login": "User name or password is wrong, or the account may not open these pages."
     }
 
 
