@@ -12,7 +12,6 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -123,10 +122,8 @@ class _PartHandler(FileUploadHandler):
             path.unlink(missing_ok=True)
 
     def _close(self) -> None:
-        """End a part that may not be whole: for what is not written nobody needs room."""
         if self._incoming is not None:
-            with suppress(OSError):
-                self._incoming.close()
+            self._incoming.close()
 
 
 class Intake(FileUploadHandler):

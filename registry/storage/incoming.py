@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,14 +44,16 @@ class Incoming:
         """What the file holds, once all of it is written."""
         while self._waiting:
             self._settle_one()
+        self._thread.shutdown()
         with space_errors():
-            self.close()
+            self._sink.close()
         return Stored(self._sink.sha256(), self._sink.size_bytes)
 
     def close(self) -> None:
-        """End thread and file, however much of it is written; a second time changes nothing."""
+        """Give the rest up, if there is any: nobody needs room for it. May be called again."""
         self._thread.shutdown(cancel_futures=True)
-        self._sink.close()
+        with suppress(OSError):
+            self._sink.close()
 
     def _settle_one(self) -> None:
         with space_errors():

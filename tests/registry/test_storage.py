@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -89,18 +90,17 @@ def test_what_comes_in_pieces_is_counted_hashed_and_whole(tmp_path: Path) -> Non
     assert stored == storage.Stored(hashlib.sha256(whole).hexdigest(), len(whole))
 
 
+@pytest.mark.parametrize("size", [10, 70_000, 1 << 20])
 @pytest.mark.parametrize("pieces", [1, 40])
-def test_a_full_disk_is_told_to_whoever_sends(pieces: int) -> None:
-    incoming = Incoming(Path("/dev/full"))
-    with pytest.raises(StorageFull):
-        _sent(incoming, pieces)
-    incoming.close()
+def test_a_full_disk_is_told_to_whoever_sends(pieces: int, size: int) -> None:
+    with pytest.raises(StorageFull), closing(Incoming(Path("/dev/full"))) as incoming:
+        _send(incoming, pieces, size)
 
 
-def _sent(incoming: Incoming, pieces: int) -> storage.Stored:
+def _send(incoming: Incoming, pieces: int, size: int) -> None:
     for _ in range(pieces):
-        incoming.write(b"x" * 70_000)
-    return incoming.finish()
+        incoming.write(b"x" * size)
+    incoming.finish()
 
 
 def test_a_file_that_is_given_up_leaves_no_thread(tmp_path: Path) -> None:
