@@ -163,10 +163,10 @@ def _has_odd_number(text: pa.StringArray, *, zeros_are_odd: bool) -> bool:
     if content is None or content.size == 0:
         return False
     ends = np.frombuffer(offsets, np.int32)[text.offset : text.offset + len(text) + 1]
-    start, length = ends[:-1].astype(np.int64), np.diff(ends)
-    # Filled up, so that the third byte of the last cell is there.
-    padded = np.frombuffer(content.to_pybytes() + b"\0\0\0", np.uint8)
-    first, second, third = padded[start], padded[start + 1], padded[start + 2]
+    start, length = ends[:-1].astype(np.intp), np.diff(ends)
+    characters = np.frombuffer(content, np.uint8)
+    # Behind the end the last one comes again, where no cell is so long that it counts.
+    first, second, third = (characters.take(start + at, mode="clip") for at in range(3))
     if ((first == ord("+")) & (length > 0)).any():
         return True
     # Two plain comparisons: choosing by sign cell by cell costs more than both.
