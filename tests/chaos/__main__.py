@@ -30,17 +30,15 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.chaos.ending import end_schedules, wait_for_end
 from tests.chaos.killing import KINDS, Kill, Killer, Victims
 from tests.chaos.receiver import listening
 from tests.services import faults
 from tests.services.hosts import Host, Shared, running_hosts
 from tests.services.postgres import DURABLE, running_postgres
-from tests.services.processes import wait_until
 from tests.services.s3 import has_seaweedfs, running_s3
 from tests.services.stack import ROOT
 from tests.services.valkey import running_valkey
@@ -180,7 +178,10 @@ def carry_out(run: Run) -> int:
     world.make_schedules(askers[0])
     asking, killer = disturb(run, askers)
     due, maybe_due = end_schedules()
-    is_over = wait_for_end(run)
+    patience_s = run.options.patience
+    # Many jobs on a slow machine: as long as it was disturbed.
+    most_s = max(LIMIT * patience_s, run.options.seconds)
+    is_over = wait_for_end(run.say, patience_s=patience_s, most_s=most_s)
     for host in run.victims.hosts:
         host.end()
     promised = {
@@ -239,73 +240,6 @@ def disturb(run: Run, askers: Sequence[Any]) -> tuple[Asking, Killer]:
         host.wait_until_ready(*PARTS)
     run.say(f"{len(asking.asked)} jobs asked for, {len(killer.kills)} kills; all is mended")
     return asking, killer
-
-
-def end_schedules() -> tuple[list[Any], list[Any]]:
-    """Settle what is due, then no more; the slots that there must be, and those that may be."""
-    from django.db import connection
-
-    from registry.principals import Principal
-    from serving.actions.schedules import update_schedule
-    from serving.actions.ticking import tick
-    from serving.models import Schedule
-    from serving.models.clock import database_now
-    from serving.schedules.cron import due_after
-
-    # PostgreSQL may have been killed under this session.
-    connection.close()
-    until = database_now()
-    wait_until(lambda: has_settled(until, tick), 20, "the schedules are settled")
-    due: list[Any] = []
-    maybe_due: list[Any] = []
-    for schedule in Schedule.objects.select_related("created_by", "model"):
-        update_schedule(by=Principal(schedule.created_by), schedule=schedule, enabled=False)
-        begun, ended = schedule.created_at, database_now()
-        instants = takewhile(
-            lambda at, ended=ended: at <= ended, due_after(schedule.cron, schedule.timezone, begun)
-        )
-        for at in instants:
-            (due if at <= until else maybe_due).append((schedule.name, at.isoformat()))
-    return due, maybe_due
-
-
-def has_settled(until: datetime, tick: Any) -> bool:
-    """Whether every cursor has come to that time."""
-    from serving.models import Schedule
-
-    tick()
-    return not Schedule.objects.filter(next_due__lte=until).exists()
-
-
-def wait_for_end(run: Run) -> bool:
-    """Until no job is active, no chunk leased, nobody left to be told; False when nothing moves.
-
-    A slow machine may take its time as long as attempts end, within ``LIMIT`` times the patience.
-    """
-    from registry.models import WebhookDelivery
-    from serving.models import BatchChunk, BatchJob, ChunkAttempt
-
-    def is_over() -> bool:
-        left = BatchChunk.objects.filter(state="leased")
-        untold = WebhookDelivery.objects.filter(state="waiting")
-        return not (BatchJob.objects.active().exists() or left.exists() or untold.exists())
-
-    def ends() -> int:
-        told = WebhookDelivery.objects.exclude(state="waiting")
-        return ChunkAttempt.objects.count() + told.count()
-
-    patience_s = run.options.patience
-    began_s = moved_s = time.monotonic()
-    ended = 0
-    while not is_over():
-        now_s, before, ended = time.monotonic(), ended, ends()
-        moved_s = now_s if ended != before else moved_s
-        if now_s > min(moved_s + patience_s, began_s + LIMIT * patience_s):
-            run.say(f"after {now_s - began_s:.0f} s there are jobs or calls left")
-            return False
-        time.sleep(0.2)
-    run.say(f"the last job has ended {time.monotonic() - began_s:.1f} s later")
-    return True
 
 
 def verdict(run: Run, killer: Killer, is_over: bool) -> int:

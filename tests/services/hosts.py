@@ -137,11 +137,18 @@ class Host:
         return self.logs.read_text(errors="replace")[-4_000:] if self.logs.exists() else ""
 
     def end(self) -> None:
-        """End everything that runs on it, what is stopped or orphaned as well."""
+        """End everything that runs on it, what is stopped or orphaned as well.
+
+        What does not end by itself in its time is killed.
+        """
         for process in self.running.values():
             if process.poll() is None:
                 process.terminate()
-        wait_until(self._has_ended, GONE_LIMIT_S, f"{self.name} has ended", self.story)
+        try:
+            wait_until(self._has_ended, GONE_LIMIT_S, f"{self.name} has ended")
+        except AssertionError:
+            self.crash()
+            wait_until(lambda: not self.living(), GONE_LIMIT_S, f"{self.name} is gone", self.story)
 
     def _has_ended(self) -> bool:
         """Kill what is left once the first processes have gone, or will not."""
