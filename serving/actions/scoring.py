@@ -37,6 +37,10 @@ OnRowError = Literal["fail", "skip"]
 DEADLINE_S = 30.0
 # More runs of many rows at once would not be faster, and each takes memory of its own.
 _turns = BoundedSemaphore(len(os.sched_getaffinity(0)))
+# Those that wait hold a thread each: with the calls that wait for models (``host.MAX_CALLS``) there
+# have to be fewer than threads.
+WAITING_MAX = 8
+_waiting = BoundedSemaphore(WAITING_MAX)
 
 
 def score(
@@ -147,15 +151,25 @@ def _by_guarded_graph(
 def _turn(deadline_s: float) -> Iterator[float]:
     """One of the runs of many rows that go on at once; the seconds left of the deadline.
 
-    Raises Overloaded where none came free in time.
+    Raises Overloaded where none came free in time, and at once where enough others wait.
     """
     began_s = time.monotonic()
-    if not _turns.acquire(timeout=deadline_s):
+    if not (_turns.acquire(blocking=False) or _waited(deadline_s)):
         raise Overloaded("Too many large requests at once.", retry_after_s=1)
     try:
         yield deadline_s - (time.monotonic() - began_s)
     finally:
         _turns.release()
+
+
+def _waited(deadline_s: float) -> bool:
+    """Wait for a turn, where there is room to wait: whether it came in time."""
+    if not _waiting.acquire(blocking=False):
+        return False
+    try:
+        return _turns.acquire(timeout=deadline_s)
+    finally:
+        _waiting.release()
 
 
 def choose_outputs(facts: ModelFacts, outputs: Sequence[str] | None) -> tuple[str, ...]:

@@ -140,6 +140,10 @@ def test_runs_of_many_rows_wait_for_their_turn_and_those_of_few_do_not(
         with pytest.raises(Overloaded, match="Too many large requests"):
             who(target(), many, deadline_s=0.01)
         assert who(target()) == ["graph", "graph"]
+        # Nobody waits where enough others do: a thread is held for as long.
+        monkeypatch.setattr(scoring, "_waiting", threading.BoundedSemaphore(1))
+        with scoring._waiting, pytest.raises(Overloaded, match="Too many large requests"):
+            who(target(), many, deadline_s=3600)
     graph.leaves = True
     assert set(who(target(), many)) == {"original"}  # a turn that failed is given back
     graph.leaves = False
