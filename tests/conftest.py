@@ -6,6 +6,7 @@
 - `valkey` is a real server, started once, emptied for each test. Without it the cache is away.
 - `@pytest.mark.postgres` runs a test on a real PostgreSQL instead (no `django_db` mark needed).
 - `live_stack` is a whole `manage.py up` in a folder of its own, started once.
+- A fixture with `scope="module"` keeps the tests that use it in one process: it is made once.
 """
 
 from __future__ import annotations
