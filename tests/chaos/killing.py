@@ -92,6 +92,7 @@ class Killer:
         self._later: list[_Later] = []
         self._numbers = itertools.count()
         self._paused: set[int] = set()
+        self._starting: set[tuple[str, str]] = set()
         self._full = ExitStack()
         self._is_stopped = False
         self._kinds = {
@@ -109,6 +110,7 @@ class Killer:
             weights = list(self._kinds.values())
             kind = first.pop() if first else self._drawn.choices(list(self._kinds), weights)[0]
             self._strike(kind)
+            self._start_what_fell()
             self._wait(min(self._drawn.expovariate(1 / MEAN_GAP_S), ends_at_s - time.monotonic()))
 
     def heal(self) -> None:
@@ -187,10 +189,22 @@ class Killer:
         host = self._drawn.choice(living)
         host.kill(part, signal.SIGKILL)
         host.running[part].wait(10)
-        self._after(RESTART_S, lambda: self._start(host, part))
+        self._start_later(host, part)
         return f"{part} of {host.name}"
 
+    def _start_what_fell(self) -> None:
+        """As a supervisor does: a worker ends by itself when its first child is killed."""
+        for host in self._victims.hosts:
+            for part, process in list(host.running.items()):
+                if process.poll() is not None and (host.name, part) not in self._starting:
+                    self._start_later(host, part)
+
+    def _start_later(self, host: Host, part: str) -> None:
+        self._starting.add((host.name, part))
+        self._after(RESTART_S, lambda: self._start(host, part))
+
     def _start(self, host: Host, part: str) -> None:
+        self._starting.discard((host.name, part))
         if host.running[part].poll() is not None:
             host.start(part)
 
