@@ -8,7 +8,9 @@ say, by signals.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from registry import audit, roles
 from registry.errors import NotAllowed
@@ -94,12 +96,13 @@ def _made_from(dataset: Dataset) -> list[Origin]:
     return [*parents, *_told(models_of_dataset.send(Dataset, dataset=dataset))]
 
 
-def _results_of(origin: Origin) -> list[object]:
+def _results_of(origin: Origin) -> list[uuid.UUID]:
     if isinstance(origin, Dataset):
         children = Dataset.objects.filter(versions__parents__dataset=origin)
         return list(children.values_list("pk", flat=True))
     return [row.pk for row in _told(answers_of_model.send(RegisteredModel, model=origin))]
 
 
-def _told(answers: Iterable[tuple[object, Iterable[Origin]]]) -> list[Origin]:
+def _told(answers: Iterable[tuple[Any, Any]]) -> list[Origin]:
+    """What receivers of a signal have answered, as one list."""
     return [row for _, rows in answers for row in rows]
