@@ -47,6 +47,7 @@ RACES = [
     (machines.WEBHOOKS, "enabled", "delete", {"webhook-not-found"}),
     (machines.TIER_REQUESTS, "pending", "approve", {"state-conflict"}),
     (machines.TIER_REQUESTS, "pending", "reject", {"state-conflict"}),
+    (machines.TIERS, "product", "down-to-raw", {"state-conflict"}),
     (machines.MODELS, "in-use", "archive", {"state-conflict"}),
     (machines.MODELS, "archived", "unarchive", {"state-conflict"}),
     (machines.DATASETS_IN_USE, "in-use", "archive", {"state-conflict"}),
