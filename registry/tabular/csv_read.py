@@ -6,7 +6,7 @@ Where anything is wrong, ``csv_exact`` reads the file again to name the physical
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import chain, islice
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ import pyarrow.csv as arrow_csv
 
 from registry.signature.names import nearest, shown
 from registry.signature.types import Column
+from registry.tabular.ahead import ahead
 from registry.tabular.csv_exact import (
     CsvFile,
     Record,
@@ -104,7 +105,7 @@ def match_columns(names: Sequence[str], columns: Sequence[Column]) -> None:
             raise TabularError("missing-column", found, line=1, column=column.name)
 
 
-def text_batches(source: CsvFile, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def text_batches(source: CsvFile, names: Sequence[str]) -> Generator[pa.RecordBatch, None, None]:
     """Every cell as text, null where it was empty and not quoted, in batches of about one block.
 
     Raises TabularError that names the physical lines of ragged rows, of bytes that are not
@@ -203,7 +204,7 @@ def guessed_batches(
         for finder, text in zip(finders, batch.columns, strict=True):
             finder.add(text)
     columns = _found(names, finders)
-    return columns, _typed(chain(first, batches), columns)
+    return columns, _typed((batch for batch in chain(first, batches)), columns)
 
 
 def inferred_batches(
@@ -214,12 +215,14 @@ def inferred_batches(
 
 
 def _typed(
-    batches: Iterable[pa.RecordBatch], columns: Sequence[Column]
+    batches: Generator[pa.RecordBatch, None, None], columns: Sequence[Column]
 ) -> Generator[pa.RecordBatch, None, None]:
+    """Batches typed while the next ones are split into cells: each takes about as long."""
     schema = pa.schema([(column.name, column.arrow) for column in columns])
-    for batch in batches:
-        arrays = [_kept(text, c) for text, c in zip(batch.columns, columns, strict=True)]
-        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+    with ahead(batches) as split:
+        for batch in split:
+            arrays = [_kept(text, c) for text, c in zip(batch.columns, columns, strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _kept(text: pa.StringArray, column: Column) -> pa.Array:
