@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import sqlite3
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from copy import deepcopy
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +32,25 @@ from registry.actions.backup_faults import BackupRefused, Damaged, DatabaseIsNew
 from registry.actions.backup_folder import KeptFile, Manifest, listed_files
 from registry.actions.backup_restore import restore
 from registry.actions.backup_sessions import default_database
+from registry.actions.pruning import prune_in_background
 from registry.actions.sealer import seal_waiting
 from registry.conf import conf
 from registry.management import preparation
-from registry.models import AuditEvent, AuditSeal, IdempotencyRecord, ModelVersion, User
+from registry.models import (
+    Artifact,
+    AuditEvent,
+    AuditSeal,
+    IdempotencyRecord,
+    ModelVersion,
+    User,
+)
 from registry.storage.turns import may_remove_files
 from registry.supervisor.preflight import CannotStart
 from tests import things
 from tests.people import Person, owner
 from tests.services.postgres import PostgresServer
 from tests.services.processes import wait_until
+from tests.services.s3 import S3Server, running_s3
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -104,14 +115,34 @@ def rows_of(folder: Path) -> dict[str, list[Any]]:
 
 
 def a_version_of_its_own(olga: Person, number: int) -> None:
-    """What an upload does: bytes first, then the rows that name them, in one transaction."""
+    """What an upload does: bytes first, then the rows that name them, in one transaction.
+
+    Every other one was rejected long ago, and its bytes may go at once.
+    """
     name = f"model-{number}"
-    things.a_version(things.a_model(olga, name), olga, seed=name, status="pending")
+    is_old = number % 2 == 1
+    status = "rejected" if is_old else "pending"
+    version = things.a_version(things.a_model(olga, name), olga, seed=name, status=status)
+    if is_old:
+        ModelVersion.objects.filter(pk=version.pk).update(
+            settled_at=datetime(2026, 1, 1, tzinfo=UTC)
+        )
+        os.utime(storage.local_path(storage.blob_name(version.artifact.sha256)), (1, 1))
+
+
+def prune_until(is_over: threading.Event) -> None:
+    """What is pruned over and over again, as far as it may be."""
+    try:
+        while not is_over.is_set():
+            prune_in_background()
+            is_over.wait(0.01)
+    finally:
+        connections["default"].close()
 
 
 @contextmanager
 def uploads_going_on(olga: Person) -> Iterator[Callable[[], int]]:
-    """A thread that registers one version after the other; how many it has by now."""
+    """A thread registers one version after the other, another prunes; how many there are by now."""
     made: list[int] = []
     is_over = threading.Event()
 
@@ -123,13 +154,18 @@ def uploads_going_on(olga: Person) -> Iterator[Callable[[], int]]:
         finally:
             connections["default"].close()
 
-    thread = threading.Thread(target=upload)
-    thread.start()
+    threads = [
+        threading.Thread(target=upload),
+        threading.Thread(target=prune_until, args=[is_over]),
+    ]
+    for thread in threads:
+        thread.start()
     try:
         yield lambda: len(made)
     finally:
         is_over.set()
-        thread.join(30)
+        for thread in threads:
+            thread.join(30)
 
 
 def table(folder: Path, model: str) -> list[dict[str, Any]]:
@@ -142,11 +178,13 @@ def table(folder: Path, model: str) -> list[dict[str, Any]]:
 def holds_one_moment(folder: Path, olga: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """Back up while somebody uploads: rows fit each other, and every file that they name is there.
 
-    Something is uploaded between the tables, and between the rows and the files.
+    Bytes are let go and files removed all the time. Something is uploaded between the tables, and
+    between the rows and the files.
     """
     write = backup.write_table
     with uploads_going_on(olga) as count:
-        wait_until(lambda: count() > 2, 30, "the first uploads")
+        gone = Artifact.objects.filter(gone_at__isnull=False)
+        wait_until(lambda: count() > 2 and gone.exists(), 30, "uploads, and one that was let go")
 
         def while_others_write(model: Any, into: Path) -> Any:
             if model._meta.model_name in ("modelversion", "registeredmodel"):
@@ -163,7 +201,9 @@ def holds_one_moment(folder: Path, olga: Person, monkeypatch: pytest.MonkeyPatch
     assert {row["model_id"] for row in versions} <= {row["id"] for row in models}
     assert events.count("version.register") == len(versions)
     assert events.count("model.create") == len(models)
-    digests = {row["sha256"] for row in table(folder, "registry.Artifact")}
+    artifacts = table(folder, "registry.Artifact")
+    digests = {row["sha256"] for row in artifacts if row["gone_at"] is None}
+    assert len(digests) < len(artifacts)
     kept = {one.name for one in listed_files(folder, made)}
     assert kept == {storage.blob_name(sha256) for sha256 in digests}
     assert made.missing == []
@@ -183,6 +223,39 @@ def test_a_backup_beside_uploads_holds_one_moment_of_postgresql(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     holds_one_moment(tmp_path / "kept", owner(), monkeypatch)
+
+
+def test_files_of_a_folder_are_brought_into_a_bucket_and_back(tmp_path: Path) -> None:
+    version = a_yard()
+    made = back_up(tmp_path / "first")
+    name = storage.blob_name(version.artifact.sha256)
+    with running_s3() as server, override_settings(STORAGES=in_bucket(server)):
+        preparation.ensure_bucket()
+        restore(tmp_path / "first", is_forced=True)
+        storage.remove(name)
+        with storage.scratch_file() as damaged:
+            damaged.write_bytes(b"x" * len(things.model_bytes()))
+            storage.put_file(damaged, name)
+        told: list[str] = []
+        assert restore(tmp_path / "first", is_forced=True, tell=told.append).missing == []
+        assert "1 files brought, 2 were there" in told
+        assert storage.read_blob(version.artifact.sha256) == things.model_bytes()
+        assert back_up(tmp_path / "second").files == made.files
+
+
+def in_bucket(server: S3Server) -> dict[str, Any]:
+    store = Environment({"STORAGE_URL": server.url}).s3("STORAGE_URL")
+    assert store is not None
+    options = {
+        "bucket_name": store.bucket,
+        "endpoint_url": store.endpoint_url,
+        "region_name": store.region,
+        "access_key": store.access_key,
+        "secret_key": store.secret_key,
+        "addressing_style": store.addressing_style,
+    }
+    kept = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+    return settings.STORAGES | {"default": kept}
 
 
 def tables_and_indexes() -> dict[str, Any]:
