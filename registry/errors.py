@@ -48,7 +48,7 @@ ROW_CODES: dict[str, str] = {
     "ragged-row": "the line has another number of fields than the header",
     "not-an-object": "the row is neither an object nor a list",
     "loses-precision": "the value does not fit the type without loss",
-    "bad-encoding": "the bytes are not UTF-8",
+    "bad-encoding": "the bytes are not UTF-8, or hold a NUL character",
     "not-finite": "infinity is no number here",
     "model-failed": "the model raised on this row",
 }

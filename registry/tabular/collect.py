@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from registry.errors import PROBLEMS_SHOWN, RowProblem
 from registry.signature.arrow_cells import python_cells
@@ -75,21 +76,32 @@ def typed_values(
 ) -> pa.Array:
     """JSON values or an Arrow array as the column's type; a refused cell is noted, and null.
 
+    Texts with a NUL character are refused, which neither CSV nor PostgreSQL can hold.
     ``first`` is the row number of the first value, ``lines`` the physical line of each.
     """
     column = loosened(column)
     at_once = typed(values, column)
-    if at_once is not None:
+    if at_once is not None and not _holds_nul(at_once):
         return at_once
     cells: list[Any] = python_cells(values) if isinstance(values, pa.Array) else list(values)
     for index, cell in enumerate(cells):
         try:
-            cells[index] = read_cell(cell, column)
+            cells[index] = _without_nul(read_cell(cell, column))
         except CellRefused as refused:
             line = lines[index] if lines else None
             problems.add(first + index, place, column, refused, cell, line=line)
             cells[index] = None
     return pa.array(cells, column.arrow)
+
+
+def _holds_nul(array: pa.Array) -> bool:
+    return pa.types.is_string(array.type) and bool(pc.any(pc.match_substring(array, "\0")).as_py())
+
+
+def _without_nul(cell: object) -> object:
+    if isinstance(cell, str) and "\0" in cell:
+        raise CellRefused("bad-encoding", "text without NUL characters")
+    return cell
 
 
 def loosened(column: Column) -> Column:

@@ -214,8 +214,15 @@ def _same(text: str | None) -> str | None:
     return text_of(moment) if moment.tzinfo else text
 
 
-def test_a_text_that_no_csv_can_hold_is_refused_with_its_line(olga: Person) -> None:
-    body = b'age,city,note\r\n42,Rome,fine\r\n43,Oslo,"a\x00b"\r\n'
-    version = things.a_dataset_version(olga, "nul", body, "csv")
+@pytest.mark.parametrize("format", sorted(WRITERS))
+def test_a_text_that_no_csv_can_hold_is_refused_where_it_stands(olga: Person, format: str) -> None:
+    rows = [{"age": 42, "note": "fine"}, {"age": 43, "note": "a\0b"}]
+    body = WRITERS[format]({"age": "int64", "note": "string"}, rows)
+    version = things.a_dataset_version(olga, "nul", body, format)
     assert version.status == "rejected"
-    assert version.errors[0]["line"] == 3
+    error = version.errors[0]
+    if format == "csv":
+        assert error["line"] == 3
+    else:
+        assert (error["row"], error["column"]) == (1, "note")
+        assert (error["code"], error["expected"]) == ("bad-encoding", "text without NUL characters")
