@@ -88,11 +88,15 @@ def _unleased() -> Q:
 
 
 def _due() -> QuerySet[WebhookDelivery]:
-    """What may be sent now, oldest first; nothing of a webhook that somebody sends to."""
+    """What may be sent now, oldest first.
+
+    Nothing of a webhook that somebody sends to, or whose owner may not enter any more.
+    """
     busy = _waiting().filter(webhook=OuterRef("webhook"), lease_until__gte=Now())
     return (
         _waiting()
         .filter(~Exists(busy), Q(webhook__enabled=True) | Q(event=TEST), next_at__lte=Now())
+        .filter(webhook__owner__is_active=True)
         .order_by("next_at", "id")
     )
 

@@ -263,6 +263,21 @@ def test_a_test_is_sent_though_the_webhook_is_off_and_tried_once(
     assert webhook.failures == 0
 
 
+def test_what_waits_for_somebody_who_left_is_not_sent(
+    olga: Person, churn: RegisteredModel, receiver: Receiver
+) -> None:
+    hook(olga, receiver.url())
+    tell(churn)
+    olga.user.is_active = False
+    olga.user.save()
+    assert sending.send_due() == 0
+    assert not receiver.requests
+
+    olga.user.is_active = True
+    olga.user.save()
+    assert sending.send_due() == 1
+
+
 def test_a_new_secret_signs_what_waits(
     olga: Person, churn: RegisteredModel, receiver: Receiver
 ) -> None:
