@@ -16,6 +16,7 @@ from registry.models import ApprovalRequest, ModelVersion
 from registry.models.alias import CHAMPION
 from registry.models.approval_request import ApprovalState
 from registry.models.check import Verdict
+from registry.quoting import without_cells
 
 METRICS, CARD = "metrics", "card"
 
@@ -27,7 +28,11 @@ def evidence_of(version: ModelVersion, alias: str = "") -> dict[str, Any]:
     """
     decided = version.checks.exclude(verdict=Verdict.PENDING).order_by("id")
     checks = {
-        check.name: {"verdict": check.verdict, "summary": check.summary, **check.evidence}
+        check.name: {
+            "verdict": check.verdict,
+            "summary": check.shown_summary,
+            **check.shown_evidence,
+        }
         for check in decided
     }
     card = version.model.card
@@ -41,9 +46,19 @@ def evidence_of(version: ModelVersion, alias: str = "") -> dict[str, Any]:
 def evidence_now(request: ApprovalRequest) -> dict[str, Any]:
     """What is evidence now; of a request that is decided, or about data, what was kept."""
     if request.state != ApprovalState.PENDING or request.version is None:
-        return dict(request.evidence)
+        return kept_evidence(request)
     attached = {key: part for key, part in request.evidence.items() if ":" in key}
     return {**evidence_of(request.version, request.alias), **attached}
+
+
+def kept_evidence(request: ApprovalRequest) -> dict[str, Any]:
+    """What is written down, without cells where the model hides them by now."""
+    if request.model is None or not request.model.hides_cells:
+        return dict(request.evidence)
+    return {
+        key: part if key in (METRICS, CARD) else without_cells(part)
+        for key, part in request.evidence.items()
+    }
 
 
 def present_version(version: ModelVersion, alias: str = "") -> ModelVersion | None:

@@ -26,11 +26,11 @@ def engine_context(
     is_over = version.status in (VersionStatus.READY, VersionStatus.QUARANTINED)
     if check is None or not is_over or version.ready_at is None:
         return None
-    evidence = check.evidence
+    evidence = check.shown_evidence
     return {
         "serves": Engine(version.engine).label,
         "pinned_to": version.pinned_to,
-        "summary": check.summary,
+        "summary": check.shown_summary,
         "verdict": check.verdict,
         "choices": _choices(version),
         "rows": [(_ORIGINS.get(k, k), v) for k, v in dict(evidence.get("rows") or {}).items()],

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 from registry.models.base import TimeOrdered, one_of
 from registry.models.model_version import ModelVersion
+from registry.quoting import summary_without_cells, without_cells
 
 
 class CheckName(models.TextChoices):
@@ -61,3 +64,17 @@ class Check(TimeOrdered):
 
     def __str__(self) -> str:
         return f"{self.name} {self.verdict}"
+
+    @property
+    def shown_summary(self) -> str:
+        """The summary, without cells where the model hides them by now."""
+        if not self.version.model.hides_cells:
+            return self.summary
+        return summary_without_cells(self.summary, self.evidence)
+
+    @property
+    def shown_evidence(self) -> dict[str, Any]:
+        """The evidence, without cells where the model hides them by now."""
+        hides = self.version.model.hides_cells
+        shown: dict[str, Any] = without_cells(self.evidence) if hides else self.evidence
+        return shown

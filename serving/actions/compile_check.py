@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from registry.errors import CheckRefused, DomainError
 from registry.models.check import Verdict
+from registry.quoting import QUOTES_FROM
 from registry.signature.facts import ModelFacts
 from registry.signature.types import Signature
 from registry.signature.validate import Validated, validate_table
@@ -225,7 +226,7 @@ class _Trial:
         # It quotes answers.
         first = None if self.hides_cells else self.close.first
         rows = self.close.rows_that_differ
-        shown = "" if first is None else f" First: {first}"
+        shown = "" if first is None else f"{QUOTES_FROM}{first}"
         return Compiled(
             Verdict.WARNED,
             f"The original serves: the graph answers {rows} of {self.close.rows} rows otherwise."

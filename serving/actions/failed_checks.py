@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from registry.errors import PROBLEMS_SHOWN, CheckRefused, InvalidField, ModelFailed, RowProblem
+from registry.quoting import summary_without_cells, without_cells
 from registry.tabular import TabularError
 from serving.runtimes.isolation.errors import HostError
 
-# What the model's own code says may repeat a cell; differences are answers.
-_MAY_QUOTE = ("message", "differences")
 REFUSALS = (TabularError, CheckRefused, InvalidField, HostError, ModelFailed)
 
 
@@ -26,16 +25,13 @@ class FailedCheck:
 
     def shown_summary(self, *, hides_cells: bool) -> str:
         """The summary; where it would quote answers that are to be hidden, without them."""
-        if hides_cells and "differences" in self.evidence:
-            return "The example is answered differently here than by the trainer."
-        return self.summary
+        return summary_without_cells(self.summary, self.evidence) if hides_cells else self.summary
 
     def told(self, *, hides_cells: bool) -> dict[str, Any]:
         """The evidence that is kept; ``hides_cells`` leaves out what may repeat a cell."""
         shown = [p.to_json(confidential=hides_cells) for p in self.problems][:PROBLEMS_SHOWN]
         counted = {"errors": shown, "error_count": len(self.problems)} if shown else {}
-        hidden = _MAY_QUOTE if hides_cells else ()
-        kept = {k: v for k, v in self.evidence.items() if k not in hidden}
+        kept = without_cells(self.evidence) if hides_cells else self.evidence
         return {"reason": self.reason, **counted, **kept}
 
 

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from registry.actions.approval_evidence import evidence_now
+from registry.actions.approval_evidence import evidence_now, kept_evidence
 from registry.api.kinds import Kind, add_kind, to_one
 from registry.api.shapes import In, NameOrRow, NumberOrRow, Out, Text
 from registry.models import ApprovalRequest
@@ -49,7 +49,7 @@ class ApprovalOut(Out):
     request_reason = serializers.CharField()
     decided_by = serializers.CharField(source="decided_by.username", default=None, allow_null=True)
     reason = serializers.CharField()
-    evidence = serializers.DictField()
+    evidence = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
     decided_at = serializers.DateTimeField(allow_null=True)
 
@@ -79,13 +79,15 @@ class ApprovalOut(Out):
         """The tier that the data is to have."""
         return row.tier or None
 
+    @extend_schema_field({"type": "object", "additionalProperties": True})
+    def get_evidence(self, row: ApprovalRequest) -> dict[str, Any]:
+        """Checks, metrics, the model card and what was attached."""
+        return kept_evidence(row)
+
 
 class ApprovalWholeOut(ApprovalOut):
     """One request with its evidence as it stands now; of a decided one, as it was decided on."""
 
-    evidence = serializers.SerializerMethodField()  # type: ignore[assignment]  # as it stands now
-
-    @extend_schema_field({"type": "object", "additionalProperties": True})
     def get_evidence(self, row: ApprovalRequest) -> dict[str, Any]:
         """Checks, metrics, the model card and what was attached."""
         return evidence_now(row)

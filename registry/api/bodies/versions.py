@@ -75,8 +75,8 @@ class CheckOut(serializers.Serializer[Check]):
     links = serializers.SerializerMethodField()
     name = serializers.CharField()
     verdict = serializers.CharField()
-    summary = serializers.CharField()
-    evidence = serializers.DictField()
+    summary = serializers.CharField(source="shown_summary")
+    evidence = serializers.DictField(source="shown_evidence")
     decided_at = serializers.DateTimeField(allow_null=True)
 
     @extend_schema_field(LINKS)

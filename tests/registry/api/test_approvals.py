@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.urls import reverse
 
 from registry.models import ApprovalRequest, ModelVersion
 from registry.scan.edition import gate_version
@@ -136,3 +137,37 @@ def test_requests_are_narrowed_down_by_model(asked):
 @pytest.mark.parametrize("request_id", ["nope", "0198a000-0000-7000-8000-000000000000"])
 def test_an_unknown_request_is_404(asked, request_id):
     assert people.approver().client().get(f"{APPROVALS}/{request_id}").status_code == 404
+
+
+def test_cells_in_evidence_are_shown_to_nobody_once_the_model_is_confidential(owner):
+    version = things.a_version(things.a_model(owner, approval_required=True), owner)
+    quoted = "The original serves: 1 of 9 rows otherwise. First: row 3, 61.5 and 62"
+    secret = {
+        "reason": "compiled-differs",
+        "first_difference": {"row": 3, "expected": 61.5},
+        "errors": [{"row": 0, "column": "age", "received": "61.5"}],
+    }
+    version.checks.update_or_create(
+        name="compile", defaults={"verdict": "warned", "summary": quoted, "evidence": secret}
+    )
+    client, put = owner.client(), {"version": 1}
+    path = "/api/v1/models/churn/aliases/champion"
+    asked = client.put(path, put, content_type="application/json").json()["id"]
+    pages = ["/api/v1/models/churn/versions/1", f"{APPROVALS}/{asked}", APPROVALS]
+    assert all("61.5" in client.get(page).content.decode() for page in pages)
+
+    version.model.classification = "confidential"
+    version.model.save()
+
+    for page in pages:
+        text = client.get(page).content.decode()
+        assert "61.5" not in text
+        assert "compiled-differs" in text
+    decide(people.approver().client(), asked)
+    assert "61.5" not in client.get(f"{APPROVALS}/{asked}").content.decode()
+    owner.user.is_staff = True
+    owner.user.save()
+    page = owner.session().get(reverse("admin:registry_modelversion_change", args=[version.pk]))
+    assert page.status_code == 200
+    assert b"compiled-differs" in page.content
+    assert b"61.5" not in page.content
