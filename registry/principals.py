@@ -28,6 +28,12 @@ from registry.models import (
 
 Row = TypeVar("Row", bound=Model)
 Governed = RegisteredModel | Dataset | Connection
+# The field of a Grant that points to it.
+_FIELDS: dict[type[Model], str] = {
+    RegisteredModel: "model",
+    Dataset: "dataset",
+    Connection: "connection",
+}
 
 
 @dataclass(frozen=True)
@@ -112,9 +118,7 @@ class Principal:
 
 def grant_target(governed: Governed) -> dict[str, Governed]:
     """The field of a Grant that points to it."""
-    if isinstance(governed, RegisteredModel):
-        return {"model": governed}
-    return {"dataset" if isinstance(governed, Dataset) else "connection": governed}
+    return {_FIELDS[type(governed)]: governed}
 
 
 def require(principal: Principal, role: str, governed: Governed) -> None:
@@ -138,6 +142,18 @@ def require_everywhere(principal: Principal, role: str) -> None:
     if not principal.has_scope_for(role):
         raise NotAllowed(f"The key needs the scope “{roles.scope_for(role)}”.")
     raise NotAllowed(f"This needs a group with the role {role}.")
+
+
+def require_somewhere(principal: Principal, role: str, kind: type[Governed]) -> None:
+    """Raise NotAllowed unless the role is held for everything, or by a grant on one of the kind.
+
+    For what is only known after a long body was read.
+    """
+    enough = roles.ROLES[roles.rank(role) :]
+    grants = Grant.objects.filter(user=principal.user, role__in=enough)
+    on_one = grants.filter(**{f"{_FIELDS[kind]}__isnull": False})
+    if not (principal.has_scope_for(role) and on_one.exists()):
+        require_everywhere(principal, role)
 
 
 def get_visible(rows: QuerySet[Row], missing: type[NotFound], what: str, **lookup: object) -> Row:

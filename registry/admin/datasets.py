@@ -102,7 +102,7 @@ class DatasetAdmin(GrantPages, GovernedAdmin[Dataset]):
     @property
     def add_page(self) -> Any:
         """The upload form; its file is streamed."""
-        return streamed(self._upload_page, lambda: {"file": conf.max_dataset_bytes})
+        return streamed(self._upload_page, lambda: {"file": conf.max_dataset_bytes}, Dataset)
 
     def _upload_page(self, request: HttpRequest, refusal: DomainError | None) -> HttpResponse:
         by = principal_of(request)

@@ -112,7 +112,7 @@ class ModelVersionAdmin(GovernedAdmin[ModelVersion]):
     @property
     def add_page(self) -> Any:
         """The upload form; its files are streamed."""
-        return streamed(self._upload_page, version_intake.caps)
+        return streamed(self._upload_page, version_intake.caps, RegisteredModel)
 
     def _upload_page(self, request: HttpRequest, refusal: DomainError | None) -> HttpResponse:
         by = principal_of(request)

@@ -12,18 +12,21 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.datastructures import MultiValueDict
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
-from registry import limits
+from registry import limits, roles
+from registry.admin.access import principal_of
 from registry.api.uploads import Intake
 from registry.errors import DomainError
+from registry.principals import Governed, require_somewhere
 
 Page = Callable[..., HttpResponse]
 Caps = Callable[[], Mapping[str, int]]
 
 
-def streamed(page: Page, caps: Caps) -> Page:
+def streamed(page: Page, caps: Caps, kind: type[Governed]) -> Page:
     """A page whose file parts are streamed. ``caps`` names each part and its cap in bytes.
 
-    ``page(request, refusal)`` is called with what the reading refused, or None.
+    ``page(request, refusal)`` is called with what the reading refused, or None. Nothing is read of
+    somebody who publishes to nothing of the ``kind``.
     """
 
     @csrf_exempt
@@ -31,16 +34,17 @@ def streamed(page: Page, caps: Caps) -> Page:
         intake = Intake(request, caps())
         request.upload_handlers = [intake]
         try:
-            return _read(request, page)
+            return _read(request, page, kind)
         finally:
             intake.clean()
 
     return view
 
 
-def _read(request: HttpRequest, page: Page) -> HttpResponse:
+def _read(request: HttpRequest, page: Page, kind: type[Governed]) -> HttpResponse:
     try:
         if request.method == "POST":
+            require_somewhere(principal_of(request), roles.PUBLISHER, kind)
             limits.require_shared()
         _ = request.POST
     except DomainError as error:

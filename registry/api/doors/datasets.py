@@ -8,6 +8,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from registry import roles
 from registry.actions.archiving import archive_dataset, unarchive_dataset
 from registry.actions.dataset_changes import update_dataset
 from registry.actions.datasets import read_from_source, upload_dataset
@@ -44,6 +45,7 @@ from registry.errors import VersionNotFound
 from registry.models import Dataset, DatasetVersion
 from registry.models.dataset_version import DatasetStatus, Tier
 from registry.models.registered_model import Classification
+from registry.principals import require_somewhere
 from registry.tabular import FORMATS
 
 _ORDERS = ("name", "created_at", "updated_at")
@@ -110,6 +112,7 @@ class Datasets(FormResource):
         """Take a file in, or read a source; the newest version's bytes are that version (200)."""
         if self.is_json:
             return self._read_source(request)
+        require_somewhere(self.by, roles.PUBLISHER, Dataset)
         fields, alike = self.read_form()
         part, name = fields.pop("file"), fields.pop("name")
         upload = Upload(part.stored, dataset_format(part), part.label)

@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
 
 from registry.actions.ingest import ingest_dataset
 from registry.actions.profiling import find_profile
+from registry.api.uploads import Intake
 from registry.models import Dataset, DatasetVersion
 from tests import people, things
 
@@ -55,6 +57,23 @@ def test_an_upload_is_pending_with_a_location_and_becomes_ready(client):
     ]
     assert read["columns"][1]["profile"]["nulls"] == 1
     assert things.scratch_files() == []
+
+
+def test_no_byte_is_taken_from_somebody_who_publishes_nowhere(owner, monkeypatch):
+    dataset = things.a_dataset_version(owner, is_read=False).dataset
+    taken = []
+    monkeypatch.setattr(Intake, "receive_data_chunk", lambda *got: taken.append(got))
+    reader = people.team_mate(dataset, role="scorer")
+    reader.user.is_staff = True
+    reader.user.save()
+
+    for client in (people.stranger().client(), reader.client()):
+        assert upload(client).status_code == 403
+        assert upload(client, name="another").status_code == 403
+    for kind, about in (("dataset", {"name": "customers"}), ("modelversion", {"model": "churn"})):
+        form = about | {"file": things.table_file()}
+        reader.session().post(reverse(f"admin:registry_{kind}_add"), form)
+    assert taken == []
 
 
 def test_the_dataset_shows_what_is_known_of_its_newest_version(client, owner):
