@@ -63,7 +63,11 @@ class Ground:
         return _wait(session, answer.json()["url"], "status", ("pending",), "ready")
 
     def job(self, rows: int, *, keeps: bool) -> dict[str, Any]:
-        """Score the dataset of so many rows; the job once it has ended well."""
+        """Score the dataset of so many rows; the job once it has ended well.
+
+        And once the worker is done with the profile of its results, which it makes afterwards: what
+        is measured next has the machine to itself.
+        """
         asked = {
             "model": self.model.name,
             "dataset": self.source(rows).stem,
@@ -75,6 +79,7 @@ class Ground:
         url = answer.json()["url"]
         ended = _wait(session, url, "state", ("queued", "running"), "completed")
         assert ended["rows_done"] == rows, ended
+        _wait(session, _first_version(ended), "profile_state", ("waiting",), "found")
         return ended
 
     def first_results(self, job: dict[str, Any]) -> pa.Table:
@@ -243,17 +248,20 @@ def _form(name: str, file_name: str, file: Any) -> Iterator[bytes]:
     yield f"\r\n--{_BOUNDARY}--\r\n".encode()
 
 
+def _first_version(ended: Mapping[str, Any]) -> str:
+    return f"{ended['links']['output_dataset']}/versions/1"
+
+
 def _wait(
     session: Any, url: str, member: str, waiting: tuple[str, ...], end: str
 ) -> dict[str, Any]:
-    often_until_s = time.monotonic() + 2
-    until_s = time.monotonic() + LIMIT_S
-    while time.monotonic() < until_s:
+    began_s = time.monotonic()
+    while (waited_s := time.monotonic() - began_s) < LIMIT_S:
         found: dict[str, Any] = session.get(url, timeout=30).json()
         if found[member] not in waiting:
             break
         # Often at first; later seldom, since to answer costs what is measured.
-        time.sleep(0.05 if time.monotonic() < often_until_s else 1)
+        time.sleep(0.05 if waited_s < 2 else min(1, waited_s / 20))
     if found[member] != end:
         raise RuntimeError(f"{url} is {found[member]}: {json.dumps(found)[:2_000]}")
     return found
