@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ from registry.conf import conf
 from registry.storage.turns import files_stay
 
 SHOWN = 5
+ENDING_S = 2.0
 # What SQLite writes beside a file.
 _LOGS = ("-wal", "-shm", "-journal")
 
@@ -166,24 +168,36 @@ def _remove_with_logs(path: Path) -> None:
 
 
 def _require_unused(own: Any) -> None:
-    """Raise BackupRefused while the service, or somebody else, uses the database."""
+    """Raise BackupRefused while the service, or somebody else, uses the database.
+
+    A service that was just told to end, and a session that was just closed, get a moment.
+    """
+    ends_s = time.monotonic() + ENDING_S
+    while who := _in_use(own):
+        if time.monotonic() > ends_s:
+            raise BackupRefused(f"{who}: end the service first, every part of it.")
+        time.sleep(0.05)
+
+
+def _in_use(own: Any) -> str:
+    """Who uses the database, in words; empty for nobody."""
     if own.vendor != "sqlite":
-        _require_alone(own)
-    elif (path := Path(own.settings_dict["NAME"])).exists():
-        _require_closed(path)
+        others = _others(own)
+        return f"{others} other sessions use the database" if others else ""
+    path = Path(own.settings_dict["NAME"])
+    return f"{path} is in use" if path.exists() and _is_open(path) else ""
 
 
-def _require_closed(path: Path) -> None:
-    """The log of an SQLite file is written back on the way."""
+def _is_open(path: Path) -> bool:
+    """Whether somebody has it open; the log of an SQLite file is written back on the way."""
     with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as alone:
         try:
             mode = alone.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
         except sqlite3.OperationalError:
-            mode = "wal"
+            return True
         except sqlite3.DatabaseError:
-            return  # Damaged: that is why somebody restores.
-    if mode == "wal":
-        raise BackupRefused(f"{path} is in use: end the service first, every part of it.")
+            return False  # Damaged: that is why somebody restores.
+    return bool(mode == "wal")
 
 
 def _replace_tables(
@@ -209,17 +223,13 @@ def _replace_tables(
     return [], missing
 
 
-def _require_alone(own: Any) -> None:
+def _others(own: Any) -> int:
     with own.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
             "AND usename = current_user AND pid <> pg_backend_pid()"
         )
-        others = cursor.fetchone()[0]
-    if others:
-        raise BackupRefused(
-            f"{others} other sessions use the database: end the service first, every part of it."
-        )
+        return int(cursor.fetchone()[0])
 
 
 def _drop_tables(own: Any) -> None:

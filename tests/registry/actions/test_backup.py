@@ -58,6 +58,27 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def a_file_of_its_own(
+    request: pytest.FixtureRequest,
+    transactional_db: None,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[None]:
+    """On SQLite a database that nobody in this process has had open, in every thread."""
+    if request.node.get_closest_marker("postgres"):
+        yield
+        return
+    present, name = connections["default"].settings_dict, connections.settings["default"]["NAME"]
+    own = tmp_path_factory.mktemp("own") / "own.sqlite3"
+    with closing(sqlite3.connect(present["NAME"])) as one, closing(sqlite3.connect(own)) as other:
+        one.backup(other)
+    assert name == present["NAME"]
+    monkeypatch.setitem(connections.settings["default"], "NAME", str(own))
+    with database(NAME=str(own)):
+        yield
+
+
 @contextmanager
 def database(**changes: Any) -> Iterator[Any]:
     """Another database is the default one for a while."""

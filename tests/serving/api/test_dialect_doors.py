@@ -96,9 +96,9 @@ def test_a_model_says_whether_it_is_ready(keys):
 
 def test_probes_need_no_key(monkeypatch):
     assert ask("/v2/health/live").json() == {"live": True}
-    monkeypatch.setattr(health, "report", lambda: {"database": "ok"})
+    monkeypatch.setattr(health, "report", lambda: ({"database": "ok"}, {}))
     assert ask("/v2/health/ready").json() == {"ready": True}
-    monkeypatch.setattr(health, "report", lambda: {"database": "failed"})
+    monkeypatch.setattr(health, "report", lambda: ({"database": "failed"}, {}))
     away = ask("/v2/health/ready")
     assert (away.status_code, away.json()) == (503, {"ready": False})
     assert ask("/ping").status_code == 200

@@ -82,6 +82,7 @@ def test_where_the_peak_cannot_be_forgotten_what_is_above_it_counts(
 
     peak = run_memory._status_bytes("VmHWM") - run_memory._status_bytes("VmRSS")
     monkeypatch.setattr(run_memory, "open", refused, raising=False)
-    most = peak + 256 * MIB
-    took = peak_bytes_of(lambda: np.ones((peak + 64 * MIB) // 8).sum(), most_bytes=most)
-    assert 40 * MIB < took < 80 * MIB
+    most = peak + 512 * MIB
+    took = peak_bytes_of(lambda: np.ones((peak + 256 * MIB) // 8).sum(), most_bytes=most)
+    # Of a process that many tests have used some memory goes back meanwhile.
+    assert 160 * MIB < took < 272 * MIB
