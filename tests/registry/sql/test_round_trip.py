@@ -22,11 +22,11 @@ KEYS = st.lists(st.sampled_from(sorted(CELLS)), min_size=1, max_size=5)
 
 
 @st.composite
-def tables(draw):
+def tables(draw, cells=CELLS):
     keys, rows = draw(KEYS), draw(st.integers(1, 5))
     columns = {
         f"c {place}": pa.array(
-            draw(st.lists(st.none() | CELLS[key], min_size=rows, max_size=rows)), DTYPES[key].arrow
+            draw(st.lists(st.none() | cells[key], min_size=rows, max_size=rows)), DTYPES[key].arrow
         )
         for place, key in enumerate(keys)
     }
@@ -74,7 +74,7 @@ def test_every_value_comes_back_from_postgresql_or_is_refused(postgresql, drawn)
     max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(drawn=tables())
+@given(drawn=tables(VALUES | {"string": TEXTS}))
 def test_every_value_comes_back_from_sqlite(sqlite, drawn):
     keys, table = drawn
     sqlite.run("drop table if exists kept", "drop table if exists modelyard_chunks")

@@ -92,7 +92,7 @@ def test_a_second_signal_ends_it_at_once(start: Start, tmp_path: Path) -> None:
     process = start("first:deaf", "second:deaf")
     ready(process)
     process.terminate()
-    wait_until(lambda: (tmp_path / "up.log").exists(), 5, "it says that it ends")
+    wait_until(lambda: "ending" in (tmp_path / "up.log").read_text(), 5, "it says that it ends")
     process.terminate()
     assert process.wait(60) == 0
     assert "asked again: killing what is left" in (tmp_path / "up.log").read_text()
@@ -104,7 +104,7 @@ def test_a_part_that_dies_while_another_is_waited_for_holds_nothing_up(
     process = start("second:deaf")
     ready(process)
     process.terminate()
-    wait_until(lambda: (tmp_path / "up.log").exists(), 5, "it says that it ends")
+    wait_until(lambda: "ending" in (tmp_path / "up.log").read_text(), 5, "it says that it ends")
     os.kill(pids(tmp_path / "first")[0], signal.SIGKILL)
     assert process.wait(60) == 0
 
