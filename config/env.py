@@ -73,7 +73,24 @@ class S3Store:
     secret_key: str | None
     addressing_style: str
 
-    def client_config(self) -> Any:
+    def as_storage(self) -> dict[str, Any]:
+        """As an entry of Django's ``STORAGES``."""
+        return {
+            "BACKEND": "storages.backends.s3.S3Storage",
+            "OPTIONS": {
+                "bucket_name": self.bucket,
+                "location": self.location,
+                "endpoint_url": self.endpoint_url,
+                "region_name": self.region,
+                "access_key": self.access_key,
+                "secret_key": self.secret_key,
+                "client_config": self._client_config(),
+                "default_acl": None,
+                "querystring_auth": True,
+            },
+        }
+
+    def _client_config(self) -> Any:
         """How its client asks: signed by version 4, and not for long where nobody answers."""
         from botocore.config import Config
 

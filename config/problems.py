@@ -18,6 +18,7 @@ from rest_framework import exceptions as drf
 
 from config import request_id
 from registry import errors, problems
+from registry.api.auth import csrf_words
 
 log = logging.getLogger(__name__)
 
@@ -210,6 +211,5 @@ def internal(request: HttpRequest) -> HttpResponse:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """``CSRF_FAILURE_VIEW``: a session without its token."""
     if is_for_programs(request):
-        remedy = "Send the CSRF token of the session as the header X-CSRFToken."
-        return answer(errors.NotAllowed(f"{remedy} {reason}".strip()), request)
+        return answer(errors.NotAllowed(csrf_words(reason)), request)
     return csrf.csrf_failure(request, reason)

@@ -203,7 +203,7 @@ CACHES = {
 
 _store = env.s3("STORAGE_URL")
 STORES_ELSEWHERE = _store is not None
-_blobs: dict[str, Any] = {
+_in_a_folder: dict[str, Any] = {
     "BACKEND": "django.core.files.storage.FileSystemStorage",
     "OPTIONS": {
         "location": str(MODELYARD_HOME / "storage"),
@@ -211,23 +211,8 @@ _blobs: dict[str, Any] = {
         "directory_permissions_mode": 0o750,
     },
 }
-if _store is not None:
-    _blobs = {
-        "BACKEND": "storages.backends.s3.S3Storage",
-        "OPTIONS": {
-            "bucket_name": _store.bucket,
-            "location": _store.location,
-            "endpoint_url": _store.endpoint_url,
-            "region_name": _store.region,
-            "access_key": _store.access_key,
-            "secret_key": _store.secret_key,
-            "client_config": _store.client_config(),
-            "default_acl": None,
-            "querystring_auth": True,
-        },
-    }
 STORAGES = {
-    "default": _blobs,
+    "default": _store.as_storage() if _store else _in_a_folder,
     "staticfiles": {"BACKEND": "config.staticfiles.HashedWhenCollected"},
 }
 

@@ -23,10 +23,8 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models import Model
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from registry.conf import conf
+from registry.redis_client import redis_client
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +166,7 @@ class _News:
             time.sleep(RECONNECT_S)
 
     def _listen_once(self) -> None:
-        with _client() as client, client.pubsub() as channel:
+        with redis_client(SOCKET_TIMEOUT_S) as client, client.pubsub() as channel:
             asked_s, is_answered = time.monotonic(), False
             channel.subscribe(CHANNEL)
             while is_answered or time.monotonic() - asked_s < GIVEN_UP_S:
@@ -197,20 +195,10 @@ _news = _News()
 os.register_at_fork(after_in_child=_news.forget)
 
 
-def _client() -> redis.Redis:
-    return redis.Redis.from_url(
-        conf.redis_url,
-        socket_timeout=SOCKET_TIMEOUT_S,
-        socket_connect_timeout=SOCKET_TIMEOUT_S,
-        # A connection that was closed is made again; a silence is not waited for twice.
-        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-    )
-
-
 @lru_cache(maxsize=1)
 def _publisher() -> redis.Redis:
     """One for all threads: its pool knows of them, and of forks."""
-    return _client()
+    return redis_client(SOCKET_TIMEOUT_S)
 
 
 def _watch(connection: BaseDatabaseWrapper, **_: Any) -> None:

@@ -25,11 +25,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from registry.conf import Rate, conf
 from registry.errors import Overloaded, RateLimited
+from registry.redis_client import redis_client
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +85,15 @@ def spend_for_address(address: str | None) -> None:
 
 def require_shared() -> None:
     """For what can wait, such as uploads: raises Overloaded while Redis is away."""
-    _limiter.require_shared()
+    try:
+        with redis_client(PATIENT_TIMEOUT_S) as client:
+            client.ping()
+    except (redis.RedisError, OSError) as error:
+        log.warning("An upload is refused, Redis is away: %s", error)
+        raise Overloaded(
+            "What counts calls and queues work is away. Nothing was taken; try again.",
+            retry_after_s=COME_AGAIN_S,
+        ) from error
 
 
 class _Given(NamedTuple):
@@ -159,18 +166,6 @@ class _Limiter:
                 retry_after_s=math.ceil(wait_s),
             )
 
-    def require_shared(self) -> None:
-        """Raises Overloaded while Redis is away."""
-        try:
-            with _client(PATIENT_TIMEOUT_S) as client:
-                client.ping()
-        except (redis.RedisError, OSError) as error:
-            log.warning("An upload is refused, Redis is away: %s", error)
-            raise Overloaded(
-                "What counts calls and queues work is away. Nothing was taken; try again.",
-                retry_after_s=COME_AGAIN_S,
-            ) from error
-
     def _has_taken(self, who: str, rate: Rate) -> bool:
         """Whether there was a call in hand."""
         with self._lock:
@@ -219,7 +214,7 @@ class _Limiter:
 
     def _told(self, who: str, calls: int, rate: Rate) -> _Given:
         if self._script is None:
-            self._script = _client().register_script(_TAKE)
+            self._script = redis_client(SOCKET_TIMEOUT_S).register_script(_TAKE)
         capacity, seconds = rate
         arguments = (calls, capacity, capacity / seconds)
         given, level = self._script([f"modelyard:limit:{who}"], arguments)
@@ -244,16 +239,6 @@ def _of_whom(who: str) -> str:
     kind = caller.partition(":")[0]
     words = {"key": "with one key", "user": "by one user", "address": "from one address"}[kind]
     return f"{words} to the model “{model}”" if model else words
-
-
-def _client(timeout_s: float = SOCKET_TIMEOUT_S) -> redis.Redis:
-    return redis.Redis.from_url(
-        conf.redis_url,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        # A connection that was closed is made again; a silence is not waited for twice.
-        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-    )
 
 
 _limiter = _Limiter()

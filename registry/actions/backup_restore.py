@@ -7,7 +7,6 @@ PostgreSQL) and takes its place at the end: a restore that is broken off has cha
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sqlite3
@@ -113,7 +112,7 @@ def _has_somebody() -> bool:
 def _bring_file(folder: Path, kept: KeptFile) -> bool:
     """Put one file into the storage unless it has it; hashed on the way. Whether it was put."""
     is_there = storage.exists(kept.name)
-    if is_there and _is_whole(kept):
+    if is_there and storage.is_whole(kept.name, kept.sha256):
         return False
     with storage.scratch_file() as scratch:
         _copy_whole(path_of(folder, f"{STORAGE}/{kept.name}"), scratch, kept.sha256)
@@ -121,15 +120,6 @@ def _bring_file(folder: Path, kept: KeptFile) -> bool:
             storage.remove(kept.name)
         storage.put_file(scratch, kept.name)
     return True
-
-
-def _is_whole(kept: KeptFile) -> bool:
-    """Whether what the storage has is what was kept: bytes may have been damaged in place."""
-    digest, size = hashlib.sha256(), 0
-    for chunk in storage.chunks_of(kept.name):
-        digest.update(chunk)
-        size += len(chunk)
-    return (size, digest.hexdigest()) == (kept.bytes, kept.sha256)
 
 
 def _copy_whole(path: Path, target: Path, sha256: str) -> None:

@@ -40,14 +40,7 @@ def note_refusal(
     *, user: User | None, way: str, address: str, request_id: str, reason: str = ""
 ) -> None:
     """Somebody was not let in; ``user`` is who they wanted to be, None for nobody known."""
-    audit.record(
-        None,
-        "user.sign_in_refused",
-        NOBODY if user is None else cast(TimeOrdered, user),
-        after={"way": way, "address": address},
-        reason=reason,
-        request_id=request_id,
-    )
+    _note_nobody_in("user.sign_in_refused", user, way, address, request_id, reason)
 
 
 @transaction.atomic
@@ -55,12 +48,19 @@ def note_lock_out(*, username: str, address: str, request_id: str) -> None:
     """Somebody has tried too many passwords; once a minute for as long as they go on."""
     if _was_noted(username, address):
         return
-    user = named(username)
+    _note_nobody_in("user.lock_out", named(username), PASSWORD, address, request_id)
+
+
+def _note_nobody_in(
+    action: str, user: User | None, way: str, address: str, request_id: str, reason: str = ""
+) -> None:
+    """An event of nobody's: there is no principal as long as nobody is let in."""
     audit.record(
         None,
-        "user.lock_out",
+        action,
         NOBODY if user is None else cast(TimeOrdered, user),
-        after={"way": PASSWORD, "address": address},
+        after={"way": way, "address": address},
+        reason=reason,
         request_id=request_id,
     )
 

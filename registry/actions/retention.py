@@ -23,15 +23,10 @@ from registry.signals import dataset_erased, dataset_expiring
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """The ids of the versions that were erased, and the bytes that had come in."""
+    """How many versions were erased, and the bytes that had come in."""
 
-    rows: frozenset[uuid.UUID] = frozenset()
+    versions: int = 0
     size_bytes: int = 0
-
-    @property
-    def versions(self) -> int:
-        """How many."""
-        return len(self.rows)
 
 
 def erase_expired() -> Erased:
@@ -42,8 +37,8 @@ def erase_expired() -> Erased:
     """
     now = timezone.now()
     # Read whole at first: nothing is written while a cursor is open.
-    due = {pk: size_bytes for pk, size_bytes in list(_expired(now)) if _erase(pk, now)}
-    return Erased(frozenset(due), sum(due.values()))
+    erased = [size_bytes for pk, size_bytes in list(_expired(now)) if _erase(pk, now)]
+    return Erased(len(erased), sum(erased))
 
 
 def _expired(now: datetime) -> Iterator[tuple[uuid.UUID, int]]:

@@ -43,6 +43,10 @@ class SignedOn(ModelBackend):
         return
 
 
+# The name by which Django knows it.
+BACKEND = f"{SignedOn.__module__}.{SignedOn.__name__}"
+
+
 def enter(identity: Identity, *, request_id: str = "") -> User:
     """The account of an identity, made where it is new, with the rights that its groups give.
 
@@ -124,10 +128,9 @@ def identities_of(user: User) -> Any:
 
 def _end_sessions(user: User) -> None:
     """Sign somebody out everywhere where they came in by single sign-on."""
-    way = f"{SignedOn.__module__}.{SignedOn.__name__}"
     for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator():
         known = session.get_decoded()
-        if known.get(SESSION_KEY) == str(user.pk) and known.get(BACKEND_SESSION_KEY) == way:
+        if known.get(SESSION_KEY) == str(user.pk) and known.get(BACKEND_SESSION_KEY) == BACKEND:
             session.delete()
 
 

@@ -23,6 +23,8 @@ from registry.principals import Principal, require
 from registry.signals import approval_requested
 from registry.tabular.rules import Outcome, needs_figures, outcomes_of
 
+# Under which name the outcome of the rules stands in the evidence of a request.
+RULES: Final = "rules"
 # The tier that follows each.
 NEXT_TIER: Final[dict[str, Tier]] = {Tier.RAW: Tier.CURATED, Tier.CURATED: Tier.PRODUCT}
 
@@ -38,9 +40,7 @@ def ask_for_tier(
     about figures that are being found; RowsErased, RulesNotMet with the outcome of each rule.
     """
     require(by, roles.PUBLISHER, version.dataset)
-    fields.check_choice(tier, list(Tier.values), pointer="/tier")
-    if not fields.check_text(reason, pointer="/reason").strip():
-        raise InvalidField("A promotion needs its reason.", pointer="/reason")
+    _check(tier, reason, "A promotion")
     version = _held(version)
     _require_next(version, tier)
     evidence = _evidence(version)
@@ -75,9 +75,7 @@ def demote(*, by: Principal, version: DatasetVersion, tier: str, reason: str) ->
     empty reason, StateConflict for a version that is raw.
     """
     require(by, roles.APPROVER, version.dataset)
-    fields.check_choice(tier, list(Tier.values), pointer="/tier")
-    if not fields.check_text(reason, pointer="/reason").strip():
-        raise InvalidField("A demotion needs its reason.", pointer="/reason")
+    _check(tier, reason, "A demotion")
     version = _held(version)
     before, lower = version.tier, lower_tiers(version)
     if not lower:
@@ -165,6 +163,12 @@ def _held(version: DatasetVersion) -> DatasetVersion:
     return rows.get(pk=version.pk)
 
 
+def _check(tier: str, reason: str, what: str) -> None:
+    fields.check_choice(tier, list(Tier.values), pointer="/tier")
+    if not fields.check_text(reason, pointer="/reason").strip():
+        raise InvalidField(f"{what} needs its reason.", pointer="/reason")
+
+
 def _require_next(version: DatasetVersion, tier: str) -> None:
     _require_state(version)
     following = NEXT_TIER.get(version.tier)
@@ -213,5 +217,5 @@ def _evidence(version: DatasetVersion) -> dict[str, Any]:
         "to": str(NEXT_TIER[version.tier]),
         "rows": version.rows,
         "columns": len(version.columns),
-        "rules": shown,
+        RULES: shown,
     }

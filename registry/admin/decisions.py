@@ -8,6 +8,7 @@ from typing import Any
 from registry import roles
 from registry.actions.approval_evidence import CARD, METRICS, evidence_now
 from registry.actions.approval_subjects import about, decision_on, is_involved
+from registry.actions.tiers import RULES
 from registry.admin.card_page import answers_of, labels_missing
 from registry.admin.evidence import cell
 from registry.admin.rules_shown import outcome_lines
@@ -16,8 +17,6 @@ from registry.models import ApprovalRequest
 from registry.models.check import CheckName
 from registry.principals import Principal
 from registry.tabular.rules import Outcome
-
-RULES = "rules"
 
 
 def decision_context(by: Principal, request: ApprovalRequest) -> dict[str, Any]:

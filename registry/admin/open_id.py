@@ -24,7 +24,7 @@ from django.urls import get_script_prefix, reverse
 
 from registry import request_id
 from registry.actions.entering import SINGLE_SIGN_ON, note_refusal, note_sign_in
-from registry.actions.sign_on import SignedOn, account_of, enter
+from registry.actions.sign_on import BACKEND, account_of, enter
 from registry.admin.access import address_of
 from registry.admin.calling import base_url
 from registry.conf import conf
@@ -36,7 +36,6 @@ from registry.principals import Principal
 log = logging.getLogger(__name__)
 # Set on a request of a browser in which a sign-in had begun.
 BEGAN = "sign_on_began"
-BACKEND = f"{SignedOn.__module__}.{SignedOn.__name__}"
 
 
 def told() -> SignOn:

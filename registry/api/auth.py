@@ -88,10 +88,14 @@ class SessionAuthentication(DjangoSession):
         # The cookie was read by Django's middleware, which leaves the rest to the API.
         reason = _csrf.process_view(request._request, _no_view, (), {})
         if reason:
-            raise PermissionDenied(
-                "A browser session sends the value of its cookie "
-                f"{settings.CSRF_COOKIE_NAME} as the header X-CSRFToken too. {reason}"
-            )
+            raise PermissionDenied(csrf_words(str(reason)))
+
+
+def csrf_words(reason: str) -> str:
+    """What a program in a session is told that came without its token; ``reason`` is Django's."""
+    cookie = settings.CSRF_COOKIE_NAME
+    words = f"A browser session sends the value of its cookie {cookie} as the header X-CSRFToken"
+    return f"{words} too. {reason}".strip()
 
 
 def _no_view(request: HttpRequest) -> HttpResponse:

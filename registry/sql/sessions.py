@@ -23,6 +23,7 @@ from registry.sql.sqlite_reading import sqlite_session
 CONNECT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 30
 BATCH_BYTES = 4 << 20
+_BATCHES = {"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)}
 # The server's own time limit comes first, and says so in its words.
 CANCEL_AFTER_S = 10.0
 # libpq would look for a password in the home folder of whoever runs the worker.
@@ -31,13 +32,12 @@ _NO_PASSWORD_FILE = "/nonexistent/modelyard"  # noqa: S105 - a path that is not 
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """How to speak to one kind of database. ``options`` are those of reading."""
+    """How to speak to one kind of database."""
 
     key: str
     title: str
     module: str
     writable: Callable[[Place], str]
-    options: Mapping[str, str]
 
 
 def _postgresql(place: Place, options: Mapping[str, str]) -> str:
@@ -90,14 +90,12 @@ DRIVERS: Mapping[str, Driver] = {
         "PostgreSQL",
         "adbc_driver_postgresql.dbapi",
         _postgresql_writable,
-        {"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)},
     ),
     "sqlite": Driver(
         "sqlite",
         "SQLite",
         "adbc_driver_sqlite.dbapi",
         _sqlite_writable,
-        {},
     ),
 }
 
@@ -118,7 +116,7 @@ def reading(place: Place, *, deadline_s: float) -> Iterator[Any]:
     with source_errors(place):
         session = dbapi.connect(_postgresql_readable(place, deadline_s))
     with session, session.cursor() as cursor, _cancelled(cursor, deadline_s + CANCEL_AFTER_S):
-        cursor.adbc_statement.set_options(**driver.options)
+        cursor.adbc_statement.set_options(**_BATCHES)
         yield cursor
 
 

@@ -2,6 +2,7 @@
 
 from registry.storage.blobs import (
     blob_name,
+    is_whole,
     local_path,
     open_blob,
     open_verified,
@@ -39,6 +40,7 @@ __all__ = [
     "checked_prefix",
     "chunks_of",
     "exists",
+    "is_whole",
     "is_writable",
     "listed",
     "local_path",

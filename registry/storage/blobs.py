@@ -81,6 +81,15 @@ def opened_verified(sha256: str) -> Iterator[BinaryIO]:
         yield file
 
 
+def is_whole(name: str, sha256: str) -> bool:
+    """Whether a named file still has these bytes; they may have been damaged in place.
+
+    Raises BlobMissing, StorageAway.
+    """
+    with opened(name) as file:
+        return _is_whole(file, sha256)
+
+
 def read_blob(sha256: str) -> bytes:
     """The whole of a small blob."""
     with open_blob(sha256) as file:

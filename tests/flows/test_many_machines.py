@@ -46,23 +46,10 @@ pytestmark = [pytest.mark.postgres, pytest.mark.long]
 @pytest.fixture
 def s3(settings: Any) -> Iterator[S3Server]:
     """An S3 server, and this process keeps its files there."""
-    from config.env import Environment
     from registry.management import preparation
 
     with running_s3() as server:
-        store = Environment({"STORAGE_URL": server.url}).s3("STORAGE_URL")
-        assert store is not None
-        options = {
-            "bucket_name": store.bucket,
-            "endpoint_url": store.endpoint_url,
-            "region_name": store.region,
-            "access_key": store.access_key,
-            "secret_key": store.secret_key,
-            "addressing_style": store.addressing_style,
-            "default_acl": None,
-        }
-        kept = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
-        settings.STORAGES = {**settings.STORAGES, "default": kept}
+        settings.STORAGES = {**settings.STORAGES, "default": server.as_storage()}
         preparation.ensure_bucket()
         yield server
 

@@ -11,7 +11,7 @@ import redis
 from registry import limits
 from registry.errors import Overloaded, RateLimited
 from tests.services.processes import wait_until
-from tests.services.valkey import running_valkey
+from tests.services.valkey import require_shared, running_valkey
 
 SLOW = (5, 3600.0)
 WIDE = (1000, 3600.0 * 24)
@@ -193,19 +193,19 @@ def test_calls_go_on_with_what_redis_said_last_until_it_is_back(elsewhere: Elsew
     # Of five calls three were gone.
     assert spend(limiter, 9) == 2
     with pytest.raises(Overloaded) as refused:
-        limiter.require_shared()
+        require_shared()
     assert refused.value.headers == {"Retry-After": "5"}
 
     server.restart()
     wait_until(elsewhere.is_back, 20, "it is back")
-    limiter.require_shared()
+    require_shared()
     assert spend(limiter, 9, WIDE) == 9
     assert spend(limits._Limiter(), 2000, WIDE) == 991
 
 
 def test_a_silent_redis_is_waited_for_once(elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch):
     limiter, told = elsewhere.limiter, []
-    limiter.require_shared()
+    require_shared()
     ask = limiter._told
     monkeypatch.setattr(limiter, "_look", lambda: None)
     monkeypatch.setattr(limiter, "_told", lambda *asked: told.append(asked) or ask(*asked))

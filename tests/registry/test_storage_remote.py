@@ -27,19 +27,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 def settings_of(address: str) -> dict[str, Any]:
     store = S3Store(BUCKET, "kept/here", address, "us-east-1", ACCESS_KEY, SECRET_KEY, "path")
-    return {
-        "BACKEND": "storages.backends.s3.S3Storage",
-        "OPTIONS": {
-            "bucket_name": store.bucket,
-            "location": store.location,
-            "endpoint_url": store.endpoint_url,
-            "region_name": store.region,
-            "access_key": store.access_key,
-            "secret_key": store.secret_key,
-            "client_config": store.client_config(),
-            "default_acl": None,
-        },
-    }
+    return store.as_storage()
 
 
 @pytest.fixture(scope="module")

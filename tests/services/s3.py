@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 
+from config.env import Environment
 from tests.services.processes import free_port, wait_until
 
 ACCESS_KEY, SECRET_KEY = "access", "secretsecret"
@@ -47,6 +48,12 @@ class S3Server:
             f"s3://{ACCESS_KEY}:{SECRET_KEY}@objects/{BUCKET}"
             f"?endpoint_url={self.address}&region=us-east-1"
         )
+
+    def as_storage(self) -> dict[str, Any]:
+        """As an entry of Django's ``STORAGES``."""
+        store = Environment({"STORAGE_URL": self.url}).s3("STORAGE_URL")
+        assert store is not None
+        return store.as_storage()
 
     def story(self) -> str:
         """The end of its log."""

@@ -17,6 +17,8 @@ import redis
 from registry import limits
 from tests.services.processes import free_port, wait_until
 
+require_shared = limits.require_shared
+
 
 @pytest.fixture(scope="session")
 def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -48,7 +50,7 @@ def uploads_without_valkey() -> Iterator[None]:
 @pytest.fixture
 def uploads_with_valkey(monkeypatch: pytest.MonkeyPatch) -> None:
     """Uploads are taken as in service: while Valkey answers."""
-    monkeypatch.setattr(limits, "require_shared", lambda: limits._limiter.require_shared())
+    monkeypatch.setattr(limits, "require_shared", require_shared)
 
 
 @pytest.fixture

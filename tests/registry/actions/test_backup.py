@@ -50,7 +50,7 @@ from tests import things
 from tests.people import Person, owner
 from tests.services.postgres import PostgresServer
 from tests.services.processes import wait_until
-from tests.services.s3 import S3Server, running_s3
+from tests.services.s3 import running_s3
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -250,7 +250,10 @@ def test_files_of_a_folder_are_brought_into_a_bucket_and_back(tmp_path: Path) ->
     version = a_yard()
     made = back_up(tmp_path / "first")
     name = storage.blob_name(version.artifact.sha256)
-    with running_s3() as server, override_settings(STORAGES=in_bucket(server)):
+    with (
+        running_s3() as server,
+        override_settings(STORAGES=settings.STORAGES | {"default": server.as_storage()}),
+    ):
         preparation.ensure_bucket()
         restore(tmp_path / "first", is_forced=True)
         storage.remove(name)
@@ -262,21 +265,6 @@ def test_files_of_a_folder_are_brought_into_a_bucket_and_back(tmp_path: Path) ->
         assert "1 files brought, 2 were there" in told
         assert storage.read_blob(version.artifact.sha256) == things.model_bytes()
         assert back_up(tmp_path / "second").files == made.files
-
-
-def in_bucket(server: S3Server) -> dict[str, Any]:
-    store = Environment({"STORAGE_URL": server.url}).s3("STORAGE_URL")
-    assert store is not None
-    options = {
-        "bucket_name": store.bucket,
-        "endpoint_url": store.endpoint_url,
-        "region_name": store.region,
-        "access_key": store.access_key,
-        "secret_key": store.secret_key,
-        "addressing_style": store.addressing_style,
-    }
-    kept = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
-    return settings.STORAGES | {"default": kept}
 
 
 def tables_and_indexes() -> dict[str, Any]:

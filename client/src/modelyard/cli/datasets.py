@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelyard.cli.printing import note, say, say_json, say_table
+from modelyard.cli.shelving import add_archive
 from modelyard.client import Client
 from modelyard.datasets import DOWNLOAD_FORMATS, DatasetVersion
 from modelyard.errors import RulesNotMet
@@ -54,10 +55,12 @@ def add(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> Non
     demote.add_argument("--reason", required=True, help="what turned out wrong")
     demote.set_defaults(run=run_demote)
 
-    for verb, words in (("archive", "take out of use"), ("unarchive", "take back into use")):
-        archive = verbs.add_parser(verb, parents=[common], help=words)
-        archive.add_argument("name", metavar="NAME")
-        archive.set_defaults(run=run_archive, verb=verb)
+    add_archive(
+        verbs,
+        common,
+        archive=lambda client, name: client.archive_dataset(name).document,
+        unarchive=lambda client, name: client.unarchive_dataset(name).document,
+    )
 
 
 def run_list(client: Client, args: argparse.Namespace) -> int:
@@ -123,17 +126,6 @@ def run_demote(client: Client, args: argparse.Namespace) -> int:
         say_json(version.document)
     else:
         say(f"{version.ref} is {version.tier} now.")
-    return 0
-
-
-def run_archive(client: Client, args: argparse.Namespace) -> int:
-    """Take a dataset out of use, or back."""
-    change = client.archive_dataset if args.verb == "archive" else client.unarchive_dataset
-    dataset = change(args.name)
-    if args.json:
-        say_json(dataset.document)
-    else:
-        say(f"{dataset.name} is {'archived' if args.verb == 'archive' else 'in use'}.")
     return 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.cli.printing import note, pairs, say, say_json, say_table
+from modelyard.cli.shelving import add_archive
 from modelyard.client import Client
 from modelyard.errors import UsageError
 
@@ -67,10 +68,7 @@ def add_model(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
     past.add_argument("--at", metavar="TIME", help="the move in force then: 2026-11-23T14:00:00Z")
     past.set_defaults(run=run_history)
 
-    for verb, words in (("archive", "take out of use"), ("unarchive", "take back into use")):
-        archive = verbs.add_parser(verb, parents=[common], help=words)
-        archive.add_argument("name", metavar="NAME")
-        archive.set_defaults(run=run_archive, verb=verb)
+    add_archive(verbs, common, archive=Client.archive_model, unarchive=Client.unarchive_model)
 
 
 def run_card(client: Client, args: argparse.Namespace) -> int:
@@ -100,17 +98,6 @@ def run_history(client: Client, args: argparse.Namespace) -> int:
             for m in found
         )
         say_table(("AT", "FROM", "TO", "BY", "APPROVED BY", "REASON"), rows)
-    return 0
-
-
-def run_archive(client: Client, args: argparse.Namespace) -> int:
-    """Take a model out of use, or back."""
-    change = client.archive_model if args.verb == "archive" else client.unarchive_model
-    model = change(args.name)
-    if args.json:
-        say_json(model)
-    else:
-        say(f"{model['name']} is {'archived' if args.verb == 'archive' else 'in use'}.")
     return 0
 
 
