@@ -22,6 +22,7 @@ from django.urls.resolvers import URLPattern
 
 from registry.admin.access import page_refusals, principal_of, to_page, told
 from registry.forms.base import ActionForm
+from registry.paging import Pages
 from registry.principals import Principal
 
 Row = TypeVar("Row", bound=Model)
@@ -47,6 +48,7 @@ class GovernedAdmin(admin.ModelAdmin[Row], Generic[Row]):
 
     actions: Any = None
     list_per_page = 50
+    paginator = Pages
     # One count less on every list.
     show_full_result_count = False
     preserve_filters = False

@@ -8,6 +8,7 @@ from rest_framework.utils.urls import remove_query_param, replace_query_param
 
 from registry.api.parameters import PAGE_SIZE, PAGE_SIZE_MAX
 from registry.api.sight import own_url
+from registry.paging import Pages
 
 
 class PageNumbers(PageNumberPagination):
@@ -16,6 +17,7 @@ class PageNumbers(PageNumberPagination):
     page_size = PAGE_SIZE
     page_size_query_param = "page_size"
     max_page_size = PAGE_SIZE_MAX
+    django_paginator_class = Pages
     request: Request
 
     def get_next_link(self) -> str | None:

@@ -54,15 +54,7 @@ def _is_seen(by: Principal, job: BatchJob) -> bool:
 
 
 def _whole(job: BatchJob) -> BatchJob:
-    rows = BatchJob.objects.select_related(
-        "model", "version", "dataset", "dataset_version", "output__dataset", "created_by"
-    )
-    heavy = [
-        *(f"version__{name}" for name in ("signature", "facts", "declared_signature")),
-        *(f"dataset_version__{name}" for name in ("columns", "profile", "parts", "errors")),
-        *(f"output__{name}" for name in ("columns", "profile", "parts", "errors")),
-    ]
-    return rows.defer("output_columns", "report", *heavy).get(pk=job.pk)
+    return BatchJob.objects.named().get(pk=job.pk)
 
 
 def _facts(job: BatchJob) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from django.http import HttpRequest
 from registry.admin.access import principal_of
 from registry.models import AliasChange
 from registry.panels import PanelContent
-from serving.admin.job_page import light
 from serving.models import BatchJob, PredictionRecord
 
 SHOWN = 20
@@ -30,7 +29,7 @@ def panel(request: HttpRequest, move: AliasChange) -> PanelContent | None:
         jobs = jobs.filter(created_at__lt=until)
     context = {
         "records": list(captured.order_by("-id")[:SHOWN]),
-        "jobs": list(light(jobs)[:SHOWN]),
+        "jobs": list(jobs.named().order_by("-id")[:SHOWN]),
         "shown": SHOWN,
         "percent": move.model.capture_percent,
     }

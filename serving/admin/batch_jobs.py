@@ -19,7 +19,7 @@ from registry.principals import Principal
 from registry.templatetags.modelyard import badge, number
 from serving.actions import batch_jobs
 from serving.admin.forms import JobForm
-from serving.admin.job_page import JobPage, light, percent
+from serving.admin.job_page import JobPage, percent
 from serving.admin.offers import offers
 from serving.models import BatchJob
 from serving.models.batch_chunk import ChunkState
@@ -52,21 +52,11 @@ class BatchJobAdmin(GovernedAdmin[BatchJob]):
 
     def visible(self, principal: Principal) -> QuerySet[BatchJob]:
         """With what names them."""
-        return light(BatchJob.objects.visible_to(principal))
+        return BatchJob.objects.visible_to(principal).named()
 
     def row_queryset(self, request: HttpRequest) -> QuerySet[BatchJob]:
         """With all that the page shows."""
-        rows = BatchJob.objects.visible_to(principal_of(request))
-        return rows.select_related(
-            "model",
-            "version",
-            "compared_version",
-            "dataset",
-            "dataset_version__dataset",
-            "output__dataset",
-            "sink_connection",
-            "created_by",
-        )
+        return BatchJob.objects.visible_to(principal_of(request)).named().defer(None)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Whoever may see anything may try; the action looks at the rest."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow.parquet as pq
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -28,19 +28,6 @@ ATTEMPTS_PER_CHUNK = 20
 REJECTS_SHOWN = 20
 _WORDS = {"pending": "waiting", "leased": "running", "done": "done", "failed": "failed"}
 WELL_ENDED = (JobState.COMPLETED, JobState.COMPLETED_WITH_REJECTS)
-_HEAVY = {
-    "version": ("signature", "facts", "declared_signature"),
-    "dataset_version": ("columns", "profile", "parts", "errors"),
-}
-
-
-def light(rows: QuerySet[BatchJob]) -> QuerySet[BatchJob]:
-    """Jobs for a list: joined to what names them, without the bulky parts of it."""
-    heavy = (f"{kin}__{name}" for kin, names in _HEAVY.items() for name in names)
-    rows = rows.select_related(
-        "model", "version", "dataset", "dataset_version__dataset", "created_by"
-    )
-    return rows.defer("output_columns", "report", *heavy).order_by("-id")
 
 
 def percent(job: BatchJob) -> int:

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 
 from django.contrib import admin
-from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
@@ -15,22 +14,21 @@ from registry.actions.handing_out import note_download
 from registry.admin.access import principal_of
 from registry.admin.base import GovernedAdmin
 from registry.models import RegisteredModel
+from registry.paging import Pages, counted
 from registry.principals import Principal
 from registry.templatetags.modelyard import number
 from serving.actions.records import shown_answers
 from serving.models import PredictionRecord
 
-COUNTED_MAX = 10_000
 
-
-class NewestPages(Paginator[PredictionRecord]):
+class NewestPages(Pages):
     """Counts no further than 10,000 rows: nobody turns more pages, and counting all takes long."""
 
     @cached_property
     def count(self) -> int:
         """The number of rows, 10,000 at most."""
         rows: Any = self.object_list
-        return int(rows.order_by()[:COUNTED_MAX].count())
+        return counted(rows)
 
 
 @admin.register(PredictionRecord)

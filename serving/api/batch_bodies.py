@@ -27,7 +27,6 @@ from serving.models import BatchChunk, BatchJob
 from serving.models.batch_chunk import ChunkState
 from serving.models.job_states import JobState
 
-_BULKY = ("signature", "facts", "declared_signature")
 _WELL_ENDED = (JobState.COMPLETED, JobState.COMPLETED_WITH_REJECTS)
 
 
@@ -185,23 +184,7 @@ def visible_jobs(by: Principal) -> QuerySet[BatchJob]:
     """Visible jobs with all that writing them out needs."""
     return (
         BatchJob.objects.visible_to(by)
-        .select_related(
-            "model",
-            "version",
-            "compared_version",
-            "dataset",
-            "dataset_version",
-            "output__dataset",
-            "sink_connection",
-            "created_by",
-        )
-        .defer(
-            "output_columns",
-            "report",
-            *(f"{v}__{name}" for v in ("version", "compared_version") for name in _BULKY),
-            *(f"dataset_version__{name}" for name in ("columns", "profile", "parts", "errors")),
-            *(f"output__{name}" for name in ("columns", "profile", "parts", "errors")),
-        )
+        .named()
         .annotate(
             now=Now(), leased=_of_leased(Count("pk")), rows_under_way=_of_leased(Sum("rows_scored"))
         )

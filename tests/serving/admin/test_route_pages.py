@@ -262,7 +262,7 @@ def test_a_list_counts_no_further_than_needed(
 ) -> None:
     for _ in range(3):
         add_record(world)
-    monkeypatch.setattr("serving.admin.records.COUNTED_MAX", 2)
+    monkeypatch.setattr("registry.paging.COUNTED_TO", 2)
     assert NewestPages(PredictionRecord.objects.order_by("-id"), 1).num_pages == 2
 
 

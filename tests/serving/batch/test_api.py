@@ -241,7 +241,7 @@ def test_the_list_is_narrowed_ordered_and_expanded(
     assert ids("?search=chu") == [waiting, new, old]
     assert ids("?search=nobody") == []
     assert ids("?schedule=nightly") == []
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(24):
         expanded = client.get(
             "/api/v1/batch-jobs?expand=model,version,dataset.dataset,output_dataset"
         ).json()["results"][1]
