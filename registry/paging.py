@@ -22,7 +22,7 @@ _remembered = LocMemCache("counts", {"TIMEOUT": changes.AGE_S, "OPTIONS": {"MAX_
 
 def counted(rows: QuerySet[Any]) -> int:
     """How many rows there are, 10,000 where there are more."""
-    return rows.order_by()[:COUNTED_TO].count()
+    return _bare(rows)[:COUNTED_TO].count()
 
 
 class Pages(Paginator[Any]):
@@ -62,7 +62,12 @@ class Pages(Paginator[Any]):
 
 
 def _key(rows: Any) -> str:
-    return hashlib.sha256(repr(rows.order_by().query.sql_with_params()).encode()).hexdigest()
+    return hashlib.sha256(repr(_bare(rows).query.sql_with_params()).encode()).hexdigest()
+
+
+def _bare(rows: QuerySet[Any]) -> QuerySet[Any, Any]:
+    """The same rows without what is worked out for each, in no order."""
+    return rows.order_by().values("pk")
 
 
 def _is_number(text: int | str) -> bool:
