@@ -95,7 +95,12 @@ _OPENAPI: dict[str, Any] = {
 }
 
 PAGING = (
-    Parameter("page", "The page, from 1 on.", "integer"),
+    Parameter(
+        "page",
+        "The page, from 1 on. A `count` of more than 10,000 may be half a minute old; following"
+        " `next` to the end shows every row all the same.",
+        "integer",
+    ),
     Parameter("page_size", f"Rows on a page: {PAGE_SIZE}, at most {PAGE_SIZE_MAX}.", "integer"),
 )
 SEARCH = Parameter("search", "Only rows that hold this text, ignoring case.")
