@@ -108,7 +108,7 @@ PARTS: dict[str, Callable[[], Iterator[Ratio | Figure]]] = {
     "neighbours": scoring_figures.neighbours,
     "csv": csv_to_dataset,
     "batch": batch_figures.batch,
-    "pages": growth_figures.pages,
+    "growth": growth_figures.growth,
     "scoring": scoring,
     "gate": model_files.gate,
     "host": model_files.host,
