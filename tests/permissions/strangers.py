@@ -24,7 +24,7 @@ _VARYING = re.compile(
     r'"instance": ?"[^"]*"'
     r"|request id [0-9a-f]+|<code[^>]*>[0-9a-f]{16,}</code>"
     r'|name="csrfmiddlewaretoken" value="[^"]*"'
-    r"|<time[^>]*>[^<]*</time>"
+    r"|<time[^>]*>.*?</time>"
     r"|X-CSRFToken[^}]*|nonce-[^\"' ]*"
 )
 

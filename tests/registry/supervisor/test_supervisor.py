@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.processes import wait_until
+from tests.services.processes import is_alive, wait_until
 
 RUN = str(Path(__file__).with_name("run.py"))
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -49,14 +49,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 def pids(folder: Path) -> list[int]:
     return [int(pid) for pid in (folder / "pids").read_text().split()]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 def ready(process: subprocess.Popen[str]) -> None:
